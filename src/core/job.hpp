@@ -1,0 +1,57 @@
+// A PanDA job as it came (every field kept verbatim, protocols.md §2) with typed access to what we use.
+// RUN/job.json holds the jobs of a run: {"version": 1, "jobs": [{<PanDA fields>}, ...]}.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/result.hpp"
+
+namespace yoda {
+
+/// An input file of a job, one position of the comma lists inFiles, GUID, fsize, checksum, scopeIn, inFilePaths.
+struct InputFile {
+    std::string lfn;
+    std::string guid;
+    std::string scope;
+    std::string pfn;       ///< absolute path or direct-access URL; empty while unknown
+    std::string checksum;  ///< "ad:...", "md:..." or 32 hex digits, as PanDA gave it
+    std::uint64_t bytes = 0;
+    bool operator==(InputFile const&) const = default;
+};
+
+class Job {
+  public:
+    /// Errors: PandaID missing; comma lists of different lengths; an LFN that is no plain file name.
+    static Result<Job> from_json(nlohmann::json fields);
+    /// Deterministic text, every field as it came.
+    nlohmann::json const& fields() const { return fields_; }
+
+    std::int64_t panda_id() const { return number("PandaID", 0); }
+    std::int64_t task_id() const { return number("taskID", 0); }
+    std::int64_t jobset_id() const { return number("jobsetID", 0); }
+    std::int64_t attempt() const { return number("attemptNr", 0); }
+    std::vector<InputFile> const& inputs() const { return inputs_; }
+    /// Event numbers are positions inside each file (else they run over all input files).
+    bool positions_in_file() const { return text("inFilePosEvtNum") == "True"; }
+
+    /// Empty when absent or "NULL"; numbers are printed.
+    std::string text(std::string_view field) const;
+    /// A JSON number or a decimal text; `fallback` when absent, "NULL" or not a number.
+    std::int64_t number(std::string_view field, std::int64_t fallback) const;
+    /// A comma list; empty when absent or "NULL".
+    std::vector<std::string> list(std::string_view field) const;
+
+  private:
+    nlohmann::json fields_;
+    std::vector<InputFile> inputs_;
+};
+
+std::string print_jobs(std::vector<Job> const& jobs);
+/// Errors: not JSON, another version, no jobs, a job that Job::from_json refuses, one PandaID twice.
+Result<std::vector<Job>> parse_jobs(std::string_view text);
+
+}  // namespace yoda
