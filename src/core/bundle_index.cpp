@@ -110,7 +110,8 @@ Result<BundleIndex> decode_index(std::string_view bytes)
     auto const found = header.get<std::uint32_t>();
     if (found != version)
         return Error{ErrorKind::bad_input, "bundle index of another version",
-                     fmt::format("it has {}, this program reads {}", found, version), "use the yoda that wrote it"};
+                     fmt::format("it has {}, this program reads {}", found, version),
+                     "use the yoda that wrote it"};
     index.origin.panda_id = header.get<std::int64_t>();
     index.origin.job = header.get<std::uint32_t>();
     index.origin.life = header.get<std::uint32_t>();
@@ -161,7 +162,8 @@ Result<BundleManifest> parse_manifest(std::string_view text)
             return broken(fmt::format("it has version {}, this program reads {}", found, manifest_version));
         BundleManifest manifest;
         manifest.bundle = json.at("bundle").get<std::string>();
-        if (manifest.bundle.empty() || manifest.bundle.find('/') != std::string::npos || manifest.bundle[0] == '.')
+        if (manifest.bundle.empty() || manifest.bundle.find('/') != std::string::npos ||
+            manifest.bundle[0] == '.')
             return broken("the bundle's name is no plain file name");
         manifest.origin.panda_id = json.at("PandaID").get<std::int64_t>();
         manifest.task_id = json.at("taskID").get<std::int64_t>();

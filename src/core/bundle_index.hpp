@@ -1,9 +1,9 @@
-// The index beside each bundle: which range's bytes lie where, framed by CRC so that a torn tail is seen and cut.
-// Byte format: docs/journal.md, "Bundle index". The bundle itself is a plain tar.
+// The index beside each bundle: which range's bytes lie where, framed by CRC so that a torn tail is seen and
+// cut. Byte format: docs/journal.md, "Bundle index". The bundle itself is a plain tar.
 //
-// A bundle NAME.tar has NAME.index beside it while it is open (both with the suffix .part) and when it is sealed;
-// NAME.manifest.json, written last, is what makes it sealed. The index of a sealed bundle holds exactly the entries
-// that the event table accepted.
+// A bundle NAME.tar has NAME.index beside it while it is open (both with the suffix .part) and when it is
+// sealed; NAME.manifest.json, written last, is what makes it sealed. The index of a sealed bundle holds
+// exactly the entries that the event table accepted.
 #pragma once
 
 #include <cstdint>
@@ -62,7 +62,8 @@ struct BundleIndex {
     bool torn = false;             ///< something after good_bytes did not check
 };
 
-/// Reads as far as the frames check; an error only if not even the header does (not an index, another version).
+/// Reads as far as the frames check; an error only if not even the header does (not an index, another
+/// version).
 Result<BundleIndex> decode_index(std::string_view bytes);
 
 /// NAME.manifest.json: what harvest needs to know of a sealed bundle without reading it.

@@ -11,7 +11,7 @@ namespace yoda {
 
 }  // namespace yoda
 
-#define YODA_CHECK(condition, why)                                                     \
-    do {                                                                               \
-        if (!(condition)) ::yoda::fail_check(__FILE__, __LINE__, #condition, (why));   \
+#define YODA_CHECK(condition, why)                                                   \
+    do {                                                                             \
+        if (!(condition)) ::yoda::fail_check(__FILE__, __LINE__, #condition, (why)); \
     } while (false)

@@ -67,7 +67,10 @@ std::uint32_t adler32(std::string_view bytes, std::uint32_t sum)
         ::adler32_z(sum, reinterpret_cast<unsigned char const*>(bytes.data()), bytes.size()));
 }
 
-std::string print_adler32(std::uint32_t sum) { return fmt::format("{:08x}", sum); }
+std::string print_adler32(std::uint32_t sum)
+{
+    return fmt::format("{:08x}", sum);
+}
 
 std::optional<std::uint32_t> parse_adler32(std::string_view text)
 {

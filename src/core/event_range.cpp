@@ -18,8 +18,8 @@ std::optional<RangeId> RangeId::parse(std::string_view text)
     char const* at = text.data();
     char const* const end = at + text.size();
     for (int i = 0; i < 5; ++i) {
-        bool const canonical = at != end && *at >= '0' && *at <= '9' &&
-                               (*at != '0' || at + 1 == end || at[1] == '-');
+        bool const canonical =
+            at != end && *at >= '0' && *at <= '9' && (*at != '0' || at + 1 == end || at[1] == '-');
         if (!canonical) return std::nullopt;
         auto const [next, code] = std::from_chars(at, end, numbers[i]);
         if (code != std::errc{}) return std::nullopt;
@@ -39,19 +39,20 @@ bool fits_range_text(std::string_view value)
 
 Result<std::string> print_range_text(EventRange const& range, std::string_view pfn)
 {
-    for (std::string_view const value :
-         {std::string_view(range.id), std::string_view(range.guid), std::string_view(range.lfn),
-          std::string_view(range.scope), pfn}) {
+    for (std::string_view const value : {std::string_view(range.id), std::string_view(range.guid),
+                                         std::string_view(range.lfn), std::string_view(range.scope), pfn}) {
         if (!fits_range_text(value))
             return Error{ErrorKind::bad_input, fmt::format("range {} cannot be given to a payload", range.id),
-                         "a value has a comma, quote, backslash, control or non-ASCII character, which payloads misread",
+                         "a value has a comma, quote, backslash, control or non-ASCII character, which "
+                         "payloads misread",
                          "rename the input file"};
     }
     std::string text;
-    text.reserve(160 + range.id.size() + range.guid.size() + range.lfn.size() + range.scope.size() + pfn.size());
+    text.reserve(160 + range.id.size() + range.guid.size() + range.lfn.size() + range.scope.size() +
+                 pfn.size());
     fmt::format_to(std::back_inserter(text),
-                   R"([{{"eventRangeID": "{}", "startEvent": {}, "lastEvent": {}, "GUID": "{}", "LFN": "{}")", range.id,
-                   range.start_event, range.last_event, range.guid, range.lfn);
+                   R"([{{"eventRangeID": "{}", "startEvent": {}, "lastEvent": {}, "GUID": "{}", "LFN": "{}")",
+                   range.id, range.start_event, range.last_event, range.guid, range.lfn);
     if (!range.scope.empty()) fmt::format_to(std::back_inserter(text), R"(, "scope": "{}")", range.scope);
     if (!pfn.empty()) fmt::format_to(std::back_inserter(text), R"(, "PFN": "{}")", pfn);
     text += "}]";

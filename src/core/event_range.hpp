@@ -10,7 +10,8 @@
 
 namespace yoda {
 
-/// eventRangeID: `<jediTaskID>-<PandaID of the consumer>-<fileID>-<job_processID>-<attemptNr>`, decimal, no signs.
+/// eventRangeID: `<jediTaskID>-<PandaID of the consumer>-<fileID>-<job_processID>-<attemptNr>`, decimal, no
+/// signs.
 struct RangeId {
     std::int64_t task_id = 0;
     std::int64_t panda_id = 0;
@@ -20,11 +21,13 @@ struct RangeId {
 
     bool operator==(RangeId const&) const = default;
     std::string text() const;
-    /// nullopt unless printing the result gives exactly `text` again (so leading zeros and signs are refused).
+    /// nullopt unless printing the result gives exactly `text` again (so leading zeros and signs are
+    /// refused).
     static std::optional<RangeId> parse(std::string_view text);
 };
 
-/// Events are 1-based and inclusive: positions in the file, or running over the job's files (inFilePosEvtNum absent).
+/// Events are 1-based and inclusive: positions in the file, or running over the job's files (inFilePosEvtNum
+/// absent).
 struct EventRange {
     std::string id;
     std::int64_t start_event = 0;
@@ -35,13 +38,13 @@ struct EventRange {
     bool operator==(EventRange const&) const = default;
 };
 
-/// Whether a payload's naive parser (yampl.md §5) takes this value as it stands: ASCII, no comma, quote, backslash,
-/// newline or control character.
+/// Whether a payload's naive parser (yampl.md §5) takes this value as it stands: ASCII, no comma, quote,
+/// backslash, newline or control character.
 bool fits_range_text(std::string_view value);
 
 /// `[{"eventRangeID": "...", "startEvent": 1, "lastEvent": 5, "GUID": "...", "LFN": "...", "scope": "...",
-/// "PFN": "/..."}]`: one range, one line, no escapes, no terminator (yampl.md §5). `scope` and `pfn` may be empty
-/// and are then left out. Error: a value that the payload's parser would misread.
+/// "PFN": "/..."}]`: one range, one line, no escapes, no terminator (yampl.md §5). `scope` and `pfn` may be
+/// empty and are then left out. Error: a value that the payload's parser would misread.
 Result<std::string> print_range_text(EventRange const& range, std::string_view pfn);
 
 /// Whether `name` can be the last part of a path: not empty, no '/', no NUL, not "." or "..", no newline.

@@ -34,8 +34,9 @@ Result<Job> Job::from_json(nlohmann::json fields)
     std::vector<std::string> guids, sizes, sums, scopes, paths;
     if (!column("GUID", guids) || !column("fsize", sizes) || !column("checksum", sums) ||
         !column("scopeIn", scopes) || !column("inFilePaths", paths))
-        return bad_job(fmt::format("job {}: GUID, fsize, checksum, scopeIn and inFilePaths must be as many as inFiles",
-                                   job.panda_id()));
+        return bad_job(
+            fmt::format("job {}: GUID, fsize, checksum, scopeIn and inFilePaths must be as many as inFiles",
+                        job.panda_id()));
     for (std::size_t i = 0; i < lfns.size(); ++i) {
         if (!is_plain_file_name(lfns[i]))
             return bad_job(fmt::format("job {}: input '{}' is no plain file name", job.panda_id(), lfns[i]));
@@ -45,8 +46,7 @@ Result<Job> Job::from_json(nlohmann::json fields)
         if (!scopes.empty()) file.scope = scopes[i];
         if (!paths.empty()) file.pfn = paths[i];
         if (!sums.empty() && sums[i] != "NULL") file.checksum = sums[i];
-        if (!sizes.empty())
-            std::from_chars(sizes[i].data(), sizes[i].data() + sizes[i].size(), file.bytes);
+        if (!sizes.empty()) std::from_chars(sizes[i].data(), sizes[i].data() + sizes[i].size(), file.bytes);
         job.inputs_.push_back(std::move(file));
     }
     return job;
@@ -103,7 +103,8 @@ Result<std::vector<Job>> parse_jobs(std::string_view text)
         return bad_job("job.json is no JSON object with a list of jobs");
     if (json.value("version", nlohmann::json()) != jobs_version)
         return Error{ErrorKind::bad_input, "job.json of another version",
-                     fmt::format("this program reads version {}", jobs_version), "use the program that wrote it"};
+                     fmt::format("this program reads version {}", jobs_version),
+                     "use the program that wrote it"};
     std::vector<Job> jobs;
     std::set<std::int64_t> seen;
     for (auto& fields : json["jobs"]) {

@@ -12,7 +12,8 @@
 
 namespace yoda {
 
-/// An input file of a job, one position of the comma lists inFiles, GUID, fsize, checksum, scopeIn, inFilePaths.
+/// An input file of a job, one position of the comma lists inFiles, GUID, fsize, checksum, scopeIn,
+/// inFilePaths.
 struct InputFile {
     std::string lfn;
     std::string guid;
