@@ -1,0 +1,7 @@
+#!/usr/bin/env python3
+"""Example payload: does nothing and writes nothing. Measures everything else."""
+import sys
+
+import yoda_payload
+
+sys.exit(yoda_payload.Kit().run(lambda range, output: None))
