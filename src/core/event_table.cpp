@@ -103,6 +103,10 @@ Result<RangeIndex> EventTable::add_range(JobIndex job, EventRange const& range, 
         return refuse(fmt::format("its events {}..{} are out of order", range.start_event, range.last_event));
     if (range.last_event >= limit)
         return refuse(fmt::format("its event {} is beyond 32 bits", range.last_event));
+    if (range.id.size() > 255 || range.lfn.size() > 255 || range.guid.size() > 255 ||
+        range.scope.size() > 255)
+        return refuse("a name of it is longer than 255 bytes");
+    if (pfn.size() > 2048) return refuse("its input's path is longer than 2,048 bytes");
     if (rows_.size() >= none - 1) return refuse("the event table is full (2^32 ranges)");
     auto const id = RangeId::parse(range.id);
     bool const numeric =

@@ -49,7 +49,7 @@ struct RangeRow {
     std::uint32_t process_id = 0;  ///< job_processID; with text_ids: which text
     FileIndex file = 0;
     std::uint16_t attempt = 0;  ///< PanDA's attemptNr of the id, counts down
-    std::uint16_t winner = 0;      ///< finished: hand-out whose output counts
+    std::uint16_t winner = 0;   ///< finished: hand-out whose output counts
 };
 static_assert(sizeof(RangeRow) == 20);
 
@@ -69,7 +69,8 @@ static_assert(sizeof(RangeProgress) == 16);
 /// A bundle that holds, or held, finished ranges.
 struct BundleState {
     BundleOrigin origin;
-    Life epoch_life = 0;  ///< life of the hand-outs in it (a copy made by recovery has a later life in its name)
+    Life epoch_life =
+        0;  ///< life of the hand-outs in it (a copy made by recovery has a later life in its name)
     bool sealed = false;
     bool lost = false;
     bool operator==(BundleState const&) const = default;
@@ -192,8 +193,8 @@ class EventTable {
         rows_[range].winner = winner;
     }
     void set_bundles(std::vector<BundleState> bundles);
-    /// Brings counts and ready queues in line with the rows at the begin of a life: `sent` becomes `ready` (the owners
-    /// are gone) and hand-outs are counted from zero.
+    /// Brings counts and ready queues in line with the rows at the begin of a life: `sent` becomes `ready`
+    /// (the owners are gone) and hand-outs are counted from zero.
     void rebuild();
 
   private:
