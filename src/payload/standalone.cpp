@@ -12,8 +12,11 @@ namespace {
 
 bool read_count(std::string_view text, std::int64_t& value)
 {
-    auto const [stop, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    return error == std::errc{} && stop == text.data() + text.size() && value >= 1;
+    std::int64_t read = 0;
+    auto const [stop, error] = std::from_chars(text.data(), text.data() + text.size(), read);
+    if (error != std::errc{} || stop != text.data() + text.size() || read < 1) return false;
+    value = read;
+    return true;
 }
 
 bool read_span(std::string_view text, StandaloneRequest& request)

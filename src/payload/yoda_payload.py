@@ -404,7 +404,15 @@ def _receive_packet(control):
             fds += [int.from_bytes(content[i : i + fd_size], sys.byteorder) for i in range(0, whole, fd_size)]
     for fd in fds[:-1]:
         os.close(fd)  # One is agreed on; the last one counts.
-    return os.fsdecode(data), socket.socket(fileno=fds[-1]) if fds else None
+    return os.fsdecode(data), _as_socket(fds[-1]) if fds else None
+
+
+def _as_socket(fd):
+    try:
+        return socket.socket(fileno=fd)
+    except OSError:  # Some other descriptor.
+        os.close(fd)
+        return None
 
 
 def _send_packet(control, text):
