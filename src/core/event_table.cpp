@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <unordered_set>
 
 namespace yoda {
 
@@ -165,13 +166,33 @@ Status EventTable::check_duplicates() const
     return {};
 }
 
+Status EventTable::check_new(std::vector<EventRange> const& ranges) const
+{
+    std::unordered_set<std::string_view> added;
+    for (auto const& range : ranges) added.insert(range.id);
+    std::unordered_set<std::uint64_t> numbers;  // A cheap sieve: most rows need no text made of them.
+    for (auto const& range : ranges) {
+        if (auto const id = RangeId::parse(range.id))
+            numbers.insert(static_cast<std::uint64_t>(id->process_id));
+    }
+    for (RangeIndex range = 0; range < size(); ++range) {
+        if (!files_[rows_[range].file].text_ids && !numbers.contains(rows_[range].process_id)) continue;
+        if (auto const id = range_id(range); added.contains(id))
+            return Error{ErrorKind::bad_input,
+                         fmt::format("event range '{}' is there already", id),
+                         "an eventRangeID names one range",
+                         {}};
+    }
+    return {};
+}
+
 std::uint32_t EventTable::hand_out(Rank rank, FileIndex& file, std::uint32_t max_count,
-                                   std::vector<RangeRun>& runs)
+                                   std::vector<RangeRun>& runs, std::vector<bool> const& blocked)
 {
     std::uint32_t handed = 0;
     std::size_t const fixed_count = runs.size();
     while (handed < max_count) {
-        RangeInterval const interval = ready_.take(file, max_count - handed);
+        RangeInterval const interval = ready_.take(file, max_count - handed, blocked);
         if (interval.count == 0) break;
         std::uint32_t moved = 0;
         for (RangeIndex range = interval.begin; range < interval.begin + interval.count; ++range) {
@@ -260,7 +281,7 @@ Outcome EventTable::finish(RangeIndex range, Epoch epoch, BundleNumber bundle, s
     auto& progress = progress_[range];
     if (is_ended(progress.state) || epoch.hand_out() == 0 || epoch.hand_out() > progress.hand_out)
         return Outcome::ignored;
-    if (bundles_[bundle].lost) return Outcome::ignored;
+    if (bundle != none && bundles_[bundle].lost) return Outcome::ignored;
     move(range, RangeState::finished);
     if (!second_copies_.empty()) second_copies_.erase(range);
     rows_[range].winner = epoch.hand_out();

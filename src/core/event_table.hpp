@@ -58,9 +58,9 @@ struct RangeProgress {
     RangeState state = RangeState::ready;
     std::uint8_t burnt =
         0;  ///< low nibble: tries burnt by the payload; high: payload deaths it was in flight at
-    std::uint16_t hand_out = 0;  ///< count of hand-outs in this life; of the winner once finished
-    std::uint32_t holder =
-        none;  ///< sent: rank of the owner; finished: bundle; else the last error code, or none
+    std::uint16_t hand_out = 0;   ///< count of hand-outs in this life; of the winner once finished
+    std::uint32_t holder = none;  ///< sent: rank of the owner; finished: bundle (none: no output); else the
+                                  ///< last error code, or none
     std::uint32_t cpu_ms = 0;
     std::uint32_t wall_ms = 0;
 };
@@ -115,6 +115,8 @@ class EventTable {
     }
     /// Error naming an eventRangeID that is there twice, if there is one.
     Status check_duplicates() const;
+    /// Error naming the first of these ranges whose id is in the table already.
+    Status check_new(std::vector<EventRange> const& ranges) const;
 
     // Whole life.
     void start_life(Life life) { life_ = life; }
@@ -167,7 +169,7 @@ class EventTable {
     RangeProgress const& progress(RangeIndex range) const { return progress_[range]; }
     RangeState state(RangeIndex range) const { return progress_[range].state; }
     JobIndex job(RangeIndex range) const { return files_[rows_[range].file].job; }
-    /// The hand-out whose output counts; only of a finished range.
+    /// The hand-out whose output counts; only of a finished range that has an output (holder is a bundle).
     Epoch winning_epoch(RangeIndex range) const
     {
         return Epoch::make(bundles_[progress_[range].holder].epoch_life, rows_[range].winner);

@@ -91,7 +91,6 @@ class Writer {
   private:
     Life life_;
     std::uint64_t next_sequence_;
-    std::string payload_;
 };
 
 /// Walks through the bytes of one journal segment.

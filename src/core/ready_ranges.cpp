@@ -4,6 +4,15 @@
 
 namespace yoda {
 
+namespace {
+
+bool is_in(std::vector<bool> const& jobs, JobIndex job)
+{
+    return job < jobs.size() && jobs[job];
+}
+
+}  // namespace
+
 void ReadyRanges::clear()
 {
     files_.clear();
@@ -39,9 +48,10 @@ void ReadyRanges::add(JobIndex job, FileIndex file, RangeInterval interval, bool
 
 /// The next file with ready ranges: of the preferred job, else of the next job that has any; none when
 /// nothing is.
-FileIndex ReadyRanges::next_file(JobIndex preferred)
+FileIndex ReadyRanges::next_file(JobIndex preferred, std::vector<bool> const& blocked)
 {
     auto const from_ring = [&](JobIndex job) -> FileIndex {
+        if (is_in(blocked, job)) return none;
         auto& ring = rings_[job];
         while (!ring.empty()) {
             FileIndex const file = ring.front();
@@ -65,11 +75,12 @@ FileIndex ReadyRanges::next_file(JobIndex preferred)
     return none;
 }
 
-RangeInterval ReadyRanges::take(FileIndex& file, std::uint32_t max_count)
+RangeInterval ReadyRanges::take(FileIndex& file, std::uint32_t max_count, std::vector<bool> const& blocked)
 {
-    bool const stay = file < files_.size() && !files_[file].intervals.empty();
+    bool const stay =
+        file < files_.size() && !files_[file].intervals.empty() && !is_in(blocked, files_[file].job);
     if (!stay) {
-        FileIndex const next = next_file(file < files_.size() ? files_[file].job : none);
+        FileIndex const next = next_file(file < files_.size() ? files_[file].job : none, blocked);
         if (next == none) return {};
         file = next;
     }

@@ -34,7 +34,7 @@ class ReadyRanges {
         bool waiting = false;  ///< stands in its job's ring
         std::deque<RangeInterval> intervals;
     };
-    FileIndex next_file(JobIndex preferred);
+    FileIndex next_file(JobIndex preferred, std::vector<bool> const& blocked);
 
     std::vector<FileQueue> files_;
     std::vector<std::deque<FileIndex>> rings_;  ///< by job: files with ready ranges, taken round robin
