@@ -124,8 +124,9 @@ class EventTable {
 
     // Dispatching.
     /// Hands out up to `max_count` ready ranges to `rank`, preferring the file and job it works on; appends
-    /// the runs. `file` is updated to the one last taken from. Returns how many were handed out.
-    std::uint32_t hand_out(Rank rank, FileIndex& file, std::uint32_t max_count, std::vector<RangeRun>& runs);
+    /// the runs. `file` is updated to the one last taken from; jobs in `blocked` are left alone. Returns how many were handed out.
+    std::uint32_t hand_out(Rank rank, FileIndex& file, std::uint32_t max_count, std::vector<RangeRun>& runs,
+                           std::vector<bool> const& blocked = {});
     /// A second copy of a sent range for another rank; false if it is not sent, has two copies, or is that
     /// rank's.
     bool copy_out(RangeIndex range, Rank rank, std::vector<RangeRun>& runs);
