@@ -345,14 +345,13 @@ Outcome EventTable::fail(RangeIndex range, Epoch epoch, Rank rank, FailKind kind
     return leave_sent(range, error_code);
 }
 
-std::uint64_t EventTable::drop_job(JobIndex job, std::vector<RangeIndex>* revoked)
+std::uint64_t EventTable::drop_job(JobIndex job)
 {
     if (job >= jobs_.size()) return 0;
     ready_.drop_job(job);
     std::uint64_t dropped = 0;
     for (RangeIndex range = 0; range < size(); ++range) {
         if (files_[rows_[range].file].job != job || is_ended(progress_[range].state)) continue;
-        if (progress_[range].state == RangeState::sent && revoked) revoked->push_back(range);
         second_copies_.erase(range);
         move(range, RangeState::dropped);
         ++dropped;

@@ -146,8 +146,8 @@ class EventTable {
     {
         return fail(range, epoch, rank, FailKind::given_back, 0);
     }
-    /// Drops what of this job has not ended; returns how many. Sent ones are told to `revoked`.
-    std::uint64_t drop_job(JobIndex job, std::vector<RangeIndex>* revoked);
+    /// Drops what of this job has not ended; returns how many.
+    std::uint64_t drop_job(JobIndex job);
 
     // Bundles.
     BundleNumber bundle(BundleOrigin const& origin);  ///< finds or adds
