@@ -1,0 +1,131 @@
+#include "sys/event_file_checkpoint.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <string>
+
+#include "support/event_tables.hpp"
+#include "support/scratch_folder.hpp"
+
+namespace yoda {
+namespace {
+
+using test::eventually;
+using test::make_worked_table;
+using test::ScratchFolder;
+using ::testing::HasSubstr;
+
+EventFileInfo const info{"00112233445566778899aabbccddeeff", 0};
+
+/// Feeds until the result is there.
+Result<CheckpointInfo> finish(CheckpointWriter& writer, EventTable const& table)
+{
+    std::optional<Result<CheckpointInfo>> result;
+    EXPECT_TRUE(eventually([&] {
+        writer.feed(table);
+        result = writer.take_result();
+        return result.has_value();
+    }));
+    return result ? *result : Result<CheckpointInfo>(Error{});
+}
+
+EventTable make_large_table(RangeIndex rows)
+{
+    EventTable table;
+    table.add_file({0, 1, 2, 3, false, "EVNT.lhe", "", "", "/data/EVNT.lhe"});
+    for (RangeIndex i = 0; i < rows; ++i) table.add_row({i + 1, i + 1, i + 1, 0, 10, 0});
+    return table;
+}
+
+TEST(CheckpointWriter, WritesTheSameAsTheWriterThatBlocks)
+{
+    ScratchFolder const beside;
+    ScratchFolder const at_once;
+    auto const table = make_worked_table();
+    CheckpointWriter writer;
+    EXPECT_FALSE(writer.busy());
+    writer.begin(beside.path(), info.run_id, {41, 3}, table.size());
+    EXPECT_TRUE(writer.busy());
+    auto const result = finish(writer, table);
+    ASSERT_TRUE(result) << result.error().text();
+    EXPECT_EQ(*result, (CheckpointInfo{41, 3}));
+    EXPECT_FALSE(writer.busy());
+    ASSERT_TRUE(write_state_file(at_once.path(), table, info.run_id, {41, 3}));
+    EXPECT_EQ(test::file_text(beside / "state.h5"), test::file_text(at_once / "state.h5"));
+}
+
+TEST(CheckpointWriter, TakesSeveralCheckpointsAndTableThatChangesMeanwhile)
+{
+    ScratchFolder const run;
+    auto table = make_large_table(300'000);
+    ASSERT_TRUE(write_event_file(run.path(), table, info));
+    table.start_life(1);
+    CheckpointWriter writer;
+    for (Life round = 1; round <= 3; ++round) {
+        writer.begin(run.path(), info.run_id, {round, 1}, table.size());
+        std::optional<Result<CheckpointInfo>> result;
+        ASSERT_TRUE(eventually([&] {
+            std::vector<RangeRun> runs;
+            FileIndex file = none;
+            table.hand_out(1, file, 100, runs);
+            auto const bundle =
+                table.bundle({2, 0, 1, 1, static_cast<std::uint32_t>(table.bundles().size())});
+            for (auto const& one : runs)
+                for (RangeIndex i = 0; i < one.count; ++i)
+                    table.finish(one.begin + i, Epoch::make(1, one.hand_out), bundle, 1, 2);
+            writer.feed(table);
+            result = writer.take_result();
+            return result.has_value();
+        }));
+        ASSERT_TRUE(*result) << result->error().text();
+        auto const loaded = load_event_file(run.path());
+        ASSERT_TRUE(loaded) << loaded.error().text();
+        EXPECT_EQ(loaded->checkpoint.journal_sequence, round);
+        EXPECT_GT(loaded->table.counts()[2], 0u);
+    }
+}
+
+TEST(CheckpointWriter, LeavesRangesAddedMeanwhileToTheNextOne)
+{
+    ScratchFolder const run;
+    auto table = make_large_table(70'000);
+    CheckpointWriter writer;
+    writer.begin(run.path(), info.run_id, {1, 1}, table.size());
+    writer.feed(table);
+    table.add_row({1, 1, 99'999, 0, 9, 0});
+    ASSERT_TRUE(finish(writer, table));
+    ASSERT_TRUE(write_event_file(run.path(), table, info));
+    auto const loaded = load_event_file(run.path());
+    ASSERT_TRUE(loaded) << loaded.error().text();
+    EXPECT_EQ(loaded->table.size(), 70'001u);
+}
+
+TEST(CheckpointWriter, ReportsAFailureAndGoesOn)
+{
+    ScratchFolder const run;
+    auto const table = make_worked_table();
+    CheckpointWriter writer;
+    writer.begin(run / "nowhere", info.run_id, {41, 3}, table.size());
+    auto const failed = finish(writer, table);
+    ASSERT_FALSE(failed);
+    EXPECT_THAT(failed.error().text(), HasSubstr("No such file or directory"));
+    writer.begin(run.path(), info.run_id, {42, 3}, table.size());
+    EXPECT_TRUE(finish(writer, table));
+}
+
+TEST(CheckpointWriter, EndsInTheMiddleWithoutATrace)
+{
+    ScratchFolder const run;
+    auto const table = make_large_table(200'000);
+    {
+        CheckpointWriter writer;
+        writer.begin(run.path(), info.run_id, {1, 1}, table.size());
+        writer.feed(table);
+    }
+    EXPECT_TRUE(std::filesystem::is_empty(run.path()));
+}
+
+}  // namespace
+}  // namespace yoda
