@@ -1,0 +1,272 @@
+// A Droid as a pure state machine: grants in, work for the payload's workers out; outputs in, Finished out
+// once the bundle is durable. Reads no clock, starts nothing, writes nothing.
+//
+//   range:    queued -answer-> running -output-> storing -durable-> reported -Accepted-> gone
+//             queued -Recall, Revoke, Drain-> gone      running -failure, kill-> gone
+//   payload:  off -ranges wait-> starting -ready-> up -nothing to do-> ending -ended-> off
+//   bundle:   open -large, old, job done-> closing -all its entries accepted or rejected-> sealing -> sealed
+//   Droid:    working -NothingEver, Drain-> leaving -payloads ended, all sealed-> gone
+//
+// Requests: a payload's worker asks for a range (a request), and is answered with one or with the end word.
+// Which worker that is and how it is told is the channel's business.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "core/codec.hpp"
+#include "core/messages.hpp"
+#include "core/range_run.hpp"
+#include "core/time.hpp"
+
+namespace yoda {
+
+/// One request for a range by some worker of a job's payload; numbered by the channel, never reused.
+using RequestId = std::uint64_t;
+
+/// A file that ranges come from, as FileInfo told.
+struct DroidFile {
+    JobIndex job = 0;
+    std::int64_t task_id = 0;
+    std::int64_t panda_id = 0;
+    std::int64_t file_id = 0;
+    std::string lfn;
+    std::string guid;
+    std::string scope;
+    std::string pfn;
+};
+
+/// One range as a worker gets it.
+struct WorkItem {
+    HandOut what;
+    JobIndex job = 0;
+    EventRange range;
+    std::string pfn;
+};
+
+/// What a worker made of a range.
+struct RangeOutput {
+    HandOut what;
+    JobIndex job = 0;
+    std::string range_id;
+    std::vector<std::string> paths;  ///< absolute; empty if the payload makes no output
+    std::uint32_t cpu_ms = 0;
+    std::uint32_t wall_ms = 0;
+};
+
+/// How a job's payload wants to be treated.
+struct JobPolicy {
+    bool null_payload = false;  ///< ranges finish as they come: measures dispatch
+    bool requests_wait =
+        true;  ///< false: an unanswered request holds back outputs (AthenaMP), so it gets the end word
+    bool fixed_workers = false;  ///< the number of workers is fixed when the payload starts
+    bool has_output = true;
+    Duration range_limit = Duration::max();  ///< a range running longer is killed and has failed
+};
+
+struct DroidPolicy {
+    std::uint32_t worker_count = 1;
+    std::uint64_t bundle_limit_bytes = 1ull << 30;
+    Duration bundle_limit_age = Duration::from_s(7200);
+    Duration heartbeat = Duration::from_s(5);
+    Duration silence = Duration::from_s(120);  ///< of rank 0
+    unsigned payload_starts = 5;  ///< in a row without a finished range, then the job is given up here
+};
+
+class DroidEffects {
+  public:
+    virtual ~DroidEffects() = default;
+    virtual void send(Message const& message) = 0;
+    virtual void start_payload(JobIndex job, std::uint32_t worker_count) = 0;
+    /// More workers for a payload that is up.
+    virtual void add_workers(JobIndex job, std::uint32_t count) = 0;
+    virtual void answer(RequestId request, WorkItem const& item) = 0;
+    /// The end word: this worker will get no more.
+    virtual void end(JobIndex job, RequestId request) = 0;
+    /// Whatever works on this hand-out must stop; its result is not wanted.
+    virtual void kill_range(JobIndex job, HandOut what) = 0;
+    /// All workers have had the end word, or are to be killed at once.
+    virtual void stop_payload(JobIndex job, bool at_once) = 0;
+    /// Append to bundle `sequence` of the job, sync, tell on_stored or on_output_bad.
+    virtual void store(std::uint32_t sequence, RangeOutput const& output) = 0;
+    /// Remove the range's files: they are safe, or not wanted.
+    virtual void discard(RangeOutput const& output) = 0;
+    /// Make the bundle final, without the rejected entries.
+    virtual void seal(JobIndex job, std::uint32_t sequence, std::vector<HandOut> const& rejected) = 0;
+    virtual void note(std::string_view event, JobIndex job, std::uint64_t count, std::string_view why) = 0;
+};
+
+class DroidCore {
+  public:
+    DroidCore(DroidPolicy policy, std::vector<JobPolicy> jobs, TimePoint now);
+
+    /// The first words.
+    void say_hello(std::string_view host, std::uint32_t pid, DroidEffects& effects);
+
+    // From rank 0. Error: malformed for us (an unknown job or file).
+    Status on_message(TimePoint now, Message const& message, DroidEffects& effects);
+
+    // From payloads.
+    void on_payload_up(TimePoint now, JobIndex job, DroidEffects& effects);
+    void on_request(TimePoint now, JobIndex job, RequestId request, DroidEffects& effects);
+    /// That worker is gone: nobody waits for an answer any more.
+    void on_request_gone(JobIndex job, RequestId request);
+    void on_output(TimePoint now, RangeOutput output, DroidEffects& effects);
+    void on_failure(TimePoint now, HandOut what, FailKind kind, std::uint16_t error_code,
+                    std::string_view reason, DroidEffects& effects);
+    /// A worker has ended (after the end word or by itself): its core is free.
+    void on_worker_ended(TimePoint now, JobIndex job, DroidEffects& effects);
+    /// Nothing of the payload is left. `error_code` 0: it ended as it should.
+    void on_payload_ended(TimePoint now, JobIndex job, std::uint16_t error_code, std::string_view reason,
+                          DroidEffects& effects);
+
+    // From the bundle writer.
+    struct Stored {
+        HandOut what;
+        std::uint64_t bundle_bytes = 0;  ///< of the bundle so far
+    };
+    void on_stored(TimePoint now, JobIndex job, std::uint32_t sequence, std::vector<Stored> const& stored,
+                   DroidEffects& effects);
+    void on_output_bad(TimePoint now, HandOut what, std::uint16_t error_code, std::string_view reason,
+                       DroidEffects& effects);
+    void on_sealed(TimePoint now, JobIndex job, std::uint32_t sequence, std::uint64_t bytes,
+                   std::uint32_t entry_count, DroidEffects& effects);
+    /// The bundle could not be written or sealed (full or broken disk): what it has not reported goes back.
+    void on_bundle_failed(TimePoint now, JobIndex job, std::uint32_t sequence, std::string_view reason,
+                          DroidEffects& effects);
+
+    void on_tick(TimePoint now, std::uint64_t free_bytes, DroidEffects& effects);
+
+    bool gone() const { return gone_; }
+    bool yoda_is_silent(TimePoint now) const { return now - last_heard_ > policy_.silence; }
+    std::uint32_t generation() const { return generation_; }
+    std::uint32_t running_count() const { return running_count_; }
+    std::uint64_t queued_count() const;
+    DroidFile const* file(FileIndex file) const;
+    /// For watchers: calls `visit(HandOut, JobIndex, started)` for each running range.
+    template <class Visit>
+    void visit_running(Visit visit) const
+    {
+        for (auto const& [range, flight] : flights_) {
+            if (flight.state == FlightState::running)
+                visit(HandOut{range, flight.hand_out}, flight.job, flight.since);
+        }
+    }
+
+  private:
+    enum class FlightState : std::uint8_t { running, storing, reported };
+    struct Flight {
+        std::uint16_t hand_out = 0;
+        FlightState state = FlightState::running;
+        JobIndex job = 0;
+        std::uint32_t bundle = none;
+        TimePoint since;
+        RangeOutput output;
+    };
+    struct QueuedRun {
+        RangeRun run;
+        std::string text_id;
+    };
+    enum class PayloadState : std::uint8_t { off, starting, up, ending };
+    struct Job {
+        JobPolicy policy;
+        std::deque<QueuedRun> queue;
+        std::uint64_t queued_count = 0;
+        std::deque<RequestId> requests;
+        PayloadState payload = PayloadState::off;
+        std::uint32_t workers = 0;  ///< that it has, or has been promised
+        std::uint32_t running = 0;
+        std::uint32_t storing = 0;
+        unsigned starts = 0;  ///< in a row without a finished range
+        bool given_up = false;
+        bool done = false;            ///< SealJob came
+        std::uint32_t bundle = none;  ///< the one open for new entries
+    };
+    struct Bundle {
+        JobIndex job = 0;
+        TimePoint opened;
+        std::uint64_t bytes = 0;
+        std::uint32_t pending = 0;   ///< entries on their way to the disk
+        std::uint32_t reported = 0;  ///< entries whose Accepted is awaited
+        bool closing = false;
+        bool sealing = false;
+        std::vector<HandOut> rejected;
+    };
+    struct Report {
+        std::uint32_t sequence;
+        std::uint32_t bundle;
+        std::vector<HandOut> entries;
+    };
+
+    void handle(TimePoint now, FileInfo const& message, DroidEffects& effects);
+    void handle(TimePoint now, Grant const& message, DroidEffects& effects);
+    void handle(TimePoint now, Accepted const& message, DroidEffects& effects);
+    void handle(TimePoint now, Rejected const& message, DroidEffects& effects);
+    void handle(TimePoint now, Revoke const& message, DroidEffects& effects);
+    void handle(TimePoint now, Recall const& message, DroidEffects& effects);
+    void handle(TimePoint now, AskRunning const& message, DroidEffects& effects);
+    void handle(TimePoint now, NothingNow const& message, DroidEffects& effects);
+    void handle(TimePoint now, NothingEver const& message, DroidEffects& effects);
+    void handle(TimePoint now, SealJob const& message, DroidEffects& effects);
+    void handle(TimePoint now, Limits const& message, DroidEffects& effects);
+    void handle(TimePoint now, Drain const& message, DroidEffects& effects);
+    void handle(TimePoint now, Reset const& message, DroidEffects& effects);
+    void handle(TimePoint now, Stop const& message, DroidEffects& effects);
+
+    void finish_null_run(RangeRun const& run, JobIndex job, DroidEffects& effects);
+    void work(TimePoint now, DroidEffects& effects);
+    void serve(TimePoint now, JobIndex job, DroidEffects& effects);
+    bool start_next(TimePoint now, JobIndex job, RequestId request, DroidEffects& effects);
+    bool in_time(TimePoint now, std::uint32_t events) const;
+    void ask_if_idle(DroidEffects& effects);
+    bool start_or_leave(TimePoint now, JobIndex job, RequestId request, DroidEffects& effects);
+    void end_requests(JobIndex job, DroidEffects& effects);
+    void begin_ending(JobIndex job, DroidEffects& effects);
+    void give_back_queue(Job& job, std::uint64_t most, DroidEffects& effects);
+    void drop_flight(RangeIndex range, DroidEffects& effects);
+    void leave(TimePoint now, DroidEffects& effects);
+    void check_leaving(TimePoint now, DroidEffects& effects);
+    void close_bundle(std::uint32_t sequence, DroidEffects& effects);
+    void seal_if_settled(std::uint32_t sequence, DroidEffects& effects);
+    void end_flight(std::unordered_map<RangeIndex, Flight>::iterator flight);
+    Flight* find_flight(HandOut what, FlightState state);
+    WorkItem make_item(RangeRun const& run, std::string const& text_id) const;
+    void count_busy(TimePoint now);
+
+    DroidPolicy policy_;
+    std::vector<Job> jobs_;
+    std::vector<DroidFile> files_;
+    std::unordered_map<RangeIndex, Flight> flights_;
+    std::map<std::uint32_t, Bundle> bundles_;
+    std::deque<Report> reports_;  ///< Finished messages whose Accepted is awaited
+    std::uint32_t next_bundle_ = 0;
+    std::uint32_t next_report_ = 1;
+    std::uint32_t generation_ = 0;
+    std::string host_;
+    std::uint32_t pid_ = 0;
+    TimePoint last_heard_;
+    TimePoint last_heartbeat_;
+    TimePoint worker_deadline_ = TimePoint::never();
+    std::uint32_t event_time_us_ = none;
+    bool no_more_ = false;  ///< NothingEver
+    bool draining_ = false;
+    bool killed_rest_ = false;  ///< the deadline came
+    bool gone_ = false;
+    std::uint32_t asked_idle_ = 0;  ///< idle workers that rank 0 knows of
+    unsigned bundle_failures_ = 0;
+    std::uint32_t free_workers_;
+    std::uint32_t running_count_ = 0;
+    TimePoint counted_;
+    std::int64_t busy_ns_ = 0;
+    std::int64_t alive_ns_ = 0;
+    std::uint64_t cpu_ms_ = 0;
+    std::vector<FinishedEntry> entries_;  // scratch
+    std::vector<HandOut> hand_outs_;
+};
+
+}  // namespace yoda
