@@ -1,0 +1,135 @@
+#include "core/payload_config.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "core/key_values.hpp"
+#include "core/units.hpp"
+
+namespace yoda {
+
+namespace {
+
+struct ChannelName {
+    std::string_view name;
+    ChannelKind kind;
+};
+constexpr ChannelName channel_names[] = {{"worker", ChannelKind::worker},
+                                         {"command", ChannelKind::command},
+                                         {"athenamp", ChannelKind::athenamp},
+                                         {"null", ChannelKind::null}};
+struct OutputName {
+    std::string_view name;
+    OutputKind kind;
+};
+constexpr OutputName output_names[] = {
+    {"hdf5", OutputKind::hdf5}, {"opaque", OutputKind::opaque}, {"none", OutputKind::none}};
+
+template <class Names, class Kind>
+bool find_kind(Names const& names, std::string_view value, Kind& kind)
+{
+    for (auto const& entry : names) {
+        if (entry.name == value) {
+            kind = entry.kind;
+            return true;
+        }
+    }
+    return false;
+}
+
+}  // namespace
+
+Result<PayloadConfig> parse_payload_config(std::string_view text, std::string_view source)
+{
+    auto const values = parse_key_values(text, source);
+    if (!values) return values.error();
+    PayloadConfig config;
+    for (auto const& [key, value, line] : *values) {
+        auto const refuse = [&](std::string why, std::string fix = {}) {
+            return Error{ErrorKind::usage, fmt::format("{}:{}: {} = {}", source, line, key, value),
+                         std::move(why), std::move(fix)};
+        };
+        if (key == "name") {
+            config.name = value;
+        } else if (key == "executable") {
+            config.executable = value;
+        } else if (key == "argument") {
+            config.arguments.push_back(value);
+        } else if (key == "environment") {
+            if (value.find('=') == std::string::npos || value.starts_with('='))
+                return refuse("an environment variable is NAME=value");
+            config.environment.push_back(value);
+        } else if (key == "channel") {
+            if (!find_kind(channel_names, value, config.channel))
+                return refuse("no such channel", "one of worker, command, athenamp, null");
+        } else if (key == "output") {
+            if (!find_kind(output_names, value, config.output))
+                return refuse("no such output", "one of hdf5, opaque, none");
+        } else if (key == "deterministic") {
+            auto const yes = parse_yes_no(value);
+            if (!yes) return refuse(yes.error().text());
+            config.deterministic = *yes;
+        } else {
+            auto const near = nearest_name(
+                key, {"name", "executable", "argument", "environment", "channel", "output", "deterministic"});
+            return refuse("no such setting of a payload",
+                          near.empty() ? "" : fmt::format("did you mean '{}'?", near));
+        }
+    }
+    if (config.channel == ChannelKind::null) {
+        config.output = OutputKind::none;
+    } else if (config.executable.empty()) {
+        return Error{ErrorKind::usage,
+                     fmt::format("{} names no executable", source),
+                     {},
+                     "add `executable = PROGRAM`"};
+    }
+    if (config.name.empty()) config.name = config.executable.empty() ? "null" : config.executable;
+    return config;
+}
+
+std::string print_payload_config(PayloadConfig const& config)
+{
+    auto const channel = std::find_if(std::begin(channel_names), std::end(channel_names),
+                                      [&](ChannelName const& entry) { return entry.kind == config.channel; });
+    auto const output = std::find_if(std::begin(output_names), std::end(output_names),
+                                     [&](OutputName const& entry) { return entry.kind == config.output; });
+    std::string text = fmt::format("name = {}\nchannel = {}\n", config.name, channel->name);
+    if (!config.executable.empty()) text += fmt::format("executable = {}\n", config.executable);
+    for (auto const& argument : config.arguments) text += fmt::format("argument = {}\n", argument);
+    for (auto const& variable : config.environment) text += fmt::format("environment = {}\n", variable);
+    text +=
+        fmt::format("output = {}\ndeterministic = {}\n", output->name, config.deterministic ? "yes" : "no");
+    return text;
+}
+
+Result<std::string> fill_placeholders(std::string_view text, std::vector<Placeholder> const& values)
+{
+    std::string filled;
+    while (!text.empty()) {
+        auto const open = text.find('{');
+        filled += text.substr(0, open);
+        if (open == std::string_view::npos) break;
+        text.remove_prefix(open);
+        if (text.starts_with("{{")) {
+            filled += '{';
+            text.remove_prefix(2);
+            continue;
+        }
+        auto const close = text.find('}');
+        auto const name = close == std::string_view::npos ? text : text.substr(1, close - 1);
+        auto const found = std::find_if(values.begin(), values.end(),
+                                        [&](Placeholder const& value) { return value.name == name; });
+        if (close == std::string_view::npos || found == values.end())
+            return Error{ErrorKind::usage,
+                         fmt::format("'{}' is no placeholder", text.substr(0, close + 1)),
+                         {},
+                         "write {{ for a plain {"};
+        filled += found->value;
+        text.remove_prefix(close + 1);
+    }
+    return filled;
+}
+
+}  // namespace yoda

@@ -1,0 +1,46 @@
+// payload.cfg: which program makes an event range's output, and how to talk to it (docs/payloads.md).
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/result.hpp"
+
+namespace yoda {
+
+enum class ChannelKind {
+    worker,    ///< worker protocol over inherited sockets
+    command,   ///< one process per range
+    athenamp,  ///< AthenaMP's dialogue over yampl
+    null,      ///< no payload: ranges finish as they come
+};
+
+enum class OutputKind {
+    hdf5,    ///< merge concatenates the datasets
+    opaque,  ///< merge makes a tar
+    none,    ///< no output file
+};
+
+struct PayloadConfig {
+    std::string name;
+    ChannelKind channel = ChannelKind::worker;
+    std::string executable;
+    std::vector<std::string> arguments;
+    std::vector<std::string> environment;  ///< NAME=value
+    OutputKind output = OutputKind::opaque;
+    bool deterministic = true;  ///< the same range gives the same bytes; no: no second copies
+};
+
+/// Errors name `source` and the line: unknown key or value, no executable, NAME=value without a name.
+Result<PayloadConfig> parse_payload_config(std::string_view text, std::string_view source);
+std::string print_payload_config(PayloadConfig const& config);
+
+/// Replaces {name} by its value in `text`; "{{" stands for "{". Error: an unknown or unclosed placeholder.
+struct Placeholder {
+    std::string_view name;
+    std::string_view value;
+};
+Result<std::string> fill_placeholders(std::string_view text, std::vector<Placeholder> const& values);
+
+}  // namespace yoda
