@@ -1,0 +1,88 @@
+#include "harvest/stores/object_key.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "harvest/stores/digest.hpp"
+
+namespace yoda {
+
+namespace {
+
+/// Whether `text` is well-formed UTF-8 without overlong forms, surrogates or control characters.
+bool is_clean_utf8(std::string_view text)
+{
+    for (std::size_t i = 0; i < text.size();) {
+        auto const byte = [&](std::size_t at) { return static_cast<unsigned char>(text[at]); };
+        unsigned const first = byte(i);
+        if (first < 0x20 || first == 0x7F) return false;
+        std::size_t const length = first < 0x80 ? 1 : first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : 2;
+        if ((first >= 0x80 && first < 0xC2) || first > 0xF4 || i + length > text.size()) return false;
+        std::uint32_t code = length == 1 ? first : first & (0xFFu >> (length + 1));
+        for (std::size_t k = 1; k < length; ++k) {
+            if ((byte(i + k) & 0xC0u) != 0x80u) return false;
+            code = (code << 6) | (byte(i + k) & 0x3Fu);
+        }
+        static constexpr std::uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+        if (code < least[length] || code > 0x10FFFF || (code >= 0xD800 && code < 0xE000)) return false;
+        i += length;
+    }
+    return true;
+}
+
+}  // namespace
+
+Status check_object_key(std::string_view key)
+{
+    auto const bad = [&](std::string_view why) {
+        return Error{ErrorKind::bad_input,
+                     fmt::format("no object can be named \"{}\"", key.substr(0, 200)),
+                     std::string(why),
+                     {}};
+    };
+    if (key.empty()) return bad("the name is empty");
+    if (key.size() > 1024) return bad("the name is longer than 1,024 bytes");
+    if (!is_clean_utf8(key))
+        return Error{
+            ErrorKind::bad_input, "an object's name cannot be used", "it is not clean UTF-8 text", {}};
+    for (std::string_view rest = key;;) {
+        auto const slash = rest.find('/');
+        auto const part = rest.substr(0, slash);
+        if (part.empty()) return bad("a part of the path is empty");
+        if (part == "." || part == "..") return bad("it would leave its folder");
+        if (slash == std::string_view::npos) return {};
+        rest.remove_prefix(slash + 1);
+    }
+}
+
+std::string rucio_path(std::string_view scope, std::string_view lfn)
+{
+    std::string const md5 = print_hex(digest_of(DigestKind::md5, fmt::format("{}:{}", scope, lfn)));
+    std::string folders(scope);
+    std::replace(folders.begin(), folders.end(), '.', '/');
+    return fmt::format("{}/{}/{}/{}", folders, md5.substr(0, 2), md5.substr(2, 2), lfn);
+}
+
+Result<std::string> convention_bucket(std::string_view base, int path_convention, std::int64_t panda_id,
+                                      std::int64_t task_id)
+{
+    if (path_convention == 0 || path_convention == 1000) return std::string(base);
+    int const count = path_convention % 100;
+    int const rest = path_convention - count;
+    if (count < 1 || (rest != 0 && rest != 100 && rest != 1000 && rest != 1100))
+        return Error{ErrorKind::bad_input,
+                     fmt::format("pathConvention {} is unknown", path_convention),
+                     "known are 1 to 99, +100 with the task id, +1000 for the scope transient",
+                     {}};
+    auto const number = panda_id % count;
+    if (rest % 1000 == 100) return fmt::format("{}-{}-{}", base, task_id, number);
+    return fmt::format("{}-{}", base, number);
+}
+
+std::string_view convention_scope(int path_convention)
+{
+    return path_convention >= 1000 ? "transient" : "";
+}
+
+}  // namespace yoda

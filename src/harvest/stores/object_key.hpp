@@ -1,0 +1,27 @@
+// Names of objects: what a store may be asked for, and where conventions of the grid put a file.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "core/result.hpp"
+
+namespace yoda {
+
+/// Refuses what would leave the store's base or mean something else on the way: empty, longer than 1,024
+/// bytes (S3's limit), a leading or trailing '/', a part that is empty, "." or "..", control characters,
+/// bytes that are not UTF-8.
+Status check_object_key(std::string_view key);
+
+/// `<scope, '.' as '/'>/<md5(scope:lfn)[0:2]>/<[2:4]>/<lfn>` (Rucio's deterministic path, protocols.md §7.3).
+std::string rucio_path(std::string_view scope, std::string_view lfn);
+
+/// The bucket that PanDA's pathConvention means (protocols.md §2.5): 1..99 buckets by PandaID, +100 with the
+/// task id in the name, +1000 for the scope "transient"; plain 1000, or 0: `base` itself.
+Result<std::string> convention_bucket(std::string_view base, int path_convention, std::int64_t panda_id,
+                                      std::int64_t task_id);
+/// The scope that it implies; empty for the job's own.
+std::string_view convention_scope(int path_convention);
+
+}  // namespace yoda

@@ -1,0 +1,31 @@
+// A file that comes from a store: written beside its final name, which it gets only when it is whole and
+// synced.
+#pragma once
+
+#include <string>
+
+#include "core/result.hpp"
+#include "sys/files.hpp"
+
+namespace yoda {
+
+class PartFile {
+  public:
+    static Result<PartFile> create(std::string const& path);
+    PartFile(PartFile&&) noexcept = default;
+    PartFile& operator=(PartFile&&) = delete;
+    ~PartFile();  ///< removes it unless it was kept
+
+    int fd() const { return fd_.get(); }
+    /// Empty again, for another try.
+    void rewind();
+    Status keep();
+
+  private:
+    PartFile(std::string path, std::string part, FileDescriptor fd);
+    std::string path_;
+    std::string part_;  ///< empty once kept
+    FileDescriptor fd_;
+};
+
+}  // namespace yoda

@@ -1,0 +1,136 @@
+#include "harvest/stores/posix_store.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <filesystem>
+#include <vector>
+
+#include "core/checksum.hpp"
+#include "harvest/stores/object_key.hpp"
+#include "harvest/stores/part_file.hpp"
+#include "sys/files.hpp"
+
+namespace yoda {
+
+PosixStore::PosixStore(StoreUrl const& url, StoreContext context)
+    : base_(url.path), context_(std::move(context))
+{}
+
+std::string PosixStore::path_of(std::string const& key) const
+{
+    return base_ + "/" + key;
+}
+
+std::string PosixStore::url(std::string const& key) const
+{
+    return "file://" + path_of(key);
+}
+
+Result<std::uint32_t> PosixStore::copy(int from, int to, PutHooks const& hooks)
+{
+    std::vector<char> buffer(1 << 20);
+    std::uint32_t sum = 1;
+    for (;;) {
+        if (context_.stop && context_.stop->load(std::memory_order_relaxed))
+            return Error{ErrorKind::unavailable, "the copy was given up", "we were asked to stop", {}};
+        auto wanted = static_cast<std::uint64_t>(buffer.size());
+        if (context_.send_limit) {
+            wanted = context_.send_limit->take(context_.clock->now(), wanted);
+            if (wanted == 0) {
+                ::poll(nullptr, 0, 10);
+                continue;
+            }
+        }
+        ssize_t const n = ::read(from, buffer.data(), wanted);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return os_error("read", "the file to copy", errno);
+        if (n == 0) return sum;
+        std::string_view const piece(buffer.data(), static_cast<std::size_t>(n));
+        sum = adler32(piece, sum);
+        if (Status const status = write_all(to, piece, "the copy"); !status) return status.error();
+        if (hooks.moved) hooks.moved(piece.size());
+    }
+}
+
+Result<std::string> PosixStore::put(ObjectSpec const& spec, PutHooks const& hooks)
+{
+    if (Status const status = check_object_key(spec.key); !status) return status.error();
+    // The base is somebody's decision; when it is gone (not mounted) it must not be made up here.
+    if (!std::filesystem::is_directory(base_))
+        return Error{ErrorKind::unavailable, "the store " + base_ + " is not there", "no such folder",
+                     "create it, or mount its file system"};
+    std::string const target = path_of(spec.key);
+    if (Status const status = make_folders(std::filesystem::path(target).parent_path().string()); !status)
+        return status.error();
+    auto from = open_file(spec.path, O_RDONLY);
+    if (!from) return from.error();
+    auto part = PartFile::create(target);
+    if (!part) return part.error();
+    auto const sum = copy(from->get(), part->fd(), hooks);
+    if (!sum) return sum.error();
+    struct stat info {};
+    if (::fstat(part->fd(), &info) != 0) return os_error("look at the copy of", spec.path, errno);
+    if (*sum != spec.adler32 || static_cast<std::uint64_t>(info.st_size) != spec.bytes)
+        return Error{ErrorKind::bad_input,
+                     spec.path + " is damaged",
+                     fmt::format("{} bytes with adler32 {}, {} bytes with {} were promised", info.st_size,
+                                 print_adler32(*sum), spec.bytes, print_adler32(spec.adler32)),
+                     {}};
+    if (Status const status = part->keep(); !status) return status.error();
+    return "adler32:" + print_adler32(*sum);
+}
+
+Result<std::optional<StoredObject>> PosixStore::head(std::string const& key)
+{
+    if (Status const status = check_object_key(key); !status) return status.error();
+    std::string const path = path_of(key);
+    int const raw = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    if (raw < 0 && (errno == ENOENT || errno == ENOTDIR)) return std::optional<StoredObject>{};
+    if (raw < 0) return os_error("open", path, errno);
+    FileDescriptor const fd(raw);
+    std::vector<char> buffer(1 << 20);
+    StoredObject found;
+    found.adler32 = 1;
+    for (;;) {
+        ssize_t const n = ::read(fd.get(), buffer.data(), buffer.size());
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return os_error("read", path, errno);
+        if (n == 0) return std::optional(found);
+        found.adler32 = adler32({buffer.data(), static_cast<std::size_t>(n)}, *found.adler32);
+        found.bytes += static_cast<std::uint64_t>(n);
+    }
+}
+
+Result<Presence> PosixStore::check(ObjectSpec const& spec)
+{
+    auto found = head(spec.key);
+    if (!found) return found.error();
+    return compare_with_spec(*found, spec);
+}
+
+Status PosixStore::get(std::string const& key, std::string const& path)
+{
+    if (Status const status = check_object_key(key); !status) return status;
+    auto from = open_file(path_of(key), O_RDONLY);
+    if (!from) return from.error();
+    auto part = PartFile::create(path);
+    if (!part) return part.error();
+    auto const sum = copy(from->get(), part->fd(), {});
+    if (!sum) return sum.error();
+    return part->keep();
+}
+
+Status PosixStore::remove(std::string const& key)
+{
+    if (Status const status = check_object_key(key); !status) return status;
+    std::string const path = path_of(key);
+    if (::unlink(path.c_str()) != 0 && errno != ENOENT) return os_error("remove", path, errno);
+    return {};
+}
+
+}  // namespace yoda

@@ -1,0 +1,30 @@
+// A folder as a store (file://): copy, fsync, rename. The default when nothing else is configured.
+#pragma once
+
+#include "harvest/stores/store.hpp"
+#include "harvest/stores/store_context.hpp"
+#include "harvest/stores/store_url.hpp"
+
+namespace yoda {
+
+class PosixStore final : public Store {
+  public:
+    PosixStore(StoreUrl const& url, StoreContext context);
+    Result<std::string> put(ObjectSpec const& spec, PutHooks const& hooks) override;
+    /// Reads the copy back.
+    Result<Presence> check(ObjectSpec const& spec) override;
+    Result<std::optional<StoredObject>> head(std::string const& key) override;
+    Status get(std::string const& key, std::string const& path) override;
+    Status remove(std::string const& key) override;
+    std::string url(std::string const& key) const override;
+
+  private:
+    std::string path_of(std::string const& key) const;
+    /// Copies all bytes; returns their adler32.
+    Result<std::uint32_t> copy(int from, int to, PutHooks const& hooks);
+
+    std::string base_;
+    StoreContext context_;
+};
+
+}  // namespace yoda
