@@ -1,0 +1,22 @@
+// The transport over MPI point-to-point, by the rules of environment.md §2: after MPI_Init no collective,
+// only eager messages, errors returned.
+#pragma once
+
+#include <memory>
+
+#include "core/result.hpp"
+#include "sys/transport.hpp"
+
+namespace yoda {
+
+class MpiTransport : public Transport {
+  public:
+    /// MPI_Init and the receives. Once per process.
+    static Result<std::unique_ptr<MpiTransport>> start(int& argc, char**& argv);
+    /// Whether this process was started by an MPI launcher (so that `yoda RUN` alone needs no MPI at all).
+    static bool launched_by_mpi();
+    /// MPI_Finalize. Only when every rank is alive and does the same: it waits for the dead.
+    virtual void finalize() = 0;
+};
+
+}  // namespace yoda
