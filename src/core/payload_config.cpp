@@ -24,7 +24,7 @@ struct OutputName {
     OutputKind kind;
 };
 constexpr OutputName output_names[] = {
-    {"hdf5", OutputKind::hdf5}, {"opaque", OutputKind::opaque}, {"none", OutputKind::none}};
+    {"hdf5", OutputKind::hdf5}, {"opaque", OutputKind::opaque}, {"none", OutputKind::nothing}};
 
 template <class Names, class Kind>
 bool find_kind(Names const& names, std::string_view value, Kind& kind)
@@ -78,7 +78,7 @@ Result<PayloadConfig> parse_payload_config(std::string_view text, std::string_vi
         }
     }
     if (config.channel == ChannelKind::null) {
-        config.output = OutputKind::none;
+        config.output = OutputKind::nothing;
     } else if (config.executable.empty()) {
         return Error{ErrorKind::usage,
                      fmt::format("{} names no executable", source),

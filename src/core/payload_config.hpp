@@ -17,9 +17,9 @@ enum class ChannelKind {
 };
 
 enum class OutputKind {
-    hdf5,    ///< merge concatenates the datasets
-    opaque,  ///< merge makes a tar
-    none,    ///< no output file
+    hdf5,     ///< merge concatenates the datasets
+    opaque,   ///< merge makes a tar
+    nothing,  ///< no output file
 };
 
 struct PayloadConfig {
