@@ -55,6 +55,7 @@ struct RangeOutput {
     JobIndex job = 0;
     std::string range_id;
     std::vector<std::string> paths;  ///< absolute; empty if the payload makes no output
+    std::string folder;              ///< the worker's; all outputs must lie in it
     std::uint32_t cpu_ms = 0;
     std::uint32_t wall_ms = 0;
 };

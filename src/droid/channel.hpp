@@ -1,0 +1,84 @@
+// A payload channel: how the Droid talks to one job's payload. Each kind (worker protocol, command, AthenaMP)
+// turns its own dialogue into requests, outputs and failures.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/job.hpp"
+#include "core/payload_config.hpp"
+#include "core/time.hpp"
+#include "droid/droid_core.hpp"
+#include "sys/poller.hpp"
+#include "sys/spawner.hpp"
+
+namespace yoda {
+
+/// What a channel reports. Calls may come from within start(), answer() etc.
+class ChannelEvents {
+  public:
+    virtual ~ChannelEvents() = default;
+    virtual void payload_up(JobIndex job) = 0;
+    virtual void request(JobIndex job, RequestId request) = 0;
+    virtual void request_gone(JobIndex job, RequestId request) = 0;
+    virtual void output(RangeOutput output) = 0;
+    virtual void failure(HandOut what, FailKind kind, std::uint16_t error_code, std::string_view reason) = 0;
+    virtual void worker_ended(JobIndex job) = 0;
+    /// Nothing of the payload is left; `error_code` 0: as it should.
+    virtual void payload_ended(JobIndex job, std::uint16_t error_code, std::string_view reason) = 0;
+    virtual void note(std::string_view event, JobIndex job, std::string_view why) = 0;
+};
+
+/// What a channel needs to start its payload; the same for all starts of a job's payload.
+struct PayloadSetup {
+    JobIndex job = 0;
+    Job definition;
+    PayloadConfig payload;
+    std::vector<std::string> environment;      ///< clean, complete
+    std::string work_folder;                   ///< of this job on this Droid; each start makes a folder in it
+    std::string log_prefix;                    ///< RUN/logs/payload_<rank>_<job>: ".out" and ".err" are added
+    std::vector<std::vector<unsigned>> cores;  ///< by worker; may be fewer than workers
+    bool bind = true;
+    Duration stop_grace;
+};
+
+/// One worker with a range in hand, for whoever watches limits.
+struct BusyWorker {
+    HandOut what;
+    JobIndex job = 0;
+    pid_t pid = 0;       ///< 0: not known yet
+    std::string folder;  ///< where it writes
+    TimePoint heard;     ///< when it last said something
+};
+
+class PayloadChannel {
+  public:
+    virtual ~PayloadChannel() = default;
+    virtual void start(TimePoint now, std::uint32_t worker_count) = 0;
+    virtual void add_workers(TimePoint now, std::uint32_t count) = 0;
+    virtual void answer(TimePoint now, RequestId request, WorkItem const& item) = 0;
+    virtual void end(RequestId request) = 0;
+    virtual void kill_range(HandOut what) = 0;
+    virtual void stop(TimePoint now, bool at_once) = 0;
+    /// An event of a process that this channel spawned; false: not its own.
+    virtual bool on_spawn_event(TimePoint now, SpawnEvent const& event) = 0;
+    virtual void on_tick(TimePoint now) = 0;
+    virtual void list_busy(std::vector<BusyWorker>& busy) const = 0;
+    virtual std::vector<std::string> log_paths() const = 0;
+};
+
+/// "ended with exit code 3" or "was killed by signal 9".
+std::string print_exit(PayloadExited const& exited);
+
+/// A payload's result line `<path>[,<path>...],ID:<id>,CPU:<s>,WALL:<s>`, or the old form without "ID:"
+/// (yampl.md §5). false if it is none.
+struct ResultLine {
+    std::vector<std::string> paths;
+    std::string range_id;
+    std::uint32_t cpu_ms = 0;
+    std::uint32_t wall_ms = 0;
+};
+bool parse_result_line(std::string_view line, ResultLine& result);
+
+}  // namespace yoda

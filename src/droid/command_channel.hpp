@@ -1,0 +1,57 @@
+// The command channel: one process per range, its arguments made from the range, no shell. Each worker is a
+// place for one process; it asks for the next range when the last one's process and all that it left behind
+// are gone.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <unordered_map>
+
+#include "droid/channel.hpp"
+
+namespace yoda {
+
+class CommandChannel final : public PayloadChannel {
+  public:
+    CommandChannel(PayloadSetup setup, Spawner& spawner, ChannelEvents& events);
+
+    void start(TimePoint now, std::uint32_t worker_count) override;
+    void add_workers(TimePoint now, std::uint32_t count) override;
+    void answer(TimePoint now, RequestId request, WorkItem const& item) override;
+    void end(RequestId request) override;
+    void kill_range(HandOut what) override;
+    void stop(TimePoint now, bool at_once) override;
+    bool on_spawn_event(TimePoint now, SpawnEvent const& event) override;
+    void on_tick(TimePoint now) override;
+    void list_busy(std::vector<BusyWorker>& busy) const override;
+    std::vector<std::string> log_paths() const override;
+
+  private:
+    struct Worker {
+        std::uint32_t number = 0;
+        std::string folder;
+        std::optional<HandOut> range;
+        std::string range_id;
+        std::string output;
+        pid_t pid = 0;
+        TimePoint begun;
+    };
+    void ask(std::uint32_t number);
+    void end_worker(std::uint32_t number);
+    void finish_if_idle();
+    void on_exit(Worker& worker, PayloadExited const& exited);
+
+    PayloadSetup setup_;
+    Spawner& spawner_;
+    ChannelEvents& events_;
+    std::map<std::uint32_t, Worker> workers_;
+    std::unordered_map<RequestId, std::uint32_t> requests_;  ///< to worker
+    std::unordered_map<SpawnId, std::uint32_t> processes_;   ///< to worker
+    std::uint32_t next_worker_ = 0;
+    RequestId next_request_ = 0;
+    bool running_ = false;
+    bool stopping_ = false;
+    TimePoint now_;
+};
+
+}  // namespace yoda

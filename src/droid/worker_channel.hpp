@@ -1,0 +1,83 @@
+// The worker protocol (docs/payloads.md): a parent that has initialised forks a worker for each socket we
+// pass it; the workers speak AthenaMP's dialogue, one line a message.
+//
+// A worker that dies costs its range and is replaced without initialising again. When the whole payload dies
+// its workers' deaths reach us first, in any order: a death is judged only after `judge_delay`.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <optional>
+
+#include "droid/channel.hpp"
+
+namespace yoda {
+
+class WorkerChannel final : public PayloadChannel {
+  public:
+    WorkerChannel(PayloadSetup setup, Spawner& spawner, Poller& poller, ChannelEvents& events);
+    ~WorkerChannel() override;
+
+    void start(TimePoint now, std::uint32_t worker_count) override;
+    void add_workers(TimePoint now, std::uint32_t count) override;
+    void answer(TimePoint now, RequestId request, WorkItem const& item) override;
+    void end(RequestId request) override;
+    void kill_range(HandOut what) override;
+    void stop(TimePoint now, bool at_once) override;
+    bool on_spawn_event(TimePoint now, SpawnEvent const& event) override;
+    void on_tick(TimePoint now) override;
+    void list_busy(std::vector<BusyWorker>& busy) const override;
+    std::vector<std::string> log_paths() const override;
+
+  private:
+    struct Worker {
+        FileDescriptor socket;
+        std::string folder;
+        std::string unread;
+        pid_t pid = 0;
+        bool asked = false;
+        bool killed = false;
+        RequestId request = 0;
+        std::optional<HandOut> range;
+        std::string range_id;
+        TimePoint heard;
+    };
+    struct Death {
+        TimePoint judged_at;
+        HandOut what;
+    };
+
+    void read_control();
+    void read_worker(std::uint32_t number);
+    void on_line(std::uint32_t number, std::string_view line);
+    void on_result(Worker& worker, std::string_view line);
+    bool on_error_line(Worker& worker, std::string_view line);
+    void fail_and_kill(Worker& worker, std::string reason);
+    void lose_worker(std::uint32_t number);
+    void close_all();
+    void finish_if_idle();
+    bool say(Worker& worker, std::string_view text);
+
+    PayloadSetup setup_;
+    Spawner& spawner_;
+    Poller& poller_;
+    ChannelEvents& events_;
+    std::optional<SpawnId> payload_;
+    FileDescriptor control_;
+    std::string start_folder_;
+    unsigned start_count_ = 0;
+    std::uint32_t wanted_workers_ = 0;
+    bool up_ = false;
+    bool stopping_ = false;
+    bool said_end_ = false;
+    std::string init_error_;
+    std::map<std::uint32_t, Worker> workers_;
+    std::uint32_t next_worker_ = 0;
+    RequestId next_request_ = 0;
+    std::map<RequestId, std::uint32_t> requests_;  ///< to worker
+    std::deque<Death> deaths_;
+    TimePoint now_;
+    TimePoint kill_at_ = TimePoint::never();
+};
+
+}  // namespace yoda
