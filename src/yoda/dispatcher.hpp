@@ -172,11 +172,11 @@ class Dispatcher {
     std::vector<std::int64_t> panda_ids_;  ///< by job
     DispatchPolicy policy_;
     std::vector<DroidInfo> droids_;
-    TimeHistogram event_times_;  ///< per event, so that it scales with a range's length
-    std::uint64_t workers_alive_ = 0;  ///< of Droids that are alive
+    TimeHistogram event_times_;           ///< per event, so that it scales with a range's length
+    std::uint64_t workers_alive_ = 0;     ///< of Droids that are alive
     std::uint32_t waited_for_count_ = 0;  ///< Droids that are alive, resetting or have not spoken yet
-    std::vector<Rank> hungry_;  ///< Droids to feed in on_batch_end
-    bool ready_grew_ = false;   ///< ranges came back: feed everybody who has room
+    std::vector<Rank> hungry_;            ///< Droids to feed in on_batch_end
+    bool ready_grew_ = false;             ///< ranges came back: feed everybody who has room
     struct OldRange {
         HandOut what;
         Rank rank;
