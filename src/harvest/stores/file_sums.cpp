@@ -77,6 +77,7 @@ std::string combined_md5(std::vector<PartSums> const& parts)
 
 struct PartHasher::Impl {
     int fd;
+    std::uint64_t offset;
     PartPlan plan;
     bool with_sha256;
     std::function<void()> ready;
@@ -99,7 +100,7 @@ struct PartHasher::Impl {
             if (ending || next >= done.size()) return;
             auto const part = next++;
             lock.unlock();
-            auto sums = sum_part(fd, plan.offset(part), plan.size(part), with_sha256);
+            auto sums = sum_part(fd, offset + plan.offset(part), plan.size(part), with_sha256);
             lock.lock();
             done[part] = std::move(sums);
             changed.notify_all();
@@ -119,11 +120,12 @@ struct PartHasher::Impl {
     }
 };
 
-PartHasher::PartHasher(int fd, PartPlan plan, bool with_sha256, unsigned thread_count, unsigned ahead,
-                       std::function<void()> ready)
+PartHasher::PartHasher(int fd, std::uint64_t offset, PartPlan plan, bool with_sha256, unsigned thread_count,
+                       unsigned ahead, std::function<void()> ready)
     : impl_(std::make_unique<Impl>())
 {
     impl_->fd = fd;
+    impl_->offset = offset;
     impl_->plan = plan;
     impl_->with_sha256 = with_sha256;
     impl_->ready = std::move(ready);
@@ -158,11 +160,12 @@ Result<PartSums> PartHasher::wait(std::uint64_t part)
     return *impl_->done[part];
 }
 
-Result<std::vector<PartSums>> sum_file(std::string const& path, PartPlan plan, unsigned thread_count)
+Result<std::vector<PartSums>> sum_file(std::string const& path, std::uint64_t offset, PartPlan plan,
+                                       unsigned thread_count)
 {
     auto fd = open_file(path, O_RDONLY);
     if (!fd) return fd.error();
-    PartHasher hasher(fd->get(), plan, false, thread_count, thread_count + 1, {});
+    PartHasher hasher(fd->get(), offset, plan, false, thread_count, thread_count + 1, {});
     std::vector<PartSums> all;
     for (std::uint64_t part = 0; part < plan.count(); ++part) {
         auto sums = hasher.wait(part);

@@ -42,9 +42,10 @@ std::string combined_md5(std::vector<PartSums> const& parts);
 /// Sums all parts of a plan in the background, in order, at most `ahead` parts before the one taken last.
 class PartHasher {
   public:
-    /// `ready` is called from the threads whenever another part is done. `fd` must outlive the hasher.
-    PartHasher(int fd, PartPlan plan, bool with_sha256, unsigned thread_count, unsigned ahead,
-               std::function<void()> ready);
+    /// `ready` is called from the threads whenever another part is done. `fd` must outlive the hasher;
+    /// `offset` is where the plan's first byte lies in it.
+    PartHasher(int fd, std::uint64_t offset, PartPlan plan, bool with_sha256, unsigned thread_count,
+               unsigned ahead, std::function<void()> ready);
     ~PartHasher();
     /// The sums of this part if they are there by now; parts at and after `part + ahead` are not begun
     /// before.
@@ -58,6 +59,7 @@ class PartHasher {
 };
 
 /// All parts at once, by `thread_count` threads.
-Result<std::vector<PartSums>> sum_file(std::string const& path, PartPlan plan, unsigned thread_count);
+Result<std::vector<PartSums>> sum_file(std::string const& path, std::uint64_t offset, PartPlan plan,
+                                       unsigned thread_count);
 
 }  // namespace yoda

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <filesystem>
 #include <vector>
@@ -31,14 +32,17 @@ std::string PosixStore::url(std::string const& key) const
     return "file://" + path_of(key);
 }
 
-Result<std::uint32_t> PosixStore::copy(int from, int to, PutHooks const& hooks)
+Result<std::uint32_t> PosixStore::copy(int from, std::uint64_t offset, std::uint64_t bytes, int to,
+                                       PutHooks const& hooks)
 {
+    std::uint64_t done = 0;
     std::vector<char> buffer(1 << 20);
     std::uint32_t sum = 1;
     for (;;) {
         if (context_.stop && context_.stop->load(std::memory_order_relaxed))
             return Error{ErrorKind::unavailable, "the copy was given up", "we were asked to stop", {}};
-        auto wanted = static_cast<std::uint64_t>(buffer.size());
+        auto wanted = std::min<std::uint64_t>(buffer.size(), bytes - done);
+        if (wanted == 0) return sum;
         if (context_.send_limit) {
             wanted = context_.send_limit->take(context_.clock->now(), wanted);
             if (wanted == 0) {
@@ -46,12 +50,13 @@ Result<std::uint32_t> PosixStore::copy(int from, int to, PutHooks const& hooks)
                 continue;
             }
         }
-        ssize_t const n = ::read(from, buffer.data(), wanted);
+        ssize_t const n = ::pread(from, buffer.data(), wanted, static_cast<off_t>(offset + done));
         if (n < 0 && errno == EINTR) continue;
         if (n < 0) return os_error("read", "the file to copy", errno);
         if (n == 0) return sum;
         std::string_view const piece(buffer.data(), static_cast<std::size_t>(n));
         sum = adler32(piece, sum);
+        done += piece.size();
         if (Status const status = write_all(to, piece, "the copy"); !status) return status.error();
         if (hooks.moved) hooks.moved(piece.size());
     }
@@ -71,7 +76,7 @@ Result<std::string> PosixStore::put(ObjectSpec const& spec, PutHooks const& hook
     if (!from) return from.error();
     auto part = PartFile::create(target);
     if (!part) return part.error();
-    auto const sum = copy(from->get(), part->fd(), hooks);
+    auto const sum = copy(from->get(), spec.offset, spec.bytes, part->fd(), hooks);
     if (!sum) return sum.error();
     struct stat info {};
     if (::fstat(part->fd(), &info) != 0) return os_error("look at the copy of", spec.path, errno);
@@ -120,7 +125,7 @@ Status PosixStore::get(std::string const& key, std::string const& path)
     if (!from) return from.error();
     auto part = PartFile::create(path);
     if (!part) return part.error();
-    auto const sum = copy(from->get(), part->fd(), {});
+    auto const sum = copy(from->get(), 0, UINT64_MAX, part->fd(), {});
     if (!sum) return sum.error();
     return part->keep();
 }

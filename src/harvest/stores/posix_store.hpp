@@ -20,8 +20,9 @@ class PosixStore final : public Store {
 
   private:
     std::string path_of(std::string const& key) const;
-    /// Copies all bytes; returns their adler32.
-    Result<std::uint32_t> copy(int from, int to, PutHooks const& hooks);
+    /// Copies this many bytes, fewer when the file ends before; returns their adler32.
+    Result<std::uint32_t> copy(int from, std::uint64_t offset, std::uint64_t bytes, int to,
+                               PutHooks const& hooks);
 
     std::string base_;
     StoreContext context_;

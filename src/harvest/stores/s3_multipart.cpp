@@ -20,6 +20,7 @@ struct S3Store::Multipart {
     std::string upload_id;
     PartPlan plan;
     int fd = -1;
+    std::uint64_t file_offset = 0;
     PartHasher* hasher = nullptr;
     PartList there;              ///< what the server has already
     std::vector<PartSums> sums;  ///< of all parts, in order, as far as they are
@@ -140,8 +141,9 @@ Status S3Store::send_parts(Multipart& upload, PutHooks const& hooks, TimePoint d
     std::uint64_t next = 0;
     std::uint64_t on_the_wire = 0;
     auto const start_part = [&](std::uint64_t part, PartSums const& sums) {
-        Operation operation =
-            put_operation(upload.key, {upload.fd, upload.plan.offset(part), upload.plan.size(part)}, sums);
+        Operation operation = put_operation(
+            upload.key, {upload.fd, upload.file_offset + upload.plan.offset(part), upload.plan.size(part)},
+            sums);
         operation.query = {{"partNumber", std::to_string(part + 1)}, {"uploadId", upload.upload_id}};
         ++on_the_wire;
         auto const verdict = judge(operation);
@@ -234,12 +236,14 @@ Result<std::string> S3Store::put_parts(ObjectSpec const& spec, PutHooks const& h
     auto const plan = PartPlan::make(spec.bytes, policy.part_bytes);
     std::string known_id = read_upload_id(spec.resume, plan);
     for (bool first = true;; first = false) {
-        PartHasher hasher(fd->get(), plan, options_.bind_by == BindBy::sha256, policy.hash_threads,
-                          policy.parts_at_once + policy.hash_threads, [this] { calls_.wake(); });
+        PartHasher hasher(fd->get(), spec.offset, plan, options_.bind_by == BindBy::sha256,
+                          policy.hash_threads, policy.parts_at_once + policy.hash_threads,
+                          [this] { calls_.wake(); });
         Multipart upload;
         upload.key = spec.key;
         upload.plan = plan;
         upload.fd = fd->get();
+        upload.file_offset = spec.offset;
         upload.hasher = &hasher;
         upload.upload_id = first ? known_id : "";
         if (upload.upload_id.empty() && first) {

@@ -172,7 +172,7 @@ Result<std::string> S3Store::expected_md5(ObjectSpec const& spec, std::string co
         plan = PartPlan::make(spec.bytes, calls_.context().policy.part_bytes);
     else if (!spec.md5.empty())
         return spec.md5;
-    auto parts = sum_file(spec.path, plan, calls_.context().policy.hash_threads);
+    auto parts = sum_file(spec.path, spec.offset, plan, calls_.context().policy.hash_threads);
     if (!parts) return parts.error();
     return dash == std::string::npos ? print_hex(parts->front().md5) : combined_md5(*parts);
 }
@@ -219,13 +219,13 @@ Result<std::string> S3Store::put_whole(ObjectSpec const& spec, PutHooks const& h
 {
     auto fd = open_file(spec.path, O_RDONLY);
     if (!fd) return fd.error();
-    auto const sums = sum_part(fd->get(), 0, spec.bytes, options_.bind_by == BindBy::sha256);
+    auto const sums = sum_part(fd->get(), spec.offset, spec.bytes, options_.bind_by == BindBy::sha256);
     if (!sums) return sums.error();
     if (sums->adler32 != spec.adler32) return damaged(spec, sums->adler32);
     std::string const md5 = print_hex(sums->md5);
     ObjectSpec expected = spec;
     expected.proof = "md5:" + md5;
-    Operation operation = put_operation(spec.key, {fd->get(), 0, spec.bytes}, *sums);
+    Operation operation = put_operation(spec.key, {fd->get(), spec.offset, spec.bytes}, *sums);
     operation.headers.emplace_back("x-amz-meta-adler32", print_adler32(spec.adler32));
     operation.headers.emplace_back("x-amz-meta-upload-token", spec.token);
     operation.may_repeat = false;

@@ -18,8 +18,9 @@ namespace yoda {
 
 /// A local file and the object it is or shall become.
 struct ObjectSpec {
-    std::string key;   ///< below the store's base; checked by check_object_key()
-    std::string path;  ///< the local file
+    std::string key;           ///< below the store's base; checked by check_object_key()
+    std::string path;          ///< the local file
+    std::uint64_t offset = 0;  ///< of its first byte there (one output inside of a bundle)
     std::uint64_t bytes = 0;
     std::uint32_t adler32 = 0;
     std::string md5;     ///< hex; empty while nobody computed it
