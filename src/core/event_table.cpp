@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <map>
 #include <unordered_set>
 
 namespace yoda {
@@ -21,6 +22,20 @@ std::string origin_key(BundleOrigin const& origin)
 constexpr std::size_t at(RangeState state)
 {
     return static_cast<std::size_t>(state);
+}
+
+/// Names may have blanks, so the length of the first one tells where the second begins.
+std::string file_key(JobIndex job, RangeId const* id, std::string_view guid, std::string_view lfn)
+{
+    return id ? fmt::format("{} {}-{}-{} {} {}{}", job, id->task_id, id->panda_id, id->file_id, guid.size(),
+                            guid, lfn)
+              : fmt::format("{} text {} {}{}", job, guid.size(), guid, lfn);
+}
+
+std::string file_key(FileEntry const& file)
+{
+    RangeId const id{file.task_id, file.panda_id, file.file_id, 0, 0};
+    return file_key(file.job, file.text_ids ? nullptr : &id, file.guid, file.lfn);
 }
 
 }  // namespace
@@ -62,16 +77,11 @@ FileIndex EventTable::find_file(JobIndex job, EventRange const& range, std::stri
                         file.file_id == id->file_id));
     };
     if (last_added_ != none && is_it(files_[last_added_])) return last_added_;
-    auto const key = id ? fmt::format("{} {}-{}-{} {} {}", job, id->task_id, id->panda_id, id->file_id,
-                                      range.guid, range.lfn)
-                        : fmt::format("{} {} {}", job, range.guid, range.lfn);
-    auto const [found, fresh] = file_numbers_.try_emplace(key, none);
+    // Files that were loaded, not found by us, are not in the map yet.
+    for (; mapped_file_count_ < files_.size(); ++mapped_file_count_)
+        file_numbers_.try_emplace(file_key(files_[mapped_file_count_]), mapped_file_count_);
+    auto const [found, fresh] = file_numbers_.try_emplace(file_key(job, id, range.guid, range.lfn), none);
     if (fresh) {
-        // Files that were loaded, not added by us, are not in the map yet.
-        auto const old = std::find_if(files_.begin(), files_.end(), is_it);
-        found->second = old != files_.end() ? static_cast<FileIndex>(old - files_.begin()) : none;
-    }
-    if (found->second == none) {
         FileEntry entry;
         entry.job = job;
         entry.text_ids = id == nullptr;
@@ -127,31 +137,47 @@ Result<RangeIndex> EventTable::add_range(JobIndex job, EventRange const& range, 
 
 Status EventTable::check_duplicates() const
 {
-    // Most files come with growing ids: one pass. Only the others are sorted.
-    struct Last {
+    // Entries that could hold the same id: one input file under several names or in several jobs, and all
+    // texts.
+    std::map<std::array<std::int64_t, 3>, std::size_t> group_numbers;
+    constexpr std::size_t text_group = 0;
+    std::size_t group_count = 1;
+    struct FileView {
+        std::size_t group = text_group;
         std::uint32_t process_id = 0;
         bool any = false;
         bool ordered = true;
     };
-    std::vector<Last> last(files_.size());
+    std::vector<FileView> views(files_.size());
+    std::vector<std::uint32_t> entry_counts(1);
+    for (FileIndex file = 0; file < files_.size(); ++file) {
+        auto const& entry = files_[file];
+        if (entry.text_ids) continue;
+        auto const [found, fresh] =
+            group_numbers.try_emplace({entry.task_id, entry.panda_id, entry.file_id}, group_count);
+        if (fresh) ++group_count, entry_counts.push_back(0);
+        views[file].group = found->second;
+        ++entry_counts[found->second];
+    }
+    // Most files come with growing ids: one pass. Only the others are sorted.
     for (auto const& row : rows_) {
-        auto& file = last[row.file];
-        if (file.any && row.process_id <= file.process_id) file.ordered = false;
-        file.process_id = row.process_id;
-        file.any = true;
+        auto& view = views[row.file];
+        if (view.any && row.process_id <= view.process_id) view.ordered = false;
+        view.process_id = row.process_id;
+        view.any = true;
     }
-    std::vector<std::vector<RangeIndex>> suspects(files_.size());
+    std::vector<std::vector<RangeIndex>> suspects(group_count);
     for (RangeIndex range = 0; range < size(); ++range) {
-        FileIndex const file = rows_[range].file;
-        if (!last[file].ordered || files_[file].text_ids) suspects[file].push_back(range);
+        auto const& view = views[rows_[range].file];
+        if (view.group == text_group || !view.ordered || entry_counts[view.group] > 1)
+            suspects[view.group].push_back(range);
     }
-    for (auto& ranges : suspects) {
-        if (ranges.empty()) continue;
-        bool const text = files_[rows_[ranges[0]].file].text_ids;
+    for (std::size_t group = 0; group < group_count; ++group) {
+        auto& ranges = suspects[group];
         auto const less = [&](RangeIndex a, RangeIndex b) {
             auto const& x = rows_[a];
             auto const& y = rows_[b];
-            if (text) return texts_[x.process_id] < texts_[y.process_id];
+            if (group == text_group) return texts_[x.process_id] < texts_[y.process_id];
             return x.process_id != y.process_id ? x.process_id < y.process_id : x.attempt < y.attempt;
         };
         std::sort(ranges.begin(), ranges.end(), less);
@@ -302,6 +328,8 @@ Outcome EventTable::leave_sent(RangeIndex range, std::uint16_t error_code)
     auto& progress = progress_[range];
     progress.holder = error_code ? error_code : none;
     if ((progress.burnt & nibble) >= policy_.tries) {
+        // Given back by the last copy, when the other one had used up the tries.
+        if (error_code == 0) progress.holder = code::payload_failure;
         move(range, RangeState::failed);
         return Outcome::ended;
     }
@@ -320,7 +348,7 @@ Outcome EventTable::fail(RangeIndex range, Epoch epoch, Rank rank, FailKind kind
     auto& progress = progress_[range];
     if (kind == FailKind::fatal) {
         second_copies_.erase(range);
-        progress.holder = error_code;
+        progress.holder = error_code ? error_code : none;
         move(range, RangeState::fatal);
         return Outcome::ended;
     }
@@ -353,6 +381,7 @@ std::uint64_t EventTable::drop_job(JobIndex job)
     for (RangeIndex range = 0; range < size(); ++range) {
         if (files_[rows_[range].file].job != job || is_ended(progress_[range].state)) continue;
         second_copies_.erase(range);
+        if (progress_[range].state == RangeState::sent) progress_[range].holder = none;
         move(range, RangeState::dropped);
         ++dropped;
     }
@@ -407,6 +436,13 @@ void EventTable::lose_output(RangeIndex range)
     progress_[range].holder = none;
     progress_[range].cpu_ms = progress_[range].wall_ms = 0;
     return_to_ready(range);
+}
+
+bool EventTable::is_winner(RangeIndex range, Epoch epoch, BundleNumber bundle) const
+{
+    if (range >= size() || progress_[range].state != RangeState::finished) return false;
+    if (progress_[range].holder != bundle || rows_[range].winner != epoch.hand_out()) return false;
+    return epoch.life() == (bundle == none ? life_ : bundles_[bundle].epoch_life);
 }
 
 Outcome EventTable::adopt(RangeIndex range, Epoch epoch, BundleNumber bundle, std::uint32_t cpu_ms,

@@ -124,7 +124,8 @@ class EventTable {
 
     // Dispatching.
     /// Hands out up to `max_count` ready ranges to `rank`, preferring the file and job it works on; appends
-    /// the runs. `file` is updated to the one last taken from; jobs in `blocked` are left alone. Returns how many were handed out.
+    /// the runs. `file` is updated to the one last taken from; jobs in `blocked` are left alone. Returns how
+    /// many were handed out.
     std::uint32_t hand_out(Rank rank, FileIndex& file, std::uint32_t max_count, std::vector<RangeRun>& runs,
                            std::vector<bool> const& blocked = {});
     /// A second copy of a sent range for another rank; false if it is not sent, has two copies, or is that
@@ -175,6 +176,8 @@ class EventTable {
     {
         return Epoch::make(bundles_[progress_[range].holder].epoch_life, rows_[range].winner);
     }
+    /// Whether this hand-out is the one whose output counts, and `bundle` (none: no output) holds it.
+    bool is_winner(RangeIndex range, Epoch epoch, BundleNumber bundle) const;
     unsigned tries_burnt(RangeIndex range) const { return progress_[range].burnt & 15u; }
     std::vector<FileEntry> const& files() const { return files_; }
     std::vector<std::string> const& texts() const { return texts_; }
@@ -184,7 +187,11 @@ class EventTable {
     JobIndex job_count() const { return static_cast<JobIndex>(jobs_.size()); }
     std::uint64_t ready_count() const { return counts_[0]; }
     std::uint64_t unended_count() const { return counts_[0] + counts_[1]; }
-    std::uint64_t unended_in_job(JobIndex job) const { return jobs_[job][0] + jobs_[job][1]; }
+    /// 0 also for a job that has no ranges (yet).
+    std::uint64_t unended_in_job(JobIndex job) const
+    {
+        return job < jobs_.size() ? jobs_[job][0] + jobs_[job][1] : 0;
+    }
     std::string range_id(RangeIndex range) const;
     EventRange event_range(RangeIndex range) const;
     TablePolicy const& policy() const { return policy_; }
@@ -225,7 +232,8 @@ class EventTable {
     std::vector<BundleState> bundles_;
     std::unordered_map<std::string, BundleNumber> bundle_numbers_;
     std::unordered_map<std::string, FileIndex> file_numbers_;
-    FileIndex last_added_ = none;  ///< most ranges come file by file: saves the look-up
+    FileIndex mapped_file_count_ = 0;  ///< files that are in file_numbers_
+    FileIndex last_added_ = none;      ///< most ranges come file by file: saves the look-up
     std::unordered_map<RangeIndex, SecondCopy> second_copies_;
     ReadyRanges ready_;
 };
