@@ -9,7 +9,7 @@
 #include <fstream>
 #include <sstream>
 
-namespace yoda::testing {
+namespace yoda::test {
 
 namespace fs = std::filesystem;
 
@@ -114,4 +114,4 @@ std::vector<PandaExchange> read_panda_examples(std::string const& folder)
     return exchanges;
 }
 
-}  // namespace yoda::testing
+}  // namespace yoda::test

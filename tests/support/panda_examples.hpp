@@ -6,7 +6,7 @@
 
 #include "harvest/panda/outcome.hpp"
 
-namespace yoda::testing {
+namespace yoda::test {
 
 struct PandaExchange {
     std::string file;    ///< "01_getJob"
@@ -26,4 +26,4 @@ std::string panda_examples_folder();
 /// All exchanges, in the order of the files.
 std::vector<PandaExchange> read_panda_examples(std::string const& folder);
 
-}  // namespace yoda::testing
+}  // namespace yoda::test

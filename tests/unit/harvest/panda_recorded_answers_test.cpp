@@ -14,7 +14,7 @@
 namespace yoda {
 namespace {
 
-using testing::PandaExchange;
+using test::PandaExchange;
 
 std::string describe(Judgement const& judgement)
 {
@@ -138,7 +138,7 @@ std::string describe_answer(PandaExchange const& exchange)
 
 TEST(PandaRecordedAnswers, EachIsReadAsWhatTheServerDid)
 {
-    auto const folder = testing::panda_examples_folder();
+    auto const folder = test::panda_examples_folder();
     if (folder.empty()) GTEST_SKIP() << "no recorded answers beside this checkout";
     std::map<std::string, std::string> expected;
     std::ifstream in(std::string(YODA_SOURCE_DIR) + "/tests/unit/harvest/data/panda_outcomes.txt");
@@ -148,7 +148,7 @@ TEST(PandaRecordedAnswers, EachIsReadAsWhatTheServerDid)
         ASSERT_NE(tab, std::string::npos) << line;
         expected[line.substr(0, tab)] = line.substr(tab + 3);
     }
-    auto const exchanges = testing::read_panda_examples(folder);
+    auto const exchanges = test::read_panda_examples(folder);
     EXPECT_GE(exchanges.size(), 200u);
     for (auto const& exchange : exchanges) {
         auto const key = exchange.file + " " + exchange.number;
