@@ -249,7 +249,7 @@ Status FrameReader::open(std::string_view frame)
     header_.life = rest_.get<std::uint16_t>();
     rest_.get<std::uint16_t>();
     header_.generation = rest_.get<std::uint32_t>();
-    if (!rest_.ok() || found_magic != magic)
+    if (!rest_.ok() || found_magic != magic || frame.size() > max_frame_bytes)
         error_ = Error{
             ErrorKind::bad_input, "message is no yoda frame", fmt::format("{} bytes", frame.size()), {}};
     else if (found_version != protocol_version)
@@ -320,6 +320,7 @@ std::optional<Message> FrameReader::decode(std::uint8_t type, ByteReader in)
             m.run.attempt = u16();
             m.run.hand_out = u16();
             m.text_id = in.get_text();
+            if (m.run.count == 0 || m.run.count > max_run_count || m.run.events == 0) return std::nullopt;
             return whole(m);
         }
         case type_of<Accepted>():

@@ -11,7 +11,6 @@ namespace yoda {
 
 namespace {
 
-constexpr std::uint32_t max_run_count = 4096;
 constexpr unsigned nibble = 15;
 
 std::string origin_key(BundleOrigin const& origin)

@@ -8,6 +8,8 @@
 
 namespace yoda {
 
+constexpr std::uint32_t max_run_count = 4096;
+
 /// Consecutive ranges of one file with evenly spaced events, handed out together: the unit of a grant.
 struct RangeRun {
     RangeIndex begin = 0;
