@@ -1,9 +1,11 @@
+#include <fcntl.h>
 #include <hdf5.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
 #include <stdexcept>
+#include <string_view>
+#include <system_error>
 #include <utility>
 
 #include "common/jet.hpp"
@@ -25,7 +27,6 @@ class Handle {
     Handle(Handle const&) = delete;
     Handle& operator=(Handle const&) = delete;
     operator hid_t() const { return id_; }
-    bool close() { return closer_(std::exchange(id_, -1)) >= 0; }
 
   private:
     hid_t id_;
@@ -131,20 +132,33 @@ void write_jets(hid_t file, std::vector<EventJets> const& events, std::string co
     }
 }
 
-void write_file(std::string const& path, std::vector<EventJets> const& events, std::string const& algorithm)
+/// The file as bytes: built in memory, since a file of a few kB otherwise costs dozens of small writes.
+std::string make_file(std::vector<EventJets> const& events, std::string const& algorithm)
 {
-    // Built in memory and written at its close in one go: a file of a few kB otherwise costs dozens of small
-    // writes.
     constexpr std::size_t kGrowBytes = 64 * 1024;
     Handle const access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose, "properties");
-    check(H5Pset_fapl_core(access, kGrowBytes, true), "set the memory driver");
+    check(H5Pset_fapl_core(access, kGrowBytes, false), "set the memory driver");
     Handle const creation(H5Pcreate(H5P_FILE_CREATE), H5Pclose, "properties");
     leave_out_times(creation);
-    errno = 0;
-    Handle file(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, creation, access), H5Fclose, "the file");
+    Handle const file(H5Fcreate("jets.h5", H5F_ACC_TRUNC, creation, access), H5Fclose, "a file in memory");
     write_events(file, events);
     write_jets(file, events, algorithm);
-    if (!file.close()) throw std::runtime_error("HDF5 cannot write the file");
+    check(H5Fflush(file, H5F_SCOPE_GLOBAL), "flush");
+    auto const size = H5Fget_file_image(file, nullptr, 0);
+    std::string image(size > 0 ? static_cast<std::size_t>(size) : 0, '\0');
+    if (size <= 0 || H5Fget_file_image(file, image.data(), image.size()) != size)
+        throw std::runtime_error("HDF5 cannot give the file's bytes");
+    return image;
+}
+
+void write_all(int fd, std::string_view bytes)
+{
+    while (!bytes.empty()) {
+        auto const count = write(fd, bytes.data(), bytes.size());
+        if (count < 0 && errno == EINTR) continue;
+        if (count < 0) throw std::system_error(errno, std::generic_category(), "cannot be written");
+        bytes.remove_prefix(static_cast<std::size_t>(count));
+    }
 }
 
 }  // namespace
@@ -153,13 +167,17 @@ void write_jet_file(std::string const& path, std::vector<EventJets> const& event
                     std::string const& algorithm)
 {
     H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);  // Errors are told by us, once.
+    auto const bytes = make_file(events, algorithm);
+    int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     try {
-        write_file(path, events, algorithm);
-    } catch (std::runtime_error const& error) {
-        auto const number = errno;
+        if (fd < 0) throw std::system_error(errno, std::generic_category(), "cannot be made");
+        write_all(fd, bytes);
+        if (close(std::exchange(fd, -1)) != 0)
+            throw std::system_error(errno, std::generic_category(), "cannot be closed");
+    } catch (std::system_error const& error) {
+        if (fd >= 0) close(fd);
         unlink(path.c_str());
-        throw std::runtime_error("output file " + path + ": " + error.what() +
-                                 (number != 0 ? std::string(": ") + std::strerror(number) : std::string()));
+        throw std::runtime_error("output file " + path + ": " + error.what());
     }
 }
 
