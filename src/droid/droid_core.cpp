@@ -308,7 +308,7 @@ bool DroidCore::start_next(TimePoint now, JobIndex index, RequestId request, Dro
 {
     auto& job = jobs_[index];
     auto& front = job.queue.front();
-    if (!in_time(now, front.run.events)) return false;
+    if (paused_ || !in_time(now, front.run.events)) return false;
     WorkItem const item = make_item(front.run, front.text_id);
     auto& run = front.run;
     run.first += run.stride;

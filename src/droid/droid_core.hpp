@@ -143,6 +143,9 @@ class DroidCore {
 
     void on_tick(TimePoint now, std::uint64_t free_bytes, DroidEffects& effects);
 
+    /// While the disk is short of space, or slow, no range is started; what runs goes on.
+    void set_paused(bool paused) { paused_ = paused; }
+
     bool gone() const { return gone_; }
     bool yoda_is_silent(TimePoint now) const { return now - last_heard_ > policy_.silence; }
     std::uint32_t generation() const { return generation_; }
@@ -260,6 +263,7 @@ class DroidCore {
     bool gone_ = false;
     std::uint32_t asked_idle_ = 0;  ///< idle workers that rank 0 knows of
     unsigned bundle_failures_ = 0;
+    bool paused_ = false;
     std::uint32_t free_workers_;
     std::uint32_t running_count_ = 0;
     TimePoint counted_;

@@ -1,0 +1,503 @@
+#include "droid/droid.hpp"
+
+#include <fmt/format.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <boost/program_options/parsers.hpp>
+#include <charconv>
+#include <filesystem>
+
+#include "droid/command_channel.hpp"
+#include "droid/worker_channel.hpp"
+#include "sys/environment.hpp"
+#include "sys/files.hpp"
+
+namespace yoda {
+
+namespace {
+
+constexpr Duration tick_interval = Duration::from_ms(50);
+constexpr Duration log_check_interval = Duration::from_s(1);
+constexpr Duration cleanup_limit = Duration::from_s(60);
+constexpr unsigned frames_a_round = 256;
+constexpr std::string_view folder_prefix = "yoda_droid_";
+constexpr std::size_t max_document_bytes = 1u << 30;
+
+/// Work folders of Droids that died without cleaning up: their names end in the pid.
+void remove_stale_folders(std::string const& parent, Log& log)
+{
+    std::error_code code;
+    for (auto const& entry : std::filesystem::directory_iterator(parent, code)) {
+        auto const name = entry.path().filename().string();
+        if (!name.starts_with(folder_prefix) || !entry.is_directory(code) || entry.is_symlink(code)) continue;
+        std::string_view const text = std::string_view(name).substr(name.rfind('_') + 1);
+        pid_t pid = 0;
+        auto const [end, problem] = std::from_chars(text.data(), text.data() + text.size(), pid);
+        if (problem != std::errc{} || end != text.data() + text.size() || pid <= 1 || ::kill(pid, 0) == 0)
+            continue;
+        if (errno != ESRCH) continue;
+        std::error_code removed;
+        std::filesystem::remove_all(entry.path(), removed);
+        log.info("stale_work_folder_removed", {{"folder", entry.path().string()}});
+    }
+}
+
+}  // namespace
+
+Droid::Droid(RunFolder folder, std::string host, Spawner& spawner, Transport& transport, Poller& poller,
+             Clock const& clock, Log& log)
+    : folder_(std::move(folder)),
+      host_(std::move(host)),
+      spawner_(spawner),
+      transport_(transport),
+      poller_(poller),
+      clock_(clock),
+      log_(log),
+      now_(clock.now()),
+      heard_(now_)
+{}
+
+Droid::~Droid()
+{
+    end_all();
+}
+
+void Droid::begin()
+{
+    if (transport_.fd() >= 0) poller_.add(transport_.fd(), [] {});
+    poller_.add(spawner_.fd(), [this] { take_spawn_events(); });
+    frames_.put(Hello{host_, static_cast<std::uint32_t>(::getpid()), 0});
+    send_frames();
+    next_tick_ = now_;
+}
+
+bool Droid::step()
+{
+    now_ = clock_.now();
+    bool busy = false;
+    Rank from = 0;
+    for (unsigned i = 0; i < frames_a_round && !over_ && transport_.receive(from, frame_); ++i) {
+        busy = true;
+        take_frame(from, frame_);
+    }
+    if (now_ >= next_tick_) tick();
+    send_frames();
+    if (core_ && core_->gone()) over_ = true;
+    if (busy) nap_.had_traffic();
+    return busy;
+}
+
+Duration Droid::nap()
+{
+    return nap_.next();
+}
+
+void Droid::give_up(std::string why)
+{
+    if (over_) return;
+    log_.error("droid_gives_up", {{"why", why}});
+    why_ = std::move(why);
+    over_ = true;
+}
+
+// ---- Messages
+
+void Droid::take_frame(Rank from, std::string_view frame)
+{
+    if (from != 0) return;
+    heard_ = now_;
+    if (auto opened = reader_.open(frame); !opened) {
+        log_.warning("bad_frame", {{"rank", from}, {"why", opened.error().text()}});
+        return;
+    }
+    life_ = reader_.header().life;
+    while (auto const message = reader_.next()) {
+        if (auto const* welcome = std::get_if<Welcome>(&*message)) {
+            welcome_ = *welcome;
+        } else if (auto const* part = std::get_if<Document>(&*message)) {
+            take_document(*part);
+        } else if (core_) {
+            if (auto taken = core_->on_message(now_, *message, *this); !taken)
+                log_.warning("bad_message", {{"rank", from}, {"why", taken.error().text()}});
+        } else if (std::holds_alternative<Stop>(*message) || std::holds_alternative<Reset>(*message)) {
+            give_up("rank 0 told it to stop before it had begun");
+        }
+    }
+    if (!reader_.error())
+        log_.warning("bad_message", {{"rank", from}, {"why", reader_.error().error().text()}});
+}
+
+void Droid::take_document(Document const& part)
+{
+    auto const kind = static_cast<std::size_t>(part.kind);
+    auto& text = documents_[kind];
+    if (core_ || part.total_bytes > max_document_bytes || part.offset != text.size()) return;
+    text += part.bytes;
+    document_done_[kind] = text.size() == part.total_bytes;
+    if (document_done_[0] && document_done_[1] && document_done_[2]) set_up();
+}
+
+/// All that must be known to work is known.
+void Droid::set_up()
+{
+    if (auto status = try_set_up(); !status) {
+        // Rank 0 hears why: it may be the same on every node.
+        frames_.set_header({life_, 0});
+        frames_.put(Hello{host_, static_cast<std::uint32_t>(::getpid()), 1});
+        for (JobIndex job = 0; job < jobs_.size(); ++job)
+            frames_.put(Trouble{job, code::setup_failure, status.error().text()});
+        frames_.put(Goodbye{});
+        send_frames();
+        give_up(status.error().text());
+    }
+}
+
+Status Droid::try_set_up()
+{
+    auto jobs = parse_jobs(documents_[static_cast<std::size_t>(DocumentKind::jobs)]);
+    if (!jobs) return jobs.error();
+    jobs_ = *std::move(jobs);
+    auto payload =
+        parse_payload_config(documents_[static_cast<std::size_t>(DocumentKind::payload)], "payload.cfg");
+    if (!payload) return payload.error();
+    payload_ = *std::move(payload);
+    if (auto read =
+            read_config(config_, documents_[static_cast<std::size_t>(DocumentKind::config)], "yoda.cfg");
+        !read)
+        return read;
+
+    auto node = find_cores();
+    if (!node) return node.error();
+    auto const cores = share_cores(node->cores, welcome_.node_index, welcome_.node_count);
+    auto const worker_count = config_.payload_workers > 0
+                                  ? static_cast<std::uint32_t>(config_.payload_workers)
+                                  : static_cast<std::uint32_t>(cores.size());
+    if (!node->remark.empty())
+        log_.warning("fewer_cores", {{"cores", node->cores.size()}, {"why", node->remark}});
+    log_.info("droid_set_up", {{"workers", worker_count},
+                               {"cores", cores.size()},
+                               {"node_index", welcome_.node_index},
+                               {"node_count", welcome_.node_count}});
+    if (auto made = make_work_folder(); !made) return made;
+
+    auto environment = clean_environment(current_environment());
+    for (auto const& variable : payload_.environment) {
+        auto const equals = variable.find('=');
+        set_variable(environment, variable.substr(0, equals), variable.substr(equals + 1));
+    }
+    std::vector<JobPolicy> policies;
+    for (JobIndex job = 0; job < jobs_.size(); ++job) {
+        PayloadSetup setup;
+        setup.job = job;
+        setup.definition = jobs_[job];
+        setup.payload = payload_;
+        setup.environment = environment;
+        set_variable(setup.environment, "PandaID", std::to_string(jobs_[job].panda_id()));
+        setup.work_folder = fmt::format("{}/job_{}", work_folder_, job);
+        setup.log_prefix = fmt::format("{}/payload_{}_{}", folder_.logs(), transport_.rank(), job);
+        setup.cores = cores;
+        // Without a core for each worker binding would make some share and leave others idle.
+        setup.bind = config_.payload_bind && worker_count <= cores.size();
+        setup.stop_grace = Duration::from_s(config_.payload_stop_grace_s);
+        setups_.push_back(std::move(setup));
+
+        JobPolicy policy;
+        policy.null_payload = payload_.channel == ChannelKind::null;
+        policy.has_output = payload_.output != OutputKind::nothing;
+        policy.range_limit = Duration::from_s(config_.range_time_limit_s);
+        policies.push_back(policy);
+    }
+    channels_.resize(jobs_.size());
+
+    WatchLimits limits;
+    limits.silence = Duration::from_s(config_.range_silence_s);
+    limits.memory_bytes = config_.payload_memory_bytes;
+    limits.log_bytes = config_.payload_stdout_bytes;
+    limits.folder_bytes = config_.disk_work_folder_bytes;
+    limits.free_bytes = config_.disk_free_running_bytes;
+    watch_.emplace(limits, work_folder_);
+    next_watch_ = now_;
+
+    BundleWriterSetup writing;
+    writing.bundle_folder = folder_.bundles();
+    writing.work_root = work_folder_;
+    writing.life = life_;
+    writing.rank = transport_.rank();
+    for (auto const& job : jobs_) writing.jobs.push_back({job.panda_id(), job.task_id(), job.jobset_id()});
+    writer_ = std::make_unique<BundleWriter>(std::move(writing), clock_);
+    poller_.add(writer_->event_fd(), [this] { take_news(); });
+
+    DroidPolicy policy;
+    policy.worker_count = worker_count;
+    policy.bundle_limit_bytes = config_.bundle_size_bytes;
+    policy.bundle_limit_age = Duration::from_s(config_.bundle_time_gap_s);
+    policy.heartbeat = Duration::from_s(config_.droid_heartbeat_s);
+    policy.silence = Duration::from_s(config_.yoda_silence_s);
+    policy.payload_starts = static_cast<unsigned>(config_.payload_starts);
+    if (auto status = run_hook(config_.setup_command, "node.setup"); !status) return status;
+    core_.emplace(policy, std::move(policies), now_);
+    frames_.set_header({life_, core_->generation()});
+    core_->say_hello(host_, static_cast<std::uint32_t>(::getpid()), *this);
+    return {};
+}
+
+Status Droid::make_work_folder()
+{
+    std::string parent = config_.work_folder;
+    if (parent.empty()) {
+        char const* const scratch = ::getenv("TMPDIR");
+        parent = scratch && *scratch ? scratch : "/tmp";
+    }
+    if (auto made = make_folders(parent); !made) return made;
+    remove_stale_folders(parent, log_);
+    work_folder_ = fmt::format("{}/{}{}_{}", parent, folder_prefix, transport_.rank(), ::getpid());
+    std::error_code code;
+    std::filesystem::remove_all(work_folder_, code);
+    if (!std::filesystem::create_directory(work_folder_, code))
+        return os_error("create folder", work_folder_, code.value());
+    std::filesystem::permissions(work_folder_, std::filesystem::perms::owner_all, code);
+    auto const free = free_bytes(work_folder_);
+    if (!free) return free.error();
+    if (*free < config_.disk_free_at_start_bytes && payload_.channel != ChannelKind::null)
+        return Error{ErrorKind::no_space, fmt::format("too little work space in {}", parent),
+                     fmt::format("{} MB are free, disk.free_at_start is {} MB", *free / 1'000'000,
+                                 config_.disk_free_at_start_bytes / 1'000'000),
+                     "free some, set work.folder to another disk, or lower disk.free_at_start"};
+    return {};
+}
+
+/// Runs a site's command to its end. Only where nobody waits for this Droid's answers: before hello, after
+/// goodbye.
+Status Droid::run_hook(std::string const& command, std::string_view what)
+{
+    if (command.empty()) return {};
+    SpawnRequest request;
+    request.arguments = boost::program_options::split_unix(command);
+    request.environment = clean_environment(current_environment());
+    request.folder = work_folder_;
+    request.stdout_path = request.stderr_path =
+        fmt::format("{}/node_{}.log", folder_.logs(), transport_.rank());
+    auto const id = spawner_.spawn(std::move(request));
+    if (!id) return id.error();
+    TimePoint const deadline = clock_.now() + cleanup_limit;
+    auto const refuse = [&](std::string why) {
+        return Error{ErrorKind::io, fmt::format("{} failed: {}", what, command), std::move(why),
+                     "see the node's log"};
+    };
+    while (clock_.now() < deadline) {
+        if (auto polled = spawner_.poll(); !polled) return polled;
+        while (auto const event = spawner_.take_event()) {
+            if (auto const* failed = std::get_if<PayloadStartFailed>(&*event))
+                return refuse(failed->error.text());
+            auto const* exited = std::get_if<PayloadExited>(&*event);
+            if (!exited || exited->id != *id) continue;
+            if (exited->exit_code == 0 && exited->signal == 0) return {};
+            return refuse("it " + print_exit(*exited));
+        }
+        poller_.wait(Duration::from_ms(20));
+    }
+    spawner_.kill_tree(*id);
+    return refuse(fmt::format("it did not end within {} s", cleanup_limit.s()));
+}
+
+void Droid::end_all()
+{
+    if (work_folder_.empty()) return;
+    for (auto& channel : channels_) channel.reset();
+    writer_.reset();
+    if (core_) {
+        if (auto status = run_hook(config_.cleanup_command, "node.cleanup"); !status)
+            log_.warning("cleanup_failed", status.error());
+    }
+    std::error_code code;
+    std::filesystem::remove_all(work_folder_, code);
+    work_folder_.clear();
+}
+
+// ---- Effects of the core
+
+void Droid::send(Message const& message)
+{
+    frames_.set_header({life_, core_ ? core_->generation() : 0});
+    frames_.put(message);
+}
+
+void Droid::send_frames()
+{
+    for (std::size_t i = 0; i < frames_.count(); ++i) transport_.send(0, frames_.frame(i));
+    frames_.clear();
+}
+
+std::unique_ptr<PayloadChannel> Droid::make_channel(PayloadSetup setup)
+{
+    if (setup.payload.channel == ChannelKind::command)
+        return std::make_unique<CommandChannel>(std::move(setup), spawner_, *this);
+    return std::make_unique<WorkerChannel>(std::move(setup), spawner_, poller_, *this);
+}
+
+void Droid::start_payload(JobIndex job, std::uint32_t worker_count)
+{
+    if (!channels_[job]) channels_[job] = make_channel(setups_[job]);
+    log_.info("payload_starts",
+              {{"job", job}, {"workers", worker_count}, {"executable", payload_.executable}});
+    channels_[job]->start(now_, worker_count);
+}
+
+void Droid::add_workers(JobIndex job, std::uint32_t count)
+{
+    channels_[job]->add_workers(now_, count);
+}
+
+void Droid::answer(RequestId request, WorkItem const& item)
+{
+    channels_[item.job]->answer(now_, request, item);
+}
+
+void Droid::end(JobIndex job, RequestId request)
+{
+    channels_[job]->end(request);
+}
+
+void Droid::kill_range(JobIndex job, HandOut what)
+{
+    channels_[job]->kill_range(what);
+}
+
+void Droid::stop_payload(JobIndex job, bool at_once)
+{
+    channels_[job]->stop(now_, at_once);
+}
+
+void Droid::store(std::uint32_t sequence, RangeOutput const& output)
+{
+    writer_->store(sequence, output);
+}
+
+void Droid::discard(RangeOutput const& output)
+{
+    if (!output.paths.empty()) writer_->discard(output.paths);
+}
+
+void Droid::seal(JobIndex job, std::uint32_t sequence, std::vector<HandOut> const& rejected)
+{
+    writer_->seal(job, sequence, rejected);
+}
+
+void Droid::note(std::string_view event, JobIndex job, std::uint64_t count, std::string_view why)
+{
+    log_.info(event, {{"job", job}, {"count", count}, {"why", why}});
+}
+
+// ---- Payloads
+
+void Droid::payload_up(JobIndex job)
+{
+    core_->on_payload_up(now_, job, *this);
+}
+void Droid::request(JobIndex job, RequestId request)
+{
+    core_->on_request(now_, job, request, *this);
+}
+void Droid::request_gone(JobIndex job, RequestId request)
+{
+    core_->on_request_gone(job, request);
+}
+void Droid::output(RangeOutput output)
+{
+    core_->on_output(now_, std::move(output), *this);
+}
+void Droid::failure(HandOut what, FailKind kind, std::uint16_t error_code, std::string_view reason)
+{
+    core_->on_failure(now_, what, kind, error_code, reason, *this);
+}
+void Droid::worker_ended(JobIndex job)
+{
+    core_->on_worker_ended(now_, job, *this);
+}
+void Droid::payload_ended(JobIndex job, std::uint16_t error_code, std::string_view reason)
+{
+    log_.info("payload_ended", {{"job", job}, {"error_code", error_code}, {"why", reason}});
+    core_->on_payload_ended(now_, job, error_code, reason, *this);
+}
+void Droid::note(std::string_view event, JobIndex job, std::string_view why)
+{
+    log_.warning(event, {{"job", job}, {"why", why}});
+}
+
+void Droid::take_spawn_events()
+{
+    now_ = clock_.now();
+    if (auto polled = spawner_.poll(); !polled) return give_up(polled.error().text());
+    while (auto const event = spawner_.take_event()) {
+        for (auto& channel : channels_) {
+            if (channel && channel->on_spawn_event(now_, *event)) break;
+        }
+    }
+}
+
+// ---- Bundles
+
+void Droid::take_news()
+{
+    now_ = clock_.now();
+    for (auto& news : writer_->take()) {
+        if (auto* stored = std::get_if<BundleWriter::Stored>(&news))
+            core_->on_stored(now_, stored->job, stored->sequence, stored->entries, *this);
+        else if (auto* bad = std::get_if<BundleWriter::OutputBad>(&news))
+            core_->on_output_bad(now_, bad->what, bad->error_code, bad->reason, *this);
+        else if (auto* sealed = std::get_if<BundleWriter::Sealed>(&news))
+            core_->on_sealed(now_, sealed->job, sealed->sequence, sealed->bytes, sealed->entry_count, *this);
+        else if (auto* failed = std::get_if<BundleWriter::BundleFailed>(&news))
+            core_->on_bundle_failed(now_, failed->job, failed->sequence, failed->reason, *this);
+        else if (auto* left = std::get_if<BundleWriter::DiscardFailed>(&news))
+            log_.warning("not_removed", {{"files", left->file_count}, {"why", left->reason}});
+    }
+}
+
+// ---- Time
+
+void Droid::tick()
+{
+    next_tick_ = now_ + tick_interval;
+    if (now_ - heard_ > Duration::from_s(config_.yoda_silence_s)) return give_up("rank 0 is silent");
+    if (!core_) return;
+    take_spawn_events();
+    for (auto& channel : channels_) {
+        if (channel) channel->on_tick(now_);
+    }
+    watch();
+    core_->set_paused(watch_->disk_is_low() || writer_->full());
+    core_->on_tick(now_, watch_->free_bytes(), *this);
+}
+
+void Droid::watch()
+{
+    if (now_ < next_watch_) return;
+    auto const interval = Duration::from_s(config_.disk_check_interval_s);
+    next_watch_ = now_ + std::min(interval, log_check_interval);
+    for (JobIndex job = 0; job < channels_.size(); ++job) {
+        if (!channels_[job]) continue;
+        for (auto const& breach : watch_->check_logs(job, channels_[job]->log_paths())) {
+            log_.warning("limit_broken",
+                         {{"job", job}, {"error_code", breach.error_code}, {"why", breach.reason}});
+            channels_[job]->stop(now_, true);
+        }
+    }
+    if (now_ < next_full_watch_) return;
+    next_full_watch_ = now_ + interval;
+    std::vector<BusyWorker> busy;
+    for (auto const& channel : channels_) {
+        if (channel) channel->list_busy(busy);
+    }
+    for (auto const& breach : watch_->check(now_, busy)) {
+        log_.warning(
+            "limit_broken",
+            {{"range", breach.what.range}, {"error_code", breach.error_code}, {"why", breach.reason}});
+        channels_[breach.job]->kill_range(breach.what);
+        core_->on_failure(now_, breach.what, FailKind::failed, breach.error_code, breach.reason, *this);
+    }
+}
+
+}  // namespace yoda

@@ -1,0 +1,131 @@
+// Rank 0's loop: messages to the dispatcher, its effects to journal and Droids, inbox, checkpoints,
+// status.json. Nothing in it waits for a disk: the journal and the checkpoint have threads behind bounded
+// queues.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "core/codec.hpp"
+#include "core/config.hpp"
+#include "core/inbox_note.hpp"
+#include "core/job.hpp"
+#include "sys/clock.hpp"
+#include "sys/event_file_checkpoint.hpp"
+#include "sys/journal_file.hpp"
+#include "sys/log.hpp"
+#include "sys/nap.hpp"
+#include "sys/poller.hpp"
+#include "sys/run_folder.hpp"
+#include "sys/transport.hpp"
+#include "yoda/dispatcher.hpp"
+#include "yoda/status_report.hpp"
+
+namespace yoda {
+
+/// All that rank 0 is made of; composed in src/app.
+struct RankZeroParts {
+    RunFolder folder;
+    std::string run_id;
+    Config config;
+    std::vector<Job> jobs;
+    std::vector<std::string> documents;   ///< by DocumentKind: what every Droid needs
+    std::set<std::string> applied_notes;  ///< inbox notes applied in earlier lives
+    std::uint64_t next_sequence = 1;      ///< of the journal
+    StatusFacts facts;
+    FailureReasons failures;         ///< of earlier lives
+    bool rows_added_before = false;  ///< the table has rows that events.h5 lacks
+};
+
+class RankZero final : private DispatcherEffects {
+  public:
+    RankZero(RankZeroParts parts, Dispatcher dispatcher, JournalFile& journal, Transport& transport,
+             Poller& poller, Clock const& clock, Log& log);
+
+    /// Records to be written before anything else (what recovery found).
+    void write_first(std::vector<std::string> const& encoded_records);
+    /// One round; returns whether there was anything to do.
+    bool step();
+    /// How long the caller may sleep before the next round.
+    Duration nap();
+    bool over() const;
+    /// Drains what the journal still has to do and answers what waits for it; at most `limit`.
+    void flush(Duration limit);
+    void drain(TimePoint deadline, std::string_view why);
+
+    int exit_code() const;
+    std::string why() const;
+    Dispatcher const& dispatcher() const { return dispatcher_; }
+    bool anybody_lost() const;
+    bool rows_were_added() const { return rows_added_; }
+    nlohmann::ordered_json status() const;
+    void write_status(bool final_word);
+
+  private:
+    void send(Rank to, Message const& message) override;
+    void send_grant(Rank to, RangeRun const& run, std::string_view text_id) override;
+    void accept(Rank to, std::uint32_t sequence) override;
+    void record(journal::Record const& record) override;
+    void note(std::string_view event, Rank droid, std::uint64_t count, std::string_view why) override;
+
+    void take_frame(Rank from, std::string_view frame);
+    void greet(Rank from, Hello const& hello);
+    void welcome(Rank rank);
+    void welcome_all_that_wait();
+    void commit();
+    void send_frames();
+    void tick();
+    void read_inbox();
+    void apply_note(std::string const& name);
+    Status apply(inbox::Note const& note);
+    void step_checkpoint();
+    FrameWriter& frames_to(Rank rank);
+
+    RankZeroParts parts_;
+    Dispatcher dispatcher_;
+    JournalFile& journal_;
+    Transport& transport_;
+    Poller& poller_;
+    Clock const& clock_;
+    Log& log_;
+    journal::Writer writer_;
+    std::string journal_buffer_;
+    struct Waiting {
+        std::uint64_t position;  ///< 0: of the records that are not in the journal's queue yet
+        Rank to;
+        std::uint32_t sequence;
+    };
+    std::deque<Waiting> waiting_;      ///< acceptances whose records are not durable yet
+    std::size_t unplaced_count_ = 0;   ///< of these, at the end, without a position
+    std::vector<FrameWriter> frames_;  ///< by rank
+    std::vector<Rank> touched_;        ///< ranks with something in frames_
+    std::vector<bool> is_touched_;
+    FrameReader reader_;
+    std::string frame_;
+    TimePoint now_;
+    Nap nap_{Duration::from_ms(5)};
+
+    // Droids that have said their first hello and wait to hear how many share their node.
+    std::map<std::string, std::vector<Rank>> by_host_;
+    std::vector<bool> greeted_;
+    std::vector<Rank> to_welcome_;
+    std::uint32_t greeted_count_ = 0;
+    TimePoint welcome_at_ = TimePoint::never();
+
+    CheckpointWriter checkpoint_;
+    TimePoint next_checkpoint_;
+    std::uint64_t journal_bytes_ = 0;  ///< since the last checkpoint
+    std::uint64_t keep_segments_from_ = 0;
+    bool rows_added_ = false;
+    std::set<std::string> pending_outbox_;
+    std::deque<std::pair<std::uint64_t, std::string>> outbox_;  ///< answers that wait for their records
+    TimePoint next_tick_;
+    TimePoint next_status_;
+    TimePoint next_inbox_;
+    std::optional<Error> broken_;
+};
+
+}  // namespace yoda
