@@ -332,9 +332,10 @@ void Droid::send_frames()
 
 std::unique_ptr<PayloadChannel> Droid::make_channel(PayloadSetup setup)
 {
+    ChannelEvents& events = *this;
     if (setup.payload.channel == ChannelKind::command)
-        return std::make_unique<CommandChannel>(std::move(setup), spawner_, *this);
-    return std::make_unique<WorkerChannel>(std::move(setup), spawner_, poller_, *this);
+        return std::make_unique<CommandChannel>(std::move(setup), spawner_, events);
+    return std::make_unique<WorkerChannel>(std::move(setup), spawner_, poller_, events);
 }
 
 void Droid::start_payload(JobIndex job, std::uint32_t worker_count)
