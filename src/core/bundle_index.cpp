@@ -14,6 +14,7 @@ namespace {
 constexpr std::string_view magic = "YODAINDX";
 constexpr std::uint32_t version = 1;
 constexpr int manifest_version = 1;
+constexpr std::uint64_t frame_head_bytes = 8;
 
 /// length u32, CRC-32C of the payload u32, payload.
 void append_frame(std::string_view payload, std::string& out)
@@ -125,9 +126,27 @@ Result<BundleIndex> decode_index(std::string_view bytes)
             break;
         }
         index.entries.push_back(std::move(entry));
+        index.frames.push_back(index.good_bytes);
         index.good_bytes = bytes.size() - reader.left();
     }
     return index;
+}
+
+std::optional<BundleEntry> decode_index_entry(std::string_view bytes)
+{
+    ByteReader reader(bytes);
+    std::string_view payload;
+    BundleEntry entry;
+    if (!take_frame(reader, payload) || !decode_entry(payload, entry)) return std::nullopt;
+    return entry;
+}
+
+std::uint64_t index_frame_bytes(std::string_view bytes)
+{
+    ByteReader reader(bytes);
+    auto const length = reader.get<std::uint32_t>();
+    reader.get<std::uint32_t>();  // Its checksum.
+    return reader.ok() ? frame_head_bytes + std::uint64_t{length} : 0;
 }
 
 std::string print_manifest(BundleManifest const& manifest)

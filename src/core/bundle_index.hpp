@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -58,13 +59,20 @@ void encode_index_entry(BundleEntry const& entry, std::string& out);
 struct BundleIndex {
     BundleOrigin origin;
     std::vector<BundleEntry> entries;
-    std::uint64_t good_bytes = 0;  ///< length of the part of the file that is whole
-    bool torn = false;             ///< something after good_bytes did not check
+    std::vector<std::uint64_t> frames;  ///< where in the file each entry's frame begins
+    std::uint64_t good_bytes = 0;       ///< length of the part of the file that is whole
+    bool torn = false;                  ///< something after good_bytes did not check
 };
 
 /// Reads as far as the frames check; an error only if not even the header does (not an index, another
 /// version).
 Result<BundleIndex> decode_index(std::string_view bytes);
+
+/// The entry whose frame begins at the begin of `bytes`; nullopt if it does not check. What follows the frame
+/// is not looked at.
+std::optional<BundleEntry> decode_index_entry(std::string_view bytes);
+/// How long the frame is that begins with these bytes; 0 if they are fewer than 8.
+std::uint64_t index_frame_bytes(std::string_view bytes);
 
 /// NAME.manifest.json: what harvest needs to know of a sealed bundle without reading it.
 struct BundleManifest {
