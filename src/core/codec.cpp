@@ -235,7 +235,10 @@ void FrameWriter::put(Message const& message)
         void operator()(YodaAlive const&) { frames.begin(type_of<YodaAlive>(), 0); }
         void operator()(Reset const&) { frames.begin(type_of<Reset>(), 0); }
         void operator()(Drain const& m) { frames.begin(type_of<Drain>(), 4).put(m.time_left_ms); }
-        void operator()(Stop const&) { frames.begin(type_of<Stop>(), 0); }
+        void operator()(Stop const& m)
+        {
+            frames.begin(type_of<Stop>(), 1).put(static_cast<std::uint8_t>(m.everybody_alive));
+        }
     };
     std::visit(Putter{*this}, message);
 }
@@ -444,7 +447,7 @@ std::optional<Message> FrameReader::decode(std::uint8_t type, ByteReader in)
         case type_of<Drain>():
             return whole(Drain{u32()});
         case type_of<Stop>():
-            return whole(Stop{});
+            return whole(Stop{in.get<std::uint8_t>() != 0});
         default:
             return std::nullopt;
     }

@@ -172,8 +172,10 @@ struct Reset {};
 struct Drain {
     std::uint32_t time_left_ms = 0;
 };
-/// End now.
-struct Stop {};
+/// End now. After Goodbye it is the last word: `everybody_alive` says that MPI_Finalize will not wait for a dead rank.
+struct Stop {
+    bool everybody_alive = false;
+};
 
 using Message =
     std::variant<Hello, Request, Finished, Failed, GivenBack, Running, Heartbeat, Sealed, Trouble, Goodbye,
