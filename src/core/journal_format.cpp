@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "core/checksum.hpp"
 
 namespace yoda::journal {
@@ -16,6 +18,8 @@ constexpr std::size_t unchecked_bytes = 12;
 constexpr std::uint8_t format_version = 1;
 constexpr std::uint32_t max_payload_bytes = 1u << 20;
 constexpr std::size_t finished_entry_bytes = 14;
+constexpr std::size_t max_finished_in_frame = 1u << 16;
+static_assert(6 + max_finished_in_frame * finished_entry_bytes <= max_payload_bytes);
 
 void put_origin(ByteWriter& writer, BundleState const& state)
 {
@@ -111,6 +115,17 @@ struct Putter {
 
 void Writer::append(Record const& record, std::string& out)
 {
+    auto const* finished = std::get_if<RangesFinished>(&record);
+    if (!finished || finished->entries.size() <= max_finished_in_frame) return append_frame(record, out);
+    RangesFinished part = *finished;
+    for (auto rest = finished->entries; !rest.empty(); rest = rest.subspan(part.entries.size())) {
+        part.entries = rest.first(std::min(rest.size(), max_finished_in_frame));
+        append_frame(part, out);
+    }
+}
+
+void Writer::append_frame(Record const& record, std::string& out)
+{
     std::size_t const begin = out.size();
     ByteWriter head(out);
     head.put(magic);
@@ -147,6 +162,7 @@ bool Reader::frame_at(std::size_t offset, FrameInfo& info, std::uint8_t& type,
 
 Reader::Step Reader::next()
 {
+    is_other_version_ = false;
     if (offset_ == bytes_.size()) return Step::end;
     std::uint8_t type = 0;
     std::string_view payload;
@@ -155,6 +171,7 @@ Reader::Step Reader::next()
         return Step::bad;
     }
     if (auto const version = static_cast<unsigned char>(bytes_[offset_ + 15]); version != format_version) {
+        is_other_version_ = true;
         trouble_ = fmt::format("frame at offset {} has format {}, this program reads {}", offset_, version,
                                format_version);
         return Step::bad;

@@ -84,11 +84,14 @@ struct FrameInfo {
 class Writer {
   public:
     Writer(Life life, std::uint64_t next_sequence) : life_(life), next_sequence_(next_sequence) {}
+    /// A RangesFinished with more entries than a frame takes becomes several frames.
     void append(Record const& record, std::string& out);
     /// The number that the next frame will get.
     std::uint64_t next_sequence() const { return next_sequence_; }
 
   private:
+    void append_frame(Record const& record, std::string& out);
+
     Life life_;
     std::uint64_t next_sequence_;
 };
@@ -106,6 +109,8 @@ class Reader {
     FrameInfo const& info() const { return info_; }
     std::size_t offset() const { return offset_; }
     std::string const& trouble() const { return trouble_; }
+    /// After `bad`: the frame is whole, but of another format version. That is no damage.
+    bool is_other_version() const { return is_other_version_; }
     /// Moves to the next offset at which a whole frame checks; false if there is none: then all from offset()
     /// on is a torn tail.
     bool skip_bad();
@@ -119,6 +124,7 @@ class Reader {
     FrameInfo info_;
     Record record_;
     std::string trouble_;
+    bool is_other_version_ = false;
     std::vector<FinishedEntry> finished_;
 };
 

@@ -62,7 +62,7 @@ inline std::vector<Message> all_messages()
         YodaAlive{},
         Reset{},
         Drain{5000},
-        Stop{},
+        Stop{true},
     };
 }
 
@@ -148,7 +148,7 @@ inline std::string print_message(Message const& message)
         std::string operator()(YodaAlive const&) { return {}; }
         std::string operator()(Reset const&) { return {}; }
         std::string operator()(Drain const& m) { return fmt::format("{}", m.time_left_ms); }
-        std::string operator()(Stop const&) { return {}; }
+        std::string operator()(Stop const& m) { return fmt::format("{}", m.everybody_alive); }
     };
     return fmt::format("{}: {}", message.index(), std::visit(Printer{}, message));
 }
