@@ -1,0 +1,346 @@
+#include "droid/bundle_writer.hpp"
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <condition_variable>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <thread>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "sys/bundle_file.hpp"
+
+namespace yoda {
+
+namespace {
+
+/// A group is cut here, so that what came first is not told late when much is queued.
+constexpr std::uint64_t group_limit_bytes = 256u << 20;
+
+struct StoreOrder {
+    std::uint32_t sequence;
+    RangeOutput output;
+};
+struct SealOrder {
+    JobIndex job;
+    std::uint32_t sequence;
+    std::vector<HandOut> rejected;
+};
+struct DiscardOrder {
+    std::vector<std::string> paths;
+};
+using Order = std::variant<StoreOrder, SealOrder, DiscardOrder>;
+
+FileDescriptor make_event()
+{
+    FileDescriptor event(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+    YODA_CHECK(event, "there is a descriptor for an eventfd");
+    return event;
+}
+
+}  // namespace
+
+class BundleWriter::Thread {
+  public:
+    Thread(BundleWriterSetup setup, Clock const& clock)
+        : setup_(std::move(setup)), clock_(clock), event_(make_event()), thread_([this] { run(); })
+    {}
+    ~Thread()
+    {
+        {
+            std::lock_guard const lock(mutex_);
+            stopping_ = true;
+        }
+        wake_.notify_one();
+        thread_.join();
+    }
+    Thread(Thread const&) = delete;
+    Thread& operator=(Thread const&) = delete;
+
+    void add(Order order)
+    {
+        {
+            std::lock_guard const lock(mutex_);
+            orders_.push_back(std::move(order));
+            ++pending_count_;
+        }
+        wake_.notify_one();
+    }
+    bool full() const
+    {
+        std::lock_guard const lock(mutex_);
+        return pending_count_ >= setup_.queue_limit;
+    }
+    int event_fd() const { return event_.get(); }
+    std::vector<News> take()
+    {
+        std::uint64_t count = 0;
+        ssize_t const n = ::read(event_.get(), &count, sizeof count);
+        static_cast<void>(n);  // Nothing there: it was taken already.
+        std::lock_guard const lock(mutex_);
+        return std::exchange(news_, {});
+    }
+
+  private:
+    struct OpenBundle {
+        std::unique_ptr<BundleFile> file;
+        JobIndex job = 0;
+        std::vector<DroidCore::Stored> unsynced;
+        std::string trouble;  ///< takes no more
+    };
+
+    void run();
+    void work(std::vector<Order>& orders);
+    void carry_out(StoreOrder& order);
+    void carry_out(SealOrder& order);
+    void carry_out(DiscardOrder& order, OutputFolder const& root);
+    OpenBundle* find_bundle(JobIndex job, std::uint32_t sequence);
+    void append(OpenBundle& bundle, StoreOrder& order);
+    OutputFolder const& folder(std::string const& path);
+    void sync_all();
+    void sync(std::uint32_t sequence, OpenBundle& bundle);
+    void fail(std::uint32_t sequence, JobIndex job, std::string reason);
+    void tell(News news);
+    void pass_on_news();
+
+    BundleWriterSetup setup_;
+    Clock const& clock_;
+    FileDescriptor event_;
+
+    mutable std::mutex mutex_;
+    std::condition_variable wake_;
+    std::vector<Order> orders_;      // guarded by mutex_
+    std::size_t pending_count_ = 0;  // guarded by mutex_; orders not carried out yet
+    std::vector<News> news_;         // guarded by mutex_
+    bool stopping_ = false;          // guarded by mutex_
+
+    // The thread's own.
+    std::map<std::uint32_t, OpenBundle> open_;
+    std::unordered_set<std::uint32_t> failed_;
+    std::unordered_map<std::string, OutputFolder> folders_;  ///< of this group's outputs
+    std::vector<OutputFile> outputs_;
+    std::vector<News> told_;
+    std::uint64_t group_bytes_ = 0;
+
+    std::thread thread_;  // Last: it uses all of the above.
+};
+
+void BundleWriter::Thread::run()
+{
+    std::vector<Order> orders;
+    for (;;) {
+        {
+            std::unique_lock lock(mutex_);
+            pending_count_ -= orders.size();
+            wake_.wait(lock, [this] { return stopping_ || !orders_.empty(); });
+            if (stopping_) return;
+            orders.clear();
+            orders.swap(orders_);
+        }
+        work(orders);
+    }
+}
+
+/// Stores come first and are told; then files are removed, since nobody waits for that.
+void BundleWriter::Thread::work(std::vector<Order>& orders)
+{
+    for (auto& order : orders) {
+        if (auto* const store = std::get_if<StoreOrder>(&order)) carry_out(*store);
+        if (auto* const seal = std::get_if<SealOrder>(&order)) carry_out(*seal);
+        if (group_bytes_ >= group_limit_bytes) {
+            sync_all();
+            pass_on_news();
+        }
+    }
+    sync_all();
+    pass_on_news();
+    std::optional<OutputFolder> root;
+    for (auto& order : orders) {
+        auto* const discard = std::get_if<DiscardOrder>(&order);
+        if (!discard) continue;
+        if (!root) root.emplace(setup_.work_root);
+        carry_out(*discard, *root);
+    }
+    pass_on_news();
+}
+
+BundleWriter::Thread::OpenBundle* BundleWriter::Thread::find_bundle(JobIndex job, std::uint32_t sequence)
+{
+    if (failed_.contains(sequence)) return nullptr;
+    if (auto const found = open_.find(sequence); found != open_.end()) return &found->second;
+    YODA_CHECK(job < setup_.jobs.size(), "jobs are known before their outputs");
+    auto file = BundleFile::create(setup_.bundle_folder,
+                                   {setup_.jobs[job].panda_id, job, setup_.life, setup_.rank, sequence});
+    if (!file) {
+        fail(sequence, job, file.error().text());
+        return nullptr;
+    }
+    OpenBundle bundle;
+    bundle.file = std::move(*file);
+    bundle.job = job;
+    return &open_.emplace(sequence, std::move(bundle)).first->second;
+}
+
+OutputFolder const& BundleWriter::Thread::folder(std::string const& path)
+{
+    return folders_.try_emplace(path, path).first->second;
+}
+
+void BundleWriter::Thread::carry_out(StoreOrder& order)
+{
+    auto* const bundle = find_bundle(order.output.job, order.sequence);
+    if (!bundle || !bundle->trouble.empty()) return;  // It has failed, or will have at the end of this group.
+    outputs_.clear();
+    for (auto const& path : order.output.paths) {
+        auto opened = folder(order.output.folder).open(path);
+        if (auto* const fault = std::get_if<OutputFault>(&opened)) {
+            tell(OutputBad{order.output.what, fault->error_code, std::move(fault->reason)});
+            return;
+        }
+        outputs_.push_back(std::get<OutputFile>(std::move(opened)));
+    }
+    append(*bundle, order);
+}
+
+void BundleWriter::Thread::append(OpenBundle& bundle, StoreOrder& order)
+{
+    auto const& output = order.output;
+    auto const before = bundle.file->bytes();
+    auto appended = bundle.file->append({output.what.range, Epoch::make(setup_.life, output.what.hand_out),
+                                         output.range_id, output.cpu_ms, output.wall_ms},
+                                        outputs_);
+    outputs_.clear();
+    if (!appended) {
+        bundle.trouble = appended.error().text();
+        return;
+    }
+    if (auto& fault = *appended) {
+        tell(OutputBad{output.what, fault->error_code, std::move(fault->reason)});
+        return;
+    }
+    bundle.unsynced.push_back({output.what, bundle.file->bytes()});
+    group_bytes_ += bundle.file->bytes() - before;
+}
+
+void BundleWriter::Thread::sync_all()
+{
+    for (auto bundle = open_.begin(); bundle != open_.end();) {
+        auto const current = bundle++;  // sync() may remove it.
+        sync(current->first, current->second);
+    }
+    folders_.clear();  // A payload that starts anew may make its folder anew.
+    group_bytes_ = 0;
+}
+
+void BundleWriter::Thread::sync(std::uint32_t sequence, OpenBundle& bundle)
+{
+    if (bundle.unsynced.empty() && bundle.trouble.empty()) return;
+    if (!bundle.unsynced.empty()) {
+        if (setup_.before_sync) setup_.before_sync();
+        if (auto status = bundle.file->sync(); !status)
+            bundle.trouble = status.error().text();
+        else
+            tell(Stored{bundle.job, sequence, std::exchange(bundle.unsynced, {})});
+    }
+    if (!bundle.trouble.empty()) fail(sequence, bundle.job, std::move(bundle.trouble));
+}
+
+/// Its files stay as they are: recovery seals what was stored.
+void BundleWriter::Thread::fail(std::uint32_t sequence, JobIndex job, std::string reason)
+{
+    open_.erase(sequence);
+    failed_.insert(sequence);
+    tell(BundleFailed{job, sequence, std::move(reason)});
+}
+
+void BundleWriter::Thread::carry_out(SealOrder& order)
+{
+    sync_all();
+    pass_on_news();  // Sealing may take long, and nothing waits for it.
+    auto* const bundle = find_bundle(order.job, order.sequence);
+    if (!bundle) return;
+    std::vector<EntryKey> rejected;
+    for (auto const& what : order.rejected)
+        rejected.push_back({what.range, Epoch::make(setup_.life, what.hand_out)});
+    auto const& ids = setup_.jobs[order.job];
+    auto const manifest =
+        bundle->file->seal({ids.task_id, ids.jobset_id, clock_.unix_ns() / 1'000'000'000}, rejected);
+    if (!manifest) {
+        fail(order.sequence, order.job, manifest.error().text());
+        return;
+    }
+    open_.erase(order.sequence);
+    tell(Sealed{order.job, order.sequence, manifest->bytes,
+                static_cast<std::uint32_t>(manifest->entry_count)});
+}
+
+void BundleWriter::Thread::carry_out(DiscardOrder& order, OutputFolder const& root)
+{
+    DiscardFailed failed;
+    for (auto const& path : order.paths) {
+        auto const status = root.remove(path);
+        if (status) continue;
+        if (failed.file_count++ == 0) failed.reason = status.error().text();
+    }
+    if (failed.file_count > 0) tell(std::move(failed));
+}
+
+void BundleWriter::Thread::tell(News news)
+{
+    told_.push_back(std::move(news));
+}
+
+void BundleWriter::Thread::pass_on_news()
+{
+    if (told_.empty()) return;
+    {
+        std::lock_guard const lock(mutex_);
+        std::move(told_.begin(), told_.end(), std::back_inserter(news_));
+    }
+    told_.clear();
+    std::uint64_t const one = 1;
+    ssize_t const n = ::write(event_.get(), &one, sizeof one);
+    static_cast<void>(n);  // Cannot fail before 2^64 news that nobody took.
+}
+
+BundleWriter::BundleWriter(BundleWriterSetup setup, Clock const& clock)
+    : thread_(std::make_unique<Thread>(std::move(setup), clock))
+{}
+
+BundleWriter::~BundleWriter() = default;
+
+void BundleWriter::store(std::uint32_t sequence, RangeOutput const& output)
+{
+    thread_->add(StoreOrder{sequence, output});
+}
+
+void BundleWriter::seal(JobIndex job, std::uint32_t sequence, std::vector<HandOut> const& rejected)
+{
+    thread_->add(SealOrder{job, sequence, rejected});
+}
+
+void BundleWriter::discard(std::vector<std::string> const& paths)
+{
+    if (!paths.empty()) thread_->add(DiscardOrder{paths});
+}
+
+bool BundleWriter::full() const
+{
+    return thread_->full();
+}
+
+int BundleWriter::event_fd() const
+{
+    return thread_->event_fd();
+}
+
+std::vector<BundleWriter::News> BundleWriter::take()
+{
+    return thread_->take();
+}
+
+}  // namespace yoda

@@ -1,0 +1,97 @@
+// The Droid's thread that writes bundles. The Droid's loop only queues and collects, it never waits for a
+// disk:
+//
+//     writer.store(sequence, output);               // from DroidEffects::store, seal, discard
+//     poller.add(writer.event_fd());                // readable: there is news
+//     for (auto& news : writer.take()) ...          // on_stored, on_output_bad, on_sealed, on_bundle_failed
+//     if (writer.full()) ...                        // read nothing from payloads until it is not
+//
+// The thread takes all that is queued, appends it, syncs each bundle it touched once (group commit), then
+// tells. News of one bundle come in order: Stored before BundleFailed or Sealed. After BundleFailed nothing
+// more is told about that bundle, whatever is still queued for it.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "core/result.hpp"
+#include "droid/droid_core.hpp"
+#include "sys/clock.hpp"
+
+namespace yoda {
+
+struct BundleWriterSetup {
+    std::string bundle_folder;
+    std::string work_root;  ///< discarded files must lie below it
+    Life life = 0;
+    Rank rank = 0;
+    struct JobIds {
+        std::int64_t panda_id = 0;
+        std::int64_t task_id = 0;
+        std::int64_t jobset_id = 0;
+    };
+    std::vector<JobIds> jobs;           ///< by JobIndex
+    std::size_t queue_limit = 4096;     ///< orders, from which on it is full()
+    std::function<void()> before_sync;  ///< tests: called by the thread before each sync
+};
+
+class BundleWriter {
+  public:
+    /// `clock` must outlive the writer; it is used by the thread.
+    BundleWriter(BundleWriterSetup setup, Clock const& clock);
+    /// Waits for what the thread is at; drops what is queued.
+    ~BundleWriter();
+    BundleWriter(BundleWriter const&) = delete;
+    BundleWriter& operator=(BundleWriter const&) = delete;
+
+    // Orders, carried out in this sequence. They never block and are never refused; full() asks for mercy.
+    /// Append to bundle `sequence` of the output's job; opened when it is first named.
+    void store(std::uint32_t sequence, RangeOutput const& output);
+    void seal(JobIndex job, std::uint32_t sequence, std::vector<HandOut> const& rejected);
+    /// Remove these files.
+    void discard(std::vector<std::string> const& paths);
+    bool full() const;
+
+    // News.
+    struct Stored {
+        JobIndex job = 0;
+        std::uint32_t sequence = 0;
+        std::vector<DroidCore::Stored> entries;
+    };
+    struct OutputBad {
+        HandOut what;
+        std::uint16_t error_code = 0;
+        std::string reason;
+    };
+    struct Sealed {
+        JobIndex job = 0;
+        std::uint32_t sequence = 0;
+        std::uint64_t bytes = 0;
+        std::uint32_t entry_count = 0;
+    };
+    struct BundleFailed {
+        JobIndex job = 0;
+        std::uint32_t sequence = 0;
+        std::string reason;
+    };
+    /// Files could not be removed: for the log.
+    struct DiscardFailed {
+        std::uint64_t file_count = 0;
+        std::string reason;  ///< of the first
+    };
+    using News = std::variant<Stored, OutputBad, Sealed, BundleFailed, DiscardFailed>;
+
+    /// Readable while there is news.
+    int event_fd() const;
+    std::vector<News> take();
+
+  private:
+    class Thread;
+    std::unique_ptr<Thread> thread_;
+};
+
+}  // namespace yoda
