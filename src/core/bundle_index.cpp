@@ -2,10 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "core/bytes.hpp"
 #include "core/checksum.hpp"
+#include "core/event_range.hpp"
 
 namespace yoda {
 
@@ -118,6 +120,7 @@ Result<BundleIndex> decode_index(std::string_view bytes)
     index.origin.life = header.get<std::uint32_t>();
     index.origin.rank = header.get<std::uint32_t>();
     index.origin.sequence = header.get<std::uint32_t>();
+    if (!header.ok()) return Error{ErrorKind::bad_input, "not a bundle index", "its header is too short", {}};
     index.good_bytes = bytes.size() - reader.left();
     while (!reader.at_end()) {
         BundleEntry entry;
@@ -169,6 +172,24 @@ std::string print_manifest(BundleManifest const& manifest)
     return json.dump(1) + "\n";
 }
 
+namespace {
+
+/// The whole number at `key`; throws as at() and get() do if it is missing, no whole number, or out of range.
+template <class T>
+T whole_number(nlohmann::json const& json, char const* key)
+{
+    auto const& value = json.at(key);
+    bool const fits =
+        value.is_number_unsigned()
+            ? value.get<std::uint64_t>() <= static_cast<std::uint64_t>(std::numeric_limits<T>::max())
+            : value.is_number_integer() && std::is_signed_v<T>;
+    if (!fits)
+        throw nlohmann::json::other_error::create(501, fmt::format("{} is no such number", key), &value);
+    return value.get<T>();
+}
+
+}  // namespace
+
 Result<BundleManifest> parse_manifest(std::string_view text)
 {
     auto const broken = [](std::string why) {
@@ -177,27 +198,26 @@ Result<BundleManifest> parse_manifest(std::string_view text)
     };
     try {
         auto const json = nlohmann::json::parse(text);
-        if (auto const found = json.at("version").get<int>(); found != manifest_version)
+        if (auto const found = whole_number<int>(json, "version"); found != manifest_version)
             return broken(fmt::format("it has version {}, this program reads {}", found, manifest_version));
         BundleManifest manifest;
         manifest.bundle = json.at("bundle").get<std::string>();
-        if (manifest.bundle.empty() || manifest.bundle.find('/') != std::string::npos ||
-            manifest.bundle[0] == '.')
+        if (!is_plain_file_name(manifest.bundle) || manifest.bundle[0] == '.')
             return broken("the bundle's name is no plain file name");
-        manifest.origin.panda_id = json.at("PandaID").get<std::int64_t>();
-        manifest.task_id = json.at("taskID").get<std::int64_t>();
-        manifest.jobset_id = json.at("jobsetID").get<std::int64_t>();
-        manifest.origin.job = json.at("job").get<std::uint32_t>();
-        manifest.origin.life = json.at("life").get<std::uint32_t>();
-        manifest.origin.rank = json.at("rank").get<std::uint32_t>();
-        manifest.origin.sequence = json.at("sequence").get<std::uint32_t>();
-        manifest.bytes = json.at("bytes").get<std::uint64_t>();
+        manifest.origin.panda_id = whole_number<std::int64_t>(json, "PandaID");
+        manifest.task_id = whole_number<std::int64_t>(json, "taskID");
+        manifest.jobset_id = whole_number<std::int64_t>(json, "jobsetID");
+        manifest.origin.job = whole_number<std::uint32_t>(json, "job");
+        manifest.origin.life = whole_number<std::uint32_t>(json, "life");
+        manifest.origin.rank = whole_number<std::uint32_t>(json, "rank");
+        manifest.origin.sequence = whole_number<std::uint32_t>(json, "sequence");
+        manifest.bytes = whole_number<std::uint64_t>(json, "bytes");
         auto const sum = parse_adler32(json.at("adler32").get<std::string>());
         if (!sum) return broken("its adler32 is no hexadecimal number");
         manifest.adler32 = *sum;
-        manifest.entry_count = json.at("entry_count").get<std::uint64_t>();
-        manifest.index_bytes = json.at("index_bytes").get<std::uint64_t>();
-        manifest.sealed_unix_s = json.at("sealed_unix_s").get<std::int64_t>();
+        manifest.entry_count = whole_number<std::uint64_t>(json, "entry_count");
+        manifest.index_bytes = whole_number<std::uint64_t>(json, "index_bytes");
+        manifest.sealed_unix_s = whole_number<std::int64_t>(json, "sealed_unix_s");
         return manifest;
     } catch (nlohmann::json::exception const& exception) {
         return broken(exception.what());

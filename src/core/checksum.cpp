@@ -26,13 +26,6 @@ constexpr std::array<std::uint32_t, 256> make_crc32c_table()
     return table;
 }
 
-std::uint32_t crc32c_portable(std::string_view bytes, std::uint32_t crc)
-{
-    static constexpr auto table = make_crc32c_table();
-    for (char const c : bytes) crc = (crc >> 8) ^ table[(crc ^ static_cast<unsigned char>(c)) & 0xFFu];
-    return crc;
-}
-
 #if defined(__x86_64__)
 __attribute__((target("sse4.2"))) std::uint32_t crc32c_sse42(std::string_view bytes, std::uint32_t crc)
 {
@@ -52,13 +45,21 @@ __attribute__((target("sse4.2"))) std::uint32_t crc32c_sse42(std::string_view by
 
 }  // namespace
 
+std::uint32_t crc32c_portable(std::string_view bytes, std::uint32_t crc)
+{
+    static constexpr auto table = make_crc32c_table();
+    crc = ~crc;
+    for (char const c : bytes) crc = (crc >> 8) ^ table[(crc ^ static_cast<unsigned char>(c)) & 0xFFu];
+    return ~crc;
+}
+
 std::uint32_t crc32c(std::string_view bytes, std::uint32_t crc)
 {
 #if defined(__x86_64__)
     static bool const has_instruction = __builtin_cpu_supports("sse4.2");
     if (has_instruction) return ~crc32c_sse42(bytes, ~crc);
 #endif
-    return ~crc32c_portable(bytes, ~crc);
+    return crc32c_portable(bytes, crc);
 }
 
 std::uint32_t adler32(std::string_view bytes, std::uint32_t sum)

@@ -11,6 +11,9 @@ namespace yoda {
 /// CRC-32C of `bytes`, continuing from `crc` (0 to begin). Uses the processor's instruction where it has one.
 std::uint32_t crc32c(std::string_view bytes, std::uint32_t crc = 0);
 
+/// The same without that instruction.
+std::uint32_t crc32c_portable(std::string_view bytes, std::uint32_t crc = 0);
+
 /// adler32 of `bytes`, continuing from `sum` (1 to begin).
 std::uint32_t adler32(std::string_view bytes, std::uint32_t sum = 1);
 

@@ -60,7 +60,7 @@ std::string Job::text(std::string_view field) const
         auto const& value = found->get_ref<std::string const&>();
         return value == "NULL" ? std::string{} : value;
     }
-    return found->dump();
+    return found->dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
 std::int64_t Job::number(std::string_view field, std::int64_t fallback) const
@@ -93,7 +93,8 @@ std::string print_jobs(std::vector<Job> const& jobs)
 {
     nlohmann::json json{{"version", jobs_version}, {"jobs", nlohmann::json::array()}};
     for (auto const& job : jobs) json["jobs"].push_back(job.fields());
-    return json.dump(1) + "\n";
+    // A field that came in another encoding than UTF-8 must not cost the job: JSON cannot hold it as it is.
+    return json.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
 Result<std::vector<Job>> parse_jobs(std::string_view text)

@@ -37,7 +37,11 @@ class Job {
     std::int64_t attempt() const { return number("attemptNr", 0); }
     std::vector<InputFile> const& inputs() const { return inputs_; }
     /// Event numbers are positions inside each file (else they run over all input files).
-    bool positions_in_file() const { return text("inFilePosEvtNum") == "True"; }
+    bool positions_in_file() const
+    {
+        auto const value = text("inFilePosEvtNum");  // "True" by a form, true in JSON.
+        return value == "True" || value == "true";
+    }
 
     /// Empty when absent or "NULL"; numbers are printed.
     std::string text(std::string_view field) const;

@@ -1,4 +1,5 @@
-// A histogram of times with eight buckets per factor of two: quantiles to within 9 %, 2 KB, no allocation.
+// A histogram of times with eight buckets per factor of two: quantiles are at most 12.5 % (and 1 us) too
+// high, never too low. 2.5 KB, no allocation.
 #pragma once
 
 #include <array>
