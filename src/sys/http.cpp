@@ -45,6 +45,7 @@ struct Transfer {
     HttpClient::Done done;
     HttpResponse response;
     Slist headers;
+    Slist connect_to;
     char detail[CURL_ERROR_SIZE] = {};
     std::optional<Error> own_error;  ///< why one of our callbacks stopped it
     std::uint64_t sent_bytes = 0;
@@ -229,6 +230,11 @@ void set_request(Transfer& transfer)
     set(easy, CURLOPT_FOLLOWLOCATION, request.redirect_limit > 0 ? 1L : 0L);
     set(easy, CURLOPT_MAXREDIRS, static_cast<long>(request.redirect_limit));
     if (!request.use_environment_proxy) set(easy, CURLOPT_PROXY, "");
+    if (request.fresh_connection) set(easy, CURLOPT_FRESH_CONNECT, 1L);
+    if (!request.connect_to.empty()) {
+        transfer.connect_to.add("::" + request.connect_to + ":");
+        set(easy, CURLOPT_CONNECT_TO, transfer.connect_to.list);
+    }
     set_tls(easy, request.tls);
     for (auto const& [name, value] : request.headers)
         transfer.headers.add(value.empty() ? name + ";" : name + ": " + value);
@@ -273,6 +279,9 @@ struct HttpClient::Impl {
         auto const at = transfers.find(id);
         auto const transfer = std::move(at->second);
         transfers.erase(at);
+        long sent_bytes = 0;
+        curl_easy_getinfo(transfer->easy, CURLINFO_REQUEST_SIZE, &sent_bytes);
+        if (transfer->request.left && sent_bytes > 0) *transfer->request.left = true;
         release(*transfer);
         transfer->done(std::move(result));
     }

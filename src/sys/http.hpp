@@ -75,6 +75,14 @@ struct HttpRequest {
     bool expect_continue = false;   ///< ask before sending the body
     unsigned redirect_limit = 0;
     bool use_environment_proxy = true;  ///< https_proxy and so on
+    /// Where to connect instead of what the URL's host resolves to: an address, with brackets if IPv6. Who
+    /// the server is, is still checked by the URL's name.
+    std::string connect_to;
+    /// On a connection of its own. libcurl repeats a request by itself when a kept-alive connection turns out
+    /// to be dead, which is wrong for what must not happen twice.
+    bool fresh_connection = false;
+    /// Set to true before `done` when bytes of the request have left: a failure then proves nothing.
+    bool* left = nullptr;
 };
 
 struct HttpResponse {
