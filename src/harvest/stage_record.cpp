@@ -40,6 +40,7 @@ std::string print_stage_record(StageRecord const& record)
     json["bytes"] = record.bytes;
     json["adler32"] = print_adler32(record.adler32);
     json["md5"] = record.md5;
+    json["split"] = record.split;
     json["activity"] = record.activity;
     json["scope"] = record.scope;
     json["PandaID"] = record.panda_id;
@@ -86,6 +87,7 @@ Result<StageRecord> parse_stage_record(std::string_view text)
         if (!sum) return broken("its adler32 is no hexadecimal number");
         record.adler32 = *sum;
         json.at("md5").get_to(record.md5);
+        json.at("split").get_to(record.split);
         json.at("activity").get_to(record.activity);
         json.at("scope").get_to(record.scope);
         json.at("PandaID").get_to(record.panda_id);

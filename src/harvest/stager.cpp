@@ -44,7 +44,7 @@ Step next_step(StageRecord const& record, StagePolicy const& policy, std::int64_
     switch (record.stage) {
         case Stage::sealed:
         case Stage::uploading:
-            return Step::upload;
+            return record.split ? Step::wait : Step::upload;
         case Stage::uploaded:
             return Step::check;
         case Stage::verified:
@@ -124,6 +124,14 @@ void on_reported(StageRecord& record, std::int64_t now_unix_s)
     record.stage = Stage::reported;
     record.reported_unix_s = now_unix_s;
     forget_failures(record);
+}
+
+void on_split_done(StageRecord& record, std::int64_t now_unix_s)
+{
+    YODA_CHECK(record.split && record.stage == Stage::sealed, "no bundle that waits for its outputs");
+    record.stage = Stage::verified;
+    record.verified_unix_s = now_unix_s;
+    on_reported(record, now_unix_s);
 }
 
 void on_cleaned(StageRecord& record, std::int64_t now_unix_s)

@@ -36,6 +36,8 @@ struct StageRecord {
         0;  ///< of its first byte in that file (a range's output inside of a bundle), else 0
     std::uint64_t bytes = 0;
     std::uint32_t adler32 = 0;
+    bool split = false;  ///< a bundle whose outputs go one by one (not_es_to_zip): records of their own, it
+                         ///< waits for them
     std::string activity = "es_events";  ///< which store it is for
     std::string scope;                   ///< for deterministic paths; empty: the store's
     std::int64_t panda_id = 0;
@@ -97,6 +99,8 @@ void on_verified(StageRecord& record, StagePolicy const& policy, std::int64_t no
 /// The store does not hold what was uploaded: from the start again.
 void on_not_there(StageRecord& record);
 void on_reported(StageRecord& record, std::int64_t now_unix_s);
+/// All outputs of a split bundle have been reported.
+void on_split_done(StageRecord& record, std::int64_t now_unix_s);
 void on_cleaned(StageRecord& record, std::int64_t now_unix_s);
 void on_lost(StageRecord& record, std::string reason);
 /// `jitter` in [0, 1).

@@ -6,8 +6,8 @@ namespace yoda::test {
 
 ServerProcess& s3_reader()
 {
-    static ServerProcess reader("s3_reader.py",
-                                {radosgw().text("endpoint"), radosgw().text("access"), radosgw().text("secret")});
+    static ServerProcess reader(
+        "s3_reader.py", {radosgw().text("endpoint"), radosgw().text("access"), radosgw().text("secret")});
     return reader;
 }
 
@@ -31,6 +31,9 @@ std::string read_by_boto(std::string const& bucket, std::string const& key)
     return file_text(folder / "got");
 }
 
-nlohmann::json list_by_boto(std::string const& bucket) { return s3_reader().tell("list " + bucket); }
+nlohmann::json list_by_boto(std::string const& bucket)
+{
+    return s3_reader().tell("list " + bucket);
+}
 
 }  // namespace yoda::test

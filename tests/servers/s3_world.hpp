@@ -8,6 +8,7 @@
 #include <string>
 
 #include "harvest/stores/s3_store.hpp"
+#include "support/run_builder.hpp"
 #include "support/scratch_folder.hpp"
 #include "support/server_process.hpp"
 
@@ -23,20 +24,6 @@ inline bool have_radosgw(std::string& missing)
 {
     return have_programs(
         {"radosgw", "radosgw-admin", "ceph-mon", "ceph-osd", "ceph", "monmaptool", "openssl"}, missing);
-}
-
-/// Deterministic bytes that do not compress; `seed` tells files apart.
-inline std::string some_bytes(std::uint64_t count, std::uint64_t seed = 1)
-{
-    std::string out(count, '\0');
-    std::uint64_t x = seed * 0x9E3779B97F4A7C15ull + 1;
-    for (auto& c : out) {
-        x ^= x << 13;
-        x ^= x >> 7;
-        x ^= x << 17;
-        c = static_cast<char>(x >> 24);
-    }
-    return out;
 }
 
 /// Clock, log, breakers and short patience, as a store wants them.
@@ -56,6 +43,7 @@ struct StoreSurroundings {
         policy.stall_window = Duration::from_ms(1500);
         policy.connect_timeout = Duration::from_s(5);
         policy.part_bytes = 5u << 20;
+        policy.breaker_patience = Duration::from_s(3);
         breakers = std::make_unique<Breakers>(policy.breaker);
     }
     StoreContext context() { return {&clock, &log, breakers.get(), &stop, nullptr, policy}; }

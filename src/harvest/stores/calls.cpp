@@ -5,6 +5,15 @@
 
 namespace yoda {
 
+namespace {
+
+Error shut_out_error()
+{
+    return {ErrorKind::unavailable, "the store was not asked", "its endpoint keeps failing", {}};
+}
+
+}  // namespace
+
 Calls::Calls(StoreContext context, std::string const& endpoint)
     : context_(std::move(context)),
       breaker_(context_.breakers->of(endpoint)),
@@ -45,6 +54,7 @@ void Calls::send(Place call)
         request.file_body && request.file_body->bytes > 4 * policy.stall_bytes ? policy.stall_bytes : 1;
     request.timeout = std::max(call->deadline - now(), Duration::from_ms(1));
     ++call->try_count;
+    call->shut_out_since = {};
     call->running = client_.start(std::move(request), [this, call](Result<HttpResponse> answer) {
         on_answer(call, std::move(answer));
     });
@@ -94,8 +104,7 @@ void Calls::run(Duration wait)
             return;
         }
         if (begin >= call->deadline || stopping) {
-            Error error = call->last_error.value_or(
-                Error{ErrorKind::unavailable, "the store was not asked", "its endpoint is failing", {}});
+            Error error = call->last_error.value_or(shut_out_error());
             error.kind = error.kind == ErrorKind::no_space ? error.kind : ErrorKind::unavailable;
             error.why += stopping ? "; we were asked to stop" : "; the deadline has passed";
             end(call, std::move(error));
@@ -105,8 +114,13 @@ void Calls::run(Duration wait)
             pause = std::min(pause, call->not_before - begin);
         } else if (breaker_->try_enter(begin)) {
             send(call);
+        } else if (call->shut_out_since == TimePoint{}) {
+            call->shut_out_since = begin;
+        } else if (begin - call->shut_out_since > context_.policy.breaker_patience) {
+            end(call, call->last_error.value_or(shut_out_error()));
+            return;
         } else {
-            pause = std::min(pause, Duration::from_ms(50));
+            pause = std::min(pause, Duration::from_ms(20));
         }
     }
     client_.run(std::max(pause, Duration::from_ms(1)));

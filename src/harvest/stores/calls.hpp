@@ -56,6 +56,7 @@ class Calls {
         Done done;
         TimePoint deadline{};
         TimePoint not_before{};
+        TimePoint shut_out_since{};  ///< by the breaker; zero: it is not
         unsigned try_count = 0;
         HttpClient::Id running = 0;
         std::optional<Error> last_error;

@@ -30,6 +30,7 @@ struct TransferPolicy {
     unsigned parts_at_once = 4;
     unsigned hash_threads = 2;
     BreakerPolicy breaker;
+    Duration breaker_patience = Duration::from_s(20);  ///< a request that may not be sent for so long fails
 
     Duration deadline_for(std::uint64_t bytes) const;
 };

@@ -1,0 +1,57 @@
+#include "harvest/push_cleanup.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "harvest/push_bundle.hpp"
+#include "sys/files.hpp"
+
+namespace yoda {
+
+namespace {
+
+/// An output inside of a bundle has no file of its own; its bundle goes when all of them are done.
+bool has_own_file(StageRecord const& record)
+{
+    return record.offset == 0 && record.path.ends_with("/" + record.name);
+}
+
+Status remove_data(std::string const& run_folder, StageRecord const& record)
+{
+    std::string const path = run_folder + "/" + record.path;
+    if (!has_own_file(record) || !path_exists(path)) return {};
+    if (!is_really_inside(run_folder, record.path))
+        return Error{ErrorKind::refused, path + " is not removed",
+                     "a symbolic link leads out of the run folder", "remove it by hand"};
+    if (::unlink(path.c_str()) != 0 && errno != ENOENT) return os_error("remove", path, errno);
+    return {};
+}
+
+}  // namespace
+
+void clean_reported(std::string const& run_folder, std::vector<Claim> claims, PushShared& shared)
+{
+    if (claims.empty()) return;
+    // Data must not go before "reported" is on the disk; one sync for all.
+    auto const folder = open_file(run_folder + "/stage", O_RDONLY | O_DIRECTORY);
+    if (!folder || ::syncfs(folder->get()) != 0) {
+        shared.log->warning("not_cleaned", folder ? os_error("sync", run_folder, errno) : folder.error());
+        return;  // the claims are given back; the next tick tries again
+    }
+    for (Claim& claim : claims) {
+        if (Status const status = remove_data(run_folder, claim.record); !status) {
+            shared.log->warning("not_cleaned", status.error());
+            shared.note_failure(claim.record.name, status.error().text());
+            continue;
+        }
+        on_cleaned(claim.record, shared.unix_s());
+        if (Status const status = claim.release(shared.options->stage); !status)
+            shared.log->warning("state_not_saved", status.error());
+        std::scoped_lock const lock(shared.mutex);
+        ++shared.summary.cleaned_count;
+    }
+}
+
+}  // namespace yoda

@@ -1,0 +1,356 @@
+#include "harvest/push_worker.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <utility>
+
+#include "core/checksum.hpp"
+#include "harvest/push_bundle.hpp"
+#include "harvest/stores/digest.hpp"
+#include "harvest/stores/file_sums.hpp"
+#include "sys/files.hpp"
+
+namespace yoda {
+
+namespace {
+
+constexpr std::size_t failure_limit = 20;
+
+ObjectOwner owner_of(StageRecord const& record)
+{
+    return {record.panda_id, record.task_id, record.scope};
+}
+
+bool is_bundle(StageRecord const& record)
+{
+    return record.path == "bundles/" + record.name;
+}
+
+}  // namespace
+
+void PushShared::note_failure(std::string const& name, std::string const& reason)
+{
+    std::scoped_lock const lock(mutex);
+    ++summary.failed_count;
+    if (summary.failures.size() < failure_limit) summary.failures.push_back({name, reason});
+}
+
+PushWorker::PushWorker(PushShared& shared, StageFolder& folder) : shared_(shared), folder_(folder) {}
+
+StoreConfig const* PushWorker::config_of(std::string const& activity, StageRecord const& record) const
+{
+    if (activity == "es_events")
+        if (auto const own = shared_.job_stores.find(record.panda_id); own != shared_.job_stores.end())
+            return &own->second;
+    auto const found = shared_.options->stores.find(activity);
+    return found == shared_.options->stores.end() ? nullptr : &found->second;
+}
+
+Result<Store*> PushWorker::store_of(std::string const& activity, StageRecord const& record)
+{
+    auto const* const config = config_of(activity, record);
+    if (!config)
+        return Error{ErrorKind::usage, "no store for " + record.name,
+                     "none is configured for the activity " + activity, "configure one (docs/stores.md)"};
+    auto url = store_url_for(*config, owner_of(record));
+    if (!url) return url.error();
+    auto& store = stores_[activity + " " + url->text()];
+    if (!store) {
+        auto made = make_store(*config, owner_of(record), shared_.context);
+        if (!made) return made.error();
+        store = *std::move(made);
+    }
+    return store.get();
+}
+
+bool PushWorker::works(std::string const& activity, StageRecord const& record)
+{
+    auto const* const config = config_of(activity, record);
+    if (!config) return false;
+    auto const url = store_url_for(*config, owner_of(record));
+    if (!url || url->kind == StoreKind::file) return url && true;
+    auto const breaker = shared_.context.breakers->of(url->endpoint());
+    return !breaker->stopped() && breaker->allows(shared_.clock->now());
+}
+
+bool PushWorker::any_store_works()
+{
+    auto const fails = [&](StoreConfig const& config) {
+        auto const url = parse_store_url(config.url);
+        if (!url) return true;
+        if (url->kind == StoreKind::file) return false;
+        auto const breaker = shared_.context.breakers->of(url->endpoint());
+        return breaker->stopped() || breaker->failures_in_a_row() >= shared_.options->give_up_after;
+    };
+    for (auto const& [activity, config] : shared_.options->stores)
+        if (!fails(config)) return true;
+    for (auto const& [job, config] : shared_.job_stores)
+        if (!fails(config)) return true;
+    return false;
+}
+
+ObjectSpec PushWorker::spec_of(StageRecord const& record) const
+{
+    ObjectSpec spec;
+    spec.key = record.key;
+    spec.path = folder_.run_folder() + "/" + record.path;
+    spec.offset = record.offset;
+    spec.bytes = record.bytes;
+    spec.adler32 = record.adler32;
+    spec.md5 = record.md5;
+    spec.token = record.token;
+    spec.resume = record.resume;
+    spec.proof = record.proof;
+    return spec;
+}
+
+PutHooks PushWorker::hooks_for(Claim& claim)
+{
+    PutHooks hooks;
+    hooks.keep_resume = [&](std::string const& resume) {
+        claim.record.resume = resume;
+        if (Status const status = claim.save(); !status) {
+            shared_.log->warning("state_not_saved", status.error());
+            if (status.error().kind == ErrorKind::busy) shared_.claims_lost = true;
+        }
+    };
+    hooks.moved = [&](std::uint64_t bytes) { shared_.sent_bytes += bytes; };
+    return hooks;
+}
+
+Result<bool> PushWorker::stage_bundle(std::string const& name)
+{
+    auto manifest = read_manifest(folder_.run_folder(), name);
+    StageRecord record;
+    if (manifest) {
+        record = make_bundle_record(*manifest);
+    } else if (manifest.error().kind == ErrorKind::bad_input) {
+        // Staged all the same, so that it is one harvest that puts it aside.
+        record.name = name;
+        record.path = "bundles/" + name;
+    } else {
+        return manifest.error();
+    }
+    record.split = manifest && shared_.options->one_object_per_output;
+    record.token = random_hex(8);
+    return folder_.add(record);
+}
+
+void PushWorker::work(std::string const& name, bool is_new)
+{
+    if (is_new) {
+        auto const added = stage_bundle(name);
+        if (!added) {
+            shared_.log->warning("bundle_not_staged", added.error());
+            return shared_.note_failure(name, added.error().text());
+        }
+        if (!*added) return;
+    }
+    auto claimed = folder_.claim(name);
+    if (!claimed) {
+        shared_.log->warning("record_unreadable", claimed.error());
+        return shared_.note_failure(name, claimed.error().text());
+    }
+    if (!*claimed) return;
+    Claim claim = **std::move(claimed);
+    steps(claim);
+}
+
+void PushWorker::steps(Claim& claim)
+{
+    StageRecord& record = claim.record;
+    auto const& policy = shared_.options->stage;
+    if (record.split && record.stage == Stage::sealed) {
+        if (Status const status = stage_outputs(record);
+            !status && status.error().kind == ErrorKind::bad_input)
+            return lose(claim, status.error());
+        else if (!status)
+            return fail(claim, status.error());
+    }
+    for (;;) {
+        Status status;
+        switch (next_step(record, policy, shared_.unix_s())) {
+            case Step::upload:
+                status = upload(claim);
+                break;
+            case Step::check:
+                status = check(claim);
+                break;
+            case Step::clean: {
+                status = claim.save();
+                if (!status) break;
+                std::scoped_lock const lock(shared_.mutex);
+                shared_.to_clean.push_back(std::move(claim));
+                return;
+            }
+            case Step::wait:
+            case Step::none: {
+                if (record.stage == Stage::sealed || record.stage == Stage::verified) {
+                    std::scoped_lock const lock(shared_.mutex);
+                    ++shared_.summary.waiting_count;
+                }
+                if (status = claim.release(policy); !status) break;
+                return;
+            }
+        }
+        if (status) continue;
+        if (status.error().kind == ErrorKind::busy) {
+            shared_.log->warning("claim_lost", status.error());
+            shared_.claims_lost = true;
+            return;
+        }
+        bool const ours_is_bad =
+            status.error().kind == ErrorKind::bad_input && record.stage == Stage::uploading;
+        if (ours_is_bad && (is_bundle(record) || record.offset > 0)) return lose(claim, status.error());
+        return fail(claim, status.error());
+    }
+}
+
+Status PushWorker::upload(Claim& claim)
+{
+    StageRecord& record = claim.record;
+    bool const uncertain = record.stage == Stage::uploading;
+    bool const have_failover =
+        record.activity == "es_events" && shared_.options->stores.contains("es_failover");
+    bool const away = should_fail_over(record, shared_.options->stage, works(record.activity, record),
+                                       have_failover, have_failover && works("es_failover", record));
+    std::string const target = away ? "es_failover" : record.activity;
+    if (away && record.target != target)
+        shared_.log->warning("failover",
+                             {{"bundle", record.name}, {"to", target}, {"reason", record.reason}});
+    auto store = store_of(target, record);
+    if (!store) return store.error();
+    auto key = object_key(*config_of(target, record), record.name, owner_of(record));
+    if (!key) return Error{ErrorKind::refused, key.error().what, key.error().why, key.error().fix};
+    bool const same_place = uncertain && record.target == target && record.key == *key;
+    begin_upload(record, target, *key, (*store)->url(*key));
+    if (is_bundle(record)) {
+        auto const manifest = read_manifest(folder_.run_folder(), record.name);
+        if (!manifest) return manifest.error();
+        auto const index = check_bundle(folder_.run_folder(), *manifest);
+        if (!index) return index.error();
+    } else if (!is_really_inside(folder_.run_folder(), record.path)) {
+        return Error{ErrorKind::bad_input,
+                     record.path + " cannot be sent",
+                     "it is gone, or no plain file of this run",
+                     {}};
+    }
+    if (same_place) {
+        // A harvest was killed here, or a try failed: what became of it is asked before anything is sent
+        // again.
+        auto const presence = (*store)->check(spec_of(record));
+        if (!presence) return presence.error();
+        if (*presence == Presence::same) {
+            on_verified(record, shared_.options->stage, shared_.unix_s());
+            std::scoped_lock const lock(shared_.mutex);
+            ++shared_.summary.verified_count;
+            return claim.save();
+        }
+    }
+    if (Status const status = claim.save(); !status) return status;
+    auto proof = (*store)->put(spec_of(record), hooks_for(claim));
+    if (!proof) return proof.error();
+    on_uploaded(record, *std::move(proof));
+    return check(claim);
+}
+
+Result<bool> PushWorker::is_there(StageRecord const& record, Store& store, Presence presence)
+{
+    if (presence == Presence::same) return true;
+    if (presence != Presence::unproven) return false;
+    if (!shared_.options->read_back) return true;
+    std::string const path =
+        fmt::format("{}/stage/.{}.{}.read-back", folder_.run_folder(), record.name, ::getpid());
+    if (Status const status = store.get(record.key, path); !status) return status.error();
+    auto const sums = sum_file(path, 0, {record.bytes, std::max<std::uint64_t>(record.bytes, 1)}, 1);
+    ::unlink(path.c_str());
+    if (!sums) return sums.error();
+    return sums->front().adler32 == record.adler32;
+}
+
+Status PushWorker::check(Claim& claim)
+{
+    StageRecord& record = claim.record;
+    auto store = store_of(record.target, record);
+    if (!store) return store.error();
+    auto const presence = (*store)->check(spec_of(record));
+    if (!presence) return presence.error();
+    auto const there = is_there(record, **store, *presence);
+    if (!there) return there.error();
+    if (!*there) {
+        on_not_there(record);
+        return Error{
+            ErrorKind::unavailable,
+            record.url + " is not what was sent there",
+            *presence == Presence::absent ? "the store does not have it" : "its size or checksum is another",
+            {}};
+    }
+    on_verified(record, shared_.options->stage, shared_.unix_s());
+    shared_.log->debug("verified", {{"name", record.name}, {"url", record.url}, {"bytes", record.bytes}});
+    std::scoped_lock const lock(shared_.mutex);
+    ++shared_.summary.verified_count;
+    return claim.save();
+}
+
+void PushWorker::lose(Claim& claim, Error const& error)
+{
+    std::string const& run = folder_.run_folder();
+    std::string const bundle = claim.record.path.substr(claim.record.path.rfind('/') + 1);
+    if (Status const status = quarantine_bundle(run, bundle, *shared_.clock); !status)
+        return fail(claim, status.error());
+    shared_.log->error("bundle_lost", error);
+    on_lost(claim.record, error.text());
+    if (Status const status = claim.release(shared_.options->stage); !status)
+        shared_.log->warning("state_not_saved", status.error());
+    std::scoped_lock const lock(shared_.mutex);
+    ++shared_.summary.lost_count;
+    if (shared_.summary.failures.size() < failure_limit)
+        shared_.summary.failures.push_back({claim.record.name, error.text()});
+}
+
+void PushWorker::fail(Claim& claim, Error const& error)
+{
+    std::uniform_real_distribution<double> jitter(0, 1);
+    on_failure(claim.record, error, shared_.options->stage, shared_.unix_s(), jitter(random_));
+    if (shared_.stopping()) claim.record.next_try_unix_s = 0;  // not its fault
+    shared_.log->warning("push_failed", {{"name", claim.record.name},
+                                         {"stage", print_stage(claim.record.stage)},
+                                         {"reason", claim.record.reason},
+                                         {"next_try_unix_s", claim.record.next_try_unix_s}});
+    shared_.note_failure(claim.record.name, claim.record.reason);
+    if (Status const status = claim.release(shared_.options->stage); !status)
+        shared_.log->warning("state_not_saved", status.error());
+}
+
+Status PushWorker::stage_outputs(StageRecord& bundle)
+{
+    auto const manifest = read_manifest(folder_.run_folder(), bundle.name);
+    if (!manifest) return manifest.error();
+    auto const index = check_bundle(folder_.run_folder(), *manifest);
+    if (!index) return index.error();
+    bool all_reported = true;
+    for (auto const& entry : index->entries) {
+        for (auto const& member : entry.members) {
+            StageRecord output = make_bundle_record(*manifest);
+            output.name = member.name;
+            output.offset = member.data_offset;
+            output.bytes = member.bytes;
+            output.adler32 = member.adler32;
+            output.token = random_hex(8);
+            auto const added = folder_.add(output);
+            if (!added) return added.error();
+            if (*added) {
+                all_reported = false;
+                continue;
+            }
+            auto const known = folder_.read(member.name);
+            all_reported =
+                all_reported && known && (known->stage == Stage::reported || known->stage == Stage::cleaned);
+        }
+    }
+    if (all_reported) on_split_done(bundle, shared_.unix_s());
+    return {};
+}
+
+}  // namespace yoda
