@@ -60,9 +60,9 @@ void play_whole_job(PandaClient& client, std::string const& site)
     auto const updates = client.update_ranges(1, ids.size(), print_range_updates(1, {chunk}));
     if (client.api() == PandaApi::classic) {
         ASSERT_TRUE(updates.judgement.stored()) << updates.judgement.why;
-        EXPECT_EQ(updates.returns, std::vector(ids.size(), Return::accepted));
+        EXPECT_EQ(updates.returns, std::vector(ids.size(), RangeReturn::accepted));
     } else {
-        EXPECT_NE(updates.judgement.outcome, Outcome::refused) << updates.judgement.why;
+        EXPECT_NE(updates.judgement.outcome, PandaOutcome::refused) << updates.judgement.why;
     }
     std::set<std::string> finished;
     auto const statuses =
@@ -154,9 +154,9 @@ TEST(PandaClient, AServerThatIsDownMeansLaterForEverything)
     world.tell("down");
     ClientParts parts;
     auto client = parts.make(world.url(), PandaApi::classic);
-    EXPECT_EQ(client.get_jobs(query_for("TEST_HPC")).judgement.outcome, Outcome::later);
-    EXPECT_EQ(client.get_ranges({1, 2, 3, 4, false, {}}).judgement.outcome, Outcome::later);
-    EXPECT_EQ(client.update_job({1, "running", {}}).judgement.outcome, Outcome::later);
+    EXPECT_EQ(client.get_jobs(query_for("TEST_HPC")).judgement.outcome, PandaOutcome::later);
+    EXPECT_EQ(client.get_ranges({1, 2, 3, 4, false, {}}).judgement.outcome, PandaOutcome::later);
+    EXPECT_EQ(client.update_job({1, "running", {}}).judgement.outcome, PandaOutcome::later);
     world.tell("up");
     EXPECT_TRUE(client.is_alive().stored());
 }
@@ -174,12 +174,12 @@ TEST(PandaClient, AnAnswerThatIsLostAfterTheWorkLeavesTheOutcomeOpenAndIsNotAske
         // A connection is kept alive by then: libcurl alone would quietly ask again.
         ASSERT_TRUE(client.is_alive().stored());
         world.tell("faults", {{"rules", {{{"kind", kind}, {"method", "getEventRanges"}}}}});
-        EXPECT_EQ(client.get_ranges(query).judgement.outcome, Outcome::unknown) << kind;
+        EXPECT_EQ(client.get_ranges(query).judgement.outcome, PandaOutcome::unknown) << kind;
         EXPECT_EQ(world.tell("counts").at("given").get<int>() - before, 5) << kind;
     }
     for (char const* kind : {"busy", "html"}) {
         world.tell("faults", {{"rules", {{{"kind", kind}, {"method", "getEventRanges"}}}}});
-        EXPECT_EQ(client.get_ranges(query).judgement.outcome, Outcome::later) << kind;
+        EXPECT_EQ(client.get_ranges(query).judgement.outcome, PandaOutcome::later) << kind;
     }
     EXPECT_EQ(world.tell("counts").at("given"), 20);
 }
@@ -194,7 +194,7 @@ TEST(PandaClient, ASlowServerIsGivenUpAfterTheTimeout)
     server.api = PandaApi::classic;
     server.timeout = Duration::from_ms(200);
     auto client = parts.make(server);
-    EXPECT_EQ(client.update_job({1, "running", {}}).judgement.outcome, Outcome::unknown);
+    EXPECT_EQ(client.update_job({1, "running", {}}).judgement.outcome, PandaOutcome::unknown);
 }
 
 TEST(PandaClient, TriesTheOtherAddressesOfAnAlias)
@@ -225,21 +225,21 @@ TEST(PandaClient, ChecksTheServersCertificateAlways)
     PandaCredentials good;
     good.ca_file = world.tls("ca");
     good.proxy_file = world.tls("user_pem");
-    EXPECT_EQ(ask_with(good).outcome, Outcome::stored) << ask_with(good).why;
+    EXPECT_EQ(ask_with(good).outcome, PandaOutcome::stored) << ask_with(good).why;
     for (char const* ca : {"other_ca", "expired_ca"}) {
         auto wrong = good;
         wrong.ca_file = world.tls(ca);
         auto const judgement = ask_with(wrong);
-        EXPECT_EQ(judgement.outcome, Outcome::refused) << ca;
+        EXPECT_EQ(judgement.outcome, PandaOutcome::refused) << ca;
         EXPECT_TRUE(judgement.credentials) << ca;
     }
     auto missing = good;
     missing.ca_file = "/nonexistent/ca.pem";
-    EXPECT_EQ(ask_with(missing).outcome, Outcome::refused);
+    EXPECT_EQ(ask_with(missing).outcome, PandaOutcome::refused);
     EXPECT_NE(ask_with(missing).why.find("CA"), std::string::npos) << ask_with(missing).why;
     // A name that is not in the certificate.
     server.urls = {"https://127.0.0.1" + world.https_url().substr(world.https_url().rfind(':'))};
-    EXPECT_EQ(ask_with(good).outcome, Outcome::refused);
+    EXPECT_EQ(ask_with(good).outcome, PandaOutcome::refused);
     // Nobody: the server itself says no.
     server.urls = {world.https_url()};
     auto nobody = good;
@@ -328,7 +328,7 @@ TEST(PandaClient, SendsATokenFromAFileAndRenewsItBeforeItEnds)
     keep("token", "made-up");
     keep("renewed", "made-up");
     auto const judgement = client.is_alive();
-    EXPECT_EQ(judgement.outcome, Outcome::refused);
+    EXPECT_EQ(judgement.outcome, PandaOutcome::refused);
     EXPECT_TRUE(judgement.credentials);
     EXPECT_EQ(judgement.why.find("made-up"), std::string::npos);
 }
@@ -359,7 +359,7 @@ TEST(PandaClient, AKeyPairIsGivenToWhoMayHaveIt)
         auto const pair = client.get_key_pair("S3_pub.key", "S3_priv.key");
         EXPECT_EQ(pair.public_key, "TEST PUBLIC KEY");
         EXPECT_EQ(pair.private_key, "TEST PRIVATE KEY");
-        EXPECT_EQ(client.get_key_pair("S3_pub.key", "nokey").judgement.outcome, Outcome::refused);
+        EXPECT_EQ(client.get_key_pair("S3_pub.key", "nokey").judgement.outcome, PandaOutcome::refused);
     }
 }
 

@@ -19,9 +19,11 @@ class PandaCredentialsTest : public ::testing::Test {
     std::string make_pem(std::string const& name, std::string const& subject, int days)
     {
         auto const path = folder_ / name;
-        auto const command = "cd " + folder_.path() + " && openssl req -x509 -new -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj '" +
-                             subject + "' -days " + std::to_string(days) + " -keyout key -out cert 2> /dev/null && cat cert key > " +
-                             path + " && chmod 600 " + path;
+        auto const command =
+            "cd " + folder_.path() +
+            " && openssl req -x509 -new -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj '" +
+            subject + "' -days " + std::to_string(days) +
+            " -keyout key -out cert 2> /dev/null && cat cert key > " + path + " && chmod 600 " + path;
         EXPECT_EQ(std::system(command.c_str()), 0);
         return path;
     }
@@ -35,7 +37,8 @@ TEST_F(PandaCredentialsTest, AProxyMustBeOursClosedAndInItsTime)
     PandaCredentials credentials;
     EXPECT_TRUE(check_certificate(credentials, now_s()));  // Nothing is configured: a server may not ask.
     credentials.proxy_file = make_pem("proxy", "/O=grid/CN=me", 2);
-    EXPECT_TRUE(check_certificate(credentials, now_s())) << check_certificate(credentials, now_s()).error().text();
+    EXPECT_TRUE(check_certificate(credentials, now_s()))
+        << check_certificate(credentials, now_s()).error().text();
 
     auto const later = check_certificate(credentials, now_s() + 3 * 86400);
     ASSERT_FALSE(later);

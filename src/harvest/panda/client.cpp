@@ -26,31 +26,31 @@ std::int64_t unix_s(Clock const& clock)
 }
 
 /// No answer came. Once bytes have left, only a question is surely without effect.
-Judgement judge_no_answer(CallKind kind, Error const& error, bool left)
+PandaJudgement judge_no_answer(CallKind kind, Error const& error, bool left)
 {
-    Judgement judgement{Outcome::later, error.text()};
+    PandaJudgement judgement{PandaOutcome::later, error.text()};
     if (error.kind == ErrorKind::usage || error.kind == ErrorKind::refused) {
-        judgement.outcome = left ? Outcome::unknown : Outcome::refused;
+        judgement.outcome = left ? PandaOutcome::unknown : PandaOutcome::refused;
         judgement.credentials = !left;
     } else if (left && kind != CallKind::question) {
-        judgement.outcome = Outcome::unknown;
+        judgement.outcome = PandaOutcome::unknown;
     }
     return judgement;
 }
 
 template <class Answer>
-Judgement const& judgement_of(Answer const& answer)
+PandaJudgement const& judgement_of(Answer const& answer)
 {
-    if constexpr (std::is_same_v<Answer, Judgement>)
+    if constexpr (std::is_same_v<Answer, PandaJudgement>)
         return answer;
     else
         return answer.judgement;
 }
 
 template <class Answer>
-void set_judgement(Answer& answer, Judgement judgement)
+void set_judgement(Answer& answer, PandaJudgement judgement)
 {
-    if constexpr (std::is_same_v<Answer, Judgement>)
+    if constexpr (std::is_same_v<Answer, PandaJudgement>)
         answer = std::move(judgement);
     else
         answer.judgement = std::move(judgement);
@@ -159,7 +159,7 @@ std::vector<PandaClient::Route> PandaClient::find_routes()
     return routes;
 }
 
-std::optional<Judgement> PandaClient::add_credentials(HttpRequest& request)
+std::optional<PandaJudgement> PandaClient::add_credentials(HttpRequest& request)
 {
     request.tls.ca_file = credentials_.ca_file;
     request.tls.ca_folder = credentials_.ca_folder;
@@ -168,7 +168,7 @@ std::optional<Judgement> PandaClient::add_credentials(HttpRequest& request)
     request.tls.key_file = credentials_.proxy_file.empty() ? credentials_.key_file : std::string{};
     if (!credentials_.uses_token()) return std::nullopt;
     auto token = read_token_file(credentials_, unix_s(clock_));
-    if (!token) return Judgement{Outcome::refused, token.error().text(), true};
+    if (!token) return PandaJudgement{PandaOutcome::refused, token.error().text(), true};
     auto const expiry = token_expiry_unix_s(*token);
     bool const soon = expiry && *expiry - unix_s(clock_) < renew_before_s;
     if (soon && !renewing_ && !credentials_.token_key_file.empty() &&
@@ -242,13 +242,13 @@ PandaClient::Reply PandaClient::exchange_at(Route const& route, PandaRequest con
 
 PandaClient::Reply PandaClient::exchange(PandaRequest const& request)
 {
-    Reply reply{std::nullopt, {Outcome::refused, "no PanDA server is configured"}};
+    Reply reply{std::nullopt, {PandaOutcome::refused, "no PanDA server is configured"}};
     for (auto const& route : find_routes()) {
         bool left = false;
         reply = exchange_at(route, request, left);
         // Another address is tried only if this one has certainly done nothing.
-        bool const next =
-            reply.answer ? reply.answer->status == 503 : !left && reply.judgement.outcome == Outcome::later;
+        bool const next = reply.answer ? reply.answer->status == 503
+                                       : !left && reply.judgement.outcome == PandaOutcome::later;
         log_.debug("panda_asked", {{"path", request.path.substr(0, request.path.find('?'))},
                                    {"address", route.connect_to.empty() ? route.url : route.connect_to},
                                    {"status", reply.answer ? reply.answer->status : 0},
@@ -282,11 +282,11 @@ auto PandaClient::ask(Make make, Read read)
     return answer;
 }
 
-Judgement PandaClient::find_api()
+PandaJudgement PandaClient::find_api()
 {
-    if (api_known_) return {Outcome::stored, {}};
+    if (api_known_) return {PandaOutcome::stored, {}};
     // The classic one first: where both are there it is the one whose range updates answer properly.
-    Judgement judgement;
+    PandaJudgement judgement;
     for (auto const api : {PandaApi::classic, PandaApi::v1}) {
         auto const reply = exchange(make_alive(api));
         judgement = reply.answer ? read_alive(api, *reply.answer) : reply.judgement;
@@ -353,7 +353,8 @@ RangeUpdatesAnswer PandaClient::update_ranges(int version, std::size_t count, st
                [&](PandaApi api, RawAnswer const& answer) { return read_range_updates(api, count, answer); });
 }
 
-Judgement PandaClient::get_range_statuses(std::vector<TaskAndJob> const& jobs, TakeRangeStatus const& take)
+PandaJudgement PandaClient::get_range_statuses(std::vector<TaskAndJob> const& jobs,
+                                               TakeRangeStatus const& take)
 {
     return ask([&](PandaApi api) { return make_range_statuses(api, jobs); },
                [&](PandaApi api, RawAnswer const& answer) { return read_range_statuses(api, answer, take); });
@@ -365,7 +366,7 @@ KeyPairAnswer PandaClient::get_key_pair(std::string const& public_name, std::str
                [](PandaApi api, RawAnswer const& answer) { return read_key_pair(api, answer); });
 }
 
-Judgement PandaClient::is_alive()
+PandaJudgement PandaClient::is_alive()
 {
     return ask([](PandaApi api) { return make_alive(api); },
                [](PandaApi api, RawAnswer const& answer) { return read_alive(api, answer); });

@@ -45,7 +45,7 @@ class PandaClient {
     /// used.
     Status check() const;
     /// Which interface the server speaks; asks it once unless configured.
-    Judgement find_api();
+    PandaJudgement find_api();
     PandaApi api() const { return api_; }
 
     JobsAnswer get_jobs(JobQuery const& query);
@@ -56,9 +56,9 @@ class PandaClient {
     CountAnswer count_ranges(std::int64_t panda_id, std::int64_t jobset_id, std::int64_t task_id);
     /// `list` is print_range_updates' text with `count` ranges.
     RangeUpdatesAnswer update_ranges(int version, std::size_t count, std::string const& list);
-    Judgement get_range_statuses(std::vector<TaskAndJob> const& jobs, TakeRangeStatus const& take);
+    PandaJudgement get_range_statuses(std::vector<TaskAndJob> const& jobs, TakeRangeStatus const& take);
     KeyPairAnswer get_key_pair(std::string const& public_name, std::string const& private_name);
-    Judgement is_alive();
+    PandaJudgement is_alive();
 
     PandaTraffic const& traffic() const { return traffic_; }
 
@@ -66,7 +66,7 @@ class PandaClient {
     /// An answer, or why there is none.
     struct Reply {
         std::optional<RawAnswer> answer;
-        Judgement judgement;
+        PandaJudgement judgement;
     };
     struct Route {
         std::string url;         ///< as configured
@@ -77,7 +77,7 @@ class PandaClient {
     Reply exchange(PandaRequest const& request);
     Reply exchange_at(Route const& route, PandaRequest const& request, bool& left);
     std::vector<Route> find_routes();
-    std::optional<Judgement> add_credentials(HttpRequest& request);
+    std::optional<PandaJudgement> add_credentials(HttpRequest& request);
     void renew_token(std::string const& token);
 
     HttpClient& http_;

@@ -2,9 +2,9 @@
 
 namespace yoda {
 
-Commands parse_commands(std::string_view text)
+PandaCommands parse_commands(std::string_view text)
 {
-    Commands commands;
+    PandaCommands commands;
     while (!text.empty()) {
         auto const comma = text.find(',');
         auto word = text.substr(0, comma);

@@ -7,7 +7,7 @@
 
 namespace yoda {
 
-struct Commands {
+struct PandaCommands {
     bool to_be_killed = false;  ///< stop at once; outputs not yet reported are worthless
     bool soft_kill = false;     ///< no new ranges, finish what runs, end normally
     bool debug = false;         ///< send the tail of the log, heartbeat every five minutes
@@ -23,10 +23,10 @@ struct Commands {
         return to_be_killed || soft_kill || debug || debug_off || bad_attempt || already_done ||
                !others.empty();
     }
-    bool operator==(Commands const&) const = default;
+    bool operator==(PandaCommands const&) const = default;
 };
 
 /// "NULL", "", "tobekilled", "debug,tobekilled", ...: a comma list.
-Commands parse_commands(std::string_view text);
+PandaCommands parse_commands(std::string_view text);
 
 }  // namespace yoda

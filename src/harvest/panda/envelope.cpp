@@ -43,7 +43,7 @@ bool is_about_request(std::string_view text)
            contains(text, "could not convert string to float") || contains(text, "isinstance() arg 2");
 }
 
-Judgement judge_server_error(RawAnswer const& answer)
+PandaJudgement judge_server_error(RawAnswer const& answer)
 {
     auto const body = quote_for_people(answer.body);
     auto const why = fmt::format("HTTP {}: {}", answer.status, body.empty() ? "no text" : body);
@@ -51,49 +51,49 @@ Judgement judge_server_error(RawAnswer const& answer)
         // 503 comes from the front end before the application has seen anything; the others may come after
         // it.
         bool const before = answer.status == 503;
-        return {before ? Outcome::later : Outcome::unknown,
+        return {before ? PandaOutcome::later : PandaOutcome::unknown,
                 fmt::format("HTTP {}: an error page", answer.status)};
     }
-    if (is_about_request(answer.body)) return {Outcome::refused, why};
+    if (is_about_request(answer.body)) return {PandaOutcome::refused, why};
     if (contains(answer.body, "partial read from client") || contains(answer.body, "Not a gzipped file") ||
         answer.status == 503)
-        return {Outcome::later, why};
-    return {Outcome::unknown, why};
+        return {PandaOutcome::later, why};
+    return {PandaOutcome::unknown, why};
 }
 
-Judgement judge_client_error(RawAnswer const& answer)
+PandaJudgement judge_client_error(RawAnswer const& answer)
 {
-    Judgement judgement{Outcome::refused,
-                        fmt::format("HTTP {}: {}", answer.status, quote_for_people(answer.body))};
+    PandaJudgement judgement{PandaOutcome::refused,
+                             fmt::format("HTTP {}: {}", answer.status, quote_for_people(answer.body))};
     if (is_html(answer)) judgement.why = fmt::format("HTTP {}: an error page", answer.status);
-    if (answer.status == 408 || answer.status == 429) judgement.outcome = Outcome::later;
+    if (answer.status == 408 || answer.status == 429) judgement.outcome = PandaOutcome::later;
     bool const no_method = contains(answer.body, "is forbidden") && contains(answer.body, "method ");
     judgement.unknown_method = no_method || answer.status == 404;
     judgement.credentials = !no_method && (answer.status == 401 || answer.status == 403);
     return judgement;
 }
 
-Judgement judge_v1_message(std::string_view message)
+PandaJudgement judge_v1_message(std::string_view message)
 {
     auto const why = quote_for_people(message);
-    if (is_about_role(message)) return {Outcome::refused, why, true};
+    if (is_about_role(message)) return {PandaOutcome::refused, why, true};
     if (contains(message, "database error") || message == "Timed out" || message == "TimeOut")
-        return {Outcome::later, why};
-    return {Outcome::refused, why.empty() ? "success is false, without a message" : why};
+        return {PandaOutcome::later, why};
+    return {PandaOutcome::refused, why.empty() ? "success is false, without a message" : why};
 }
 
 }  // namespace
 
-std::string_view print_outcome(Outcome outcome)
+std::string_view print_outcome(PandaOutcome outcome)
 {
     switch (outcome) {
-        case Outcome::stored:
+        case PandaOutcome::stored:
             return "stored";
-        case Outcome::refused:
+        case PandaOutcome::refused:
             return "refused";
-        case Outcome::later:
+        case PandaOutcome::later:
             return "later";
-        case Outcome::unknown:
+        case PandaOutcome::unknown:
             return "unknown";
     }
     return "unknown";
@@ -146,7 +146,7 @@ std::optional<std::int64_t> read_status_code(nlohmann::json const& content)
     return code;
 }
 
-Judgement judge_status_code(CallKind kind, std::int64_t code, std::string_view message)
+PandaJudgement judge_status_code(CallKind kind, std::int64_t code, std::string_view message)
 {
     auto const why = [&](std::string_view meaning) {
         auto const quoted = quote_for_people(message);
@@ -154,45 +154,45 @@ Judgement judge_status_code(CallKind kind, std::int64_t code, std::string_view m
     };
     switch (code) {
         case 0:
-            return {Outcome::stored, {}};
+            return {PandaOutcome::stored, {}};
         case 10:
             // The server gave up waiting for its own work, which may still go on: what it hands out may be
             // lost.
-            return {kind == CallKind::take ? Outcome::unknown : Outcome::later,
+            return {kind == CallKind::take ? PandaOutcome::unknown : PandaOutcome::later,
                     why("timed out in the server")};
         case 20:
-            return {Outcome::stored, why("no jobs")};
+            return {PandaOutcome::stored, why("no jobs")};
         case 30:
-            return {Outcome::refused, why("failed")};
+            return {PandaOutcome::refused, why("failed")};
         case 40:
-            return {Outcome::refused, why("not a secure connection"), true};
+            return {PandaOutcome::refused, why("not a secure connection"), true};
         case 50:
-            return {Outcome::refused, why("invalid token or id")};
+            return {PandaOutcome::refused, why("invalid token or id")};
         case 60:
-            return {Outcome::refused, why("no production or pilot role"), true};
+            return {PandaOutcome::refused, why("no production or pilot role"), true};
         case 70:
-            return {Outcome::refused, why("permission denied"), true};
+            return {PandaOutcome::refused, why("permission denied"), true};
         case 80:
-            return {Outcome::refused, why("unknown key name")};
+            return {PandaOutcome::refused, why("unknown key name")};
         case 90:
-            return {Outcome::later, why("proxy could not be fetched")};
+            return {PandaOutcome::later, why("proxy could not be fetched")};
         default:
-            return {Outcome::unknown, why("not known to us")};
+            return {PandaOutcome::unknown, why("not known to us")};
     }
 }
 
-Judgement judge_transport(RawAnswer const& answer)
+PandaJudgement judge_transport(RawAnswer const& answer)
 {
     if (answer.status >= 500) return judge_server_error(answer);
     if (answer.status >= 400) return judge_client_error(answer);
     if (answer.status != 200)
-        return {Outcome::unknown, fmt::format("HTTP {}, where PanDA answers 200", answer.status)};
-    if (is_html(answer)) return {Outcome::unknown, "an HTML page instead of an answer"};
-    if (answer.body.empty()) return {Outcome::unknown, "an empty answer"};
+        return {PandaOutcome::unknown, fmt::format("HTTP {}, where PanDA answers 200", answer.status)};
+    if (is_html(answer)) return {PandaOutcome::unknown, "an HTML page instead of an answer"};
+    if (answer.body.empty()) return {PandaOutcome::unknown, "an empty answer"};
     if (answer.body.size() < 200 && is_about_role(answer.body) &&
         answer.body.find('{') == std::string::npos && answer.body.find('=') == std::string::npos)
-        return {Outcome::refused, quote_for_people(answer.body), true};
-    return {Outcome::stored, {}};
+        return {PandaOutcome::refused, quote_for_people(answer.body), true};
+    return {PandaOutcome::stored, {}};
 }
 
 Envelope open_envelope(PandaApi api, CallKind kind, RawAnswer const& answer)
@@ -206,7 +206,7 @@ Envelope open_envelope(PandaApi api, CallKind kind, RawAnswer const& answer)
         bool const quotable =
             answer.body.size() <= 200 && answer.body.find_first_of("{[=") == std::string::npos;
         envelope.judgement = {
-            Outcome::unknown,
+            PandaOutcome::unknown,
             quotable ? fmt::format("an answer of no known form: '{}'", quote_for_people(answer.body))
                      : fmt::format("{} bytes of no known form", answer.body.size())};
         return envelope;
@@ -218,7 +218,7 @@ Envelope open_envelope(PandaApi api, CallKind kind, RawAnswer const& answer)
         if (auto const found = body.find("data"); found != body.end()) envelope.content = std::move(*found);
         auto const& success = body["success"];
         if (success.is_null())
-            envelope.judgement = {Outcome::later, "success is null: skipped"};
+            envelope.judgement = {PandaOutcome::later, "success is null: skipped"};
         else if (!success.is_boolean())
             return unreadable();
         else if (!success.get<bool>())

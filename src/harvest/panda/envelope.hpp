@@ -22,7 +22,7 @@ enum class CallKind {
 };
 
 struct Envelope {
-    Judgement judgement;
+    PandaJudgement judgement;
     nlohmann::json content;  ///< classic: the object or list; v1: "data". Null unless something could be read
     std::string message;     ///< errorDialog or message
 };
@@ -32,7 +32,7 @@ Envelope open_envelope(PandaApi api, CallKind kind, RawAnswer const& answer);
 
 /// The verdict alone, for an answer whose HTTP status or body is no PanDA content (error pages, bare text,
 /// HTTP 500). `stored` means: look into the body.
-Judgement judge_transport(RawAnswer const& answer);
+PandaJudgement judge_transport(RawAnswer const& answer);
 
 /// JSON, a form (an object of texts, the first of equal names counts), or Python's repr; null if it is none
 /// of them.
@@ -42,7 +42,7 @@ nlohmann::json decode_nested(nlohmann::json const& value);
 
 /// StatusCode of an answer or of a part of it; nullopt when absent.
 std::optional<std::int64_t> read_status_code(nlohmann::json const& content);
-Judgement judge_status_code(CallKind kind, std::int64_t code, std::string_view message);
+PandaJudgement judge_status_code(CallKind kind, std::int64_t code, std::string_view message);
 
 /// At most 200 printable characters of something that came from outside.
 std::string quote_for_people(std::string_view text);

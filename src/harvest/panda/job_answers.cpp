@@ -10,9 +10,9 @@ namespace yoda {
 
 namespace {
 
-Judgement unreadable(std::string_view what)
+PandaJudgement unreadable(std::string_view what)
 {
-    return {Outcome::unknown, fmt::format("the answer has no {} in a known form", what)};
+    return {PandaOutcome::unknown, fmt::format("the answer has no {} in a known form", what)};
 }
 
 /// One part of an answer: {"StatusCode": 0, "command": "NULL"}.
@@ -26,7 +26,8 @@ JobUpdateAnswer read_update_content(nlohmann::json const& content, std::string_v
         answer.commands = parse_commands(command->get_ref<std::string const&>());
     else if (answer.judgement.stored() && command == content.end())
         // The server's way to ignore a state it does not know or a job without a number.
-        answer.judgement = {Outcome::refused, "PanDA ignored the update: it knows no such state or job id"};
+        answer.judgement = {PandaOutcome::refused,
+                            "PanDA ignored the update: it knows no such state or job id"};
     return answer;
 }
 
@@ -56,7 +57,7 @@ JobsAnswer read_jobs(PandaApi api, RawAnswer const& raw)
     auto envelope = open_envelope(api, CallKind::take, raw);
     JobsAnswer answer{std::move(envelope.judgement), {}};
     if (api == PandaApi::v1 && envelope.message == "No jobs in PanDA") {
-        answer.judgement = {Outcome::stored, envelope.message};
+        answer.judgement = {PandaOutcome::stored, envelope.message};
         return answer;
     }
     if (!answer.judgement.stored() || read_status_code(envelope.content) == 20) return answer;
@@ -96,7 +97,7 @@ BulkUpdateAnswer read_bulk_update(PandaApi api, std::size_t sent_count, RawAnswe
         bool const pair = list->is_array() && list->size() == 2 && (*list)[0].is_boolean();
         if (pair && !(*list)[0].get<bool>()) {
             answer.judgement = {
-                Outcome::refused,
+                PandaOutcome::refused,
                 quote_for_people((*list)[1].is_string() ? (*list)[1].get<std::string>() : "")};
             return answer;
         }
@@ -115,7 +116,7 @@ BulkUpdateAnswer read_bulk_update(PandaApi api, std::size_t sent_count, RawAnswe
             if (good && item.contains("data"))
                 answer.each.push_back(read_update_content(item["data"], text));
             else
-                answer.each.push_back({{Outcome::refused, quote_for_people(text)}, {}});
+                answer.each.push_back({{PandaOutcome::refused, quote_for_people(text)}, {}});
         } else {
             auto const content = item.is_object() && item.contains("content") ? decode_nested(item["content"])
                                                                               : nlohmann::json();
@@ -154,7 +155,7 @@ JobStatesAnswer read_job_states(PandaApi api, std::vector<std::int64_t> const& p
                                   : std::vector<std::string>{};
         if (statuses.size() == panda_ids.size()) {
             for (std::size_t i = 0; i < panda_ids.size(); ++i) {
-                JobState state{panda_ids[i], statuses[i] == "notfound" ? "" : statuses[i], 0};
+                PandaJobState state{panda_ids[i], statuses[i] == "notfound" ? "" : statuses[i], 0};
                 if (i < attempts.size())
                     std::from_chars(attempts[i].data(), attempts[i].data() + attempts[i].size(),
                                     state.attempt);
@@ -169,7 +170,7 @@ JobStatesAnswer read_job_states(PandaApi api, std::vector<std::int64_t> const& p
     return answer;
 }
 
-Judgement read_alive(PandaApi api, RawAnswer const& raw)
+PandaJudgement read_alive(PandaApi api, RawAnswer const& raw)
 {
     auto const envelope = open_envelope(api, CallKind::question, raw);
     if (!envelope.judgement.stored() || api == PandaApi::v1) return envelope.judgement;

@@ -13,38 +13,38 @@ namespace yoda {
 
 /// Stored with no jobs means that PanDA has none for us.
 struct JobsAnswer {
-    Judgement judgement;
+    PandaJudgement judgement;
     std::vector<nlohmann::json> jobs;  ///< definitions, fields as they came, without StatusCode
 };
 JobsAnswer read_jobs(PandaApi api, RawAnswer const& answer);
 
 struct JobUpdateAnswer {
-    Judgement judgement;
-    Commands commands;
+    PandaJudgement judgement;
+    PandaCommands commands;
 };
 JobUpdateAnswer read_job_update(PandaApi api, RawAnswer const& answer);
 
 /// `each` has one element per job that was sent, in order, if the call as a whole was stored.
 struct BulkUpdateAnswer {
-    Judgement judgement;
+    PandaJudgement judgement;
     std::vector<JobUpdateAnswer> each;
 };
 BulkUpdateAnswer read_bulk_update(PandaApi api, std::size_t sent_count, RawAnswer const& answer);
 
-struct JobState {
+struct PandaJobState {
     std::int64_t panda_id = 0;
     std::string status;  ///< empty if PanDA does not know the job
     std::int64_t attempt = 0;
 };
 /// In the order of `panda_ids`.
 struct JobStatesAnswer {
-    Judgement judgement;
-    std::vector<JobState> states;
+    PandaJudgement judgement;
+    std::vector<PandaJobState> states;
 };
 JobStatesAnswer read_job_states(PandaApi api, std::vector<std::int64_t> const& panda_ids,
                                 RawAnswer const& answer);
 
 /// isAlive; also tells whether the server speaks this interface (judgement.unknown_method).
-Judgement read_alive(PandaApi api, RawAnswer const& answer);
+PandaJudgement read_alive(PandaApi api, RawAnswer const& answer);
 
 }  // namespace yoda

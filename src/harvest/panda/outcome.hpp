@@ -13,23 +13,23 @@ enum class PandaApi {
     v1,       ///< /api/v1/<module>/<method>, JSON bodies
 };
 
-enum class Outcome {
+enum class PandaOutcome {
     stored,   ///< the server did it (for questions: it answered)
     refused,  ///< the server understood and said no: repeating the same does not help
     later,    ///< nothing was done: the same request may be sent again later
     unknown,  ///< it may or may not have been done: ask, or repeat only what is harmless to repeat
 };
 
-std::string_view print_outcome(Outcome outcome);
+std::string_view print_outcome(PandaOutcome outcome);
 
 /// An outcome and the reason, in one line for people and logs (never a secret).
-struct Judgement {
-    Outcome outcome = Outcome::unknown;
+struct PandaJudgement {
+    PandaOutcome outcome = PandaOutcome::unknown;
     std::string why;
     bool credentials = false;     ///< refused because of who we are, not of what we asked
     bool unknown_method = false;  ///< this server has no such method: it may speak the other interface
 
-    bool stored() const { return outcome == Outcome::stored; }
+    bool stored() const { return outcome == PandaOutcome::stored; }
 };
 
 /// An HTTP answer as it came; the transport's own failures never become one.

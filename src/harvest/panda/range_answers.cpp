@@ -11,9 +11,9 @@ namespace yoda {
 
 namespace {
 
-Judgement unreadable(std::string_view what)
+PandaJudgement unreadable(std::string_view what)
 {
-    return {Outcome::unknown, fmt::format("the answer has no {} in a known form", what)};
+    return {PandaOutcome::unknown, fmt::format("the answer has no {} in a known form", what)};
 }
 
 /// Walks the members of a JSON object without a tree; `member` gets key and value text. False if it is none.
@@ -30,9 +30,9 @@ bool walk_object(std::string_view text, std::function<bool(std::string_view, std
     return cursor.take('}') && cursor.at_end();
 }
 
-std::map<std::int64_t, Commands> read_command_map(nlohmann::json const& value)
+std::map<std::int64_t, PandaCommands> read_command_map(nlohmann::json const& value)
 {
-    std::map<std::int64_t, Commands> map;
+    std::map<std::int64_t, PandaCommands> map;
     auto const object = decode_nested(value);
     if (!object.is_object()) return map;
     for (auto const& [key, command] : object.items()) {
@@ -130,13 +130,13 @@ RangeUpdatesAnswer read_range_updates(PandaApi api, std::size_t sent_count, RawA
     if (!list.is_array()) {
         // Returns "\"" and Command "E": two letters of an error message; the request was no JSON for the
         // server.
-        answer.judgement = {Outcome::refused, "PanDA could not read the list of ranges"};
+        answer.judgement = {PandaOutcome::refused, "PanDA could not read the list of ranges"};
         return answer;
     }
     if (list.size() != sent_count) {
         answer.length_differs = true;
         answer.judgement = {
-            Outcome::unknown,
+            PandaOutcome::unknown,
             fmt::format("{} results for {} ranges: PanDA stumbled inside the call", list.size(), sent_count)};
         return answer;
     }
@@ -146,8 +146,9 @@ RangeUpdatesAnswer read_range_updates(PandaApi api, std::size_t sent_count, RawA
             answer.judgement = unreadable("list of true, false and null");
             return answer;
         }
-        answer.returns.push_back(item.is_null() ? Return::later
-                                                : (item.get<bool>() ? Return::accepted : Return::refused));
+        answer.returns.push_back(item.is_null()
+                                     ? RangeReturn::later
+                                     : (item.get<bool>() ? RangeReturn::accepted : RangeReturn::refused));
     }
     return answer;
 }
@@ -182,7 +183,7 @@ CountAnswer read_range_count(PandaApi api, RawAnswer const& raw)
     return answer;
 }
 
-Judgement read_range_statuses(PandaApi api, RawAnswer const& raw, TakeRangeStatus const& take)
+PandaJudgement read_range_statuses(PandaApi api, RawAnswer const& raw, TakeRangeStatus const& take)
 {
     auto judgement = judge_transport(raw);
     if (!judgement.stored()) return judgement;
@@ -213,9 +214,9 @@ Judgement read_range_statuses(PandaApi api, RawAnswer const& raw, TakeRangeStatu
             good = walk_object(value, one_job);
             return good;
         });
-        if (walked && good) return {Outcome::stored, {}};
+        if (walked && good) return {PandaOutcome::stored, {}};
     } else if (walk_object(raw.body, one_job)) {
-        return {Outcome::stored, {}};
+        return {PandaOutcome::stored, {}};
     }
     judgement = open_envelope(api, CallKind::question, raw).judgement;
     return judgement.stored() ? unreadable("statuses of event ranges") : judgement;

@@ -20,7 +20,7 @@ namespace yoda {
 /// PanDA says for "nothing left", "no such job", "wrong jobset" and "that job may not take any now".
 class RangesAnswer {
   public:
-    Judgement judgement;
+    PandaJudgement judgement;
 
     /// Gives the number of ranges; errors as scan_ranges.
     Result<std::size_t> for_each(std::function<Status(RangeView const&)> const& take) const
@@ -40,28 +40,28 @@ class RangesAnswer {
 RangesAnswer read_ranges(PandaApi api, RawAnswer answer);
 
 /// What PanDA says of one reported range. `accepted` is no proof that the row changed (panda_observed.md).
-enum class Return { accepted, refused, later };
+enum class RangeReturn { accepted, refused, later };
 
 /// Stored: `returns` has one element for each range that was sent, in order.
 /// Unknown with `length_differs`: PanDA rolled the whole call back, or (an old bug) did it all and stumbled
 /// after; ask for the statuses, send what is missing again in smaller pieces.
 struct RangeUpdatesAnswer {
-    Judgement judgement;
+    PandaJudgement judgement;
     bool length_differs = false;
-    std::vector<Return> returns;
-    std::map<std::int64_t, Commands> commands;  ///< by PandaID; those without a command are left out
+    std::vector<RangeReturn> returns;
+    std::map<std::int64_t, PandaCommands> commands;  ///< by PandaID; those without a command are left out
 };
 RangeUpdatesAnswer read_range_updates(PandaApi api, std::size_t sent_count, RawAnswer const& answer);
 
 /// The answer to the update of a single range (classic interface).
 struct RangeUpdateAnswer {
-    Judgement judgement;
-    Commands commands;
+    PandaJudgement judgement;
+    PandaCommands commands;
 };
 RangeUpdateAnswer read_range_update(PandaApi api, RawAnswer const& answer);
 
 struct CountAnswer {
-    Judgement judgement;
+    PandaJudgement judgement;
     std::int64_t count = 0;
 };
 CountAnswer read_range_count(PandaApi api, RawAnswer const& answer);
@@ -70,11 +70,11 @@ CountAnswer read_range_count(PandaApi api, RawAnswer const& answer);
 using TakeRangeStatus = std::function<void(std::string_view range_id, std::string_view status)>;
 /// Streams all ranges of all jobs that were asked for. If the judgement is not stored, what was given counts
 /// nothing.
-Judgement read_range_statuses(PandaApi api, RawAnswer const& answer, TakeRangeStatus const& take);
+PandaJudgement read_range_statuses(PandaApi api, RawAnswer const& answer, TakeRangeStatus const& take);
 
 /// A key pair lives in memory only; never log or store it.
 struct KeyPairAnswer {
-    Judgement judgement;
+    PandaJudgement judgement;
     std::string public_key;
     std::string private_key;
 };
@@ -82,7 +82,7 @@ KeyPairAnswer read_key_pair(PandaApi api, RawAnswer const& answer);
 
 /// get_access_token: the token is a secret too.
 struct TokenAnswer {
-    Judgement judgement;
+    PandaJudgement judgement;
     std::string token;
 };
 TokenAnswer read_token(PandaApi api, RawAnswer const& answer);

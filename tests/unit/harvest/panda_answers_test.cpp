@@ -18,40 +18,42 @@ TEST(PandaAnswers, AnErrorPageOfTheFrontEndLeavesTheOutcomeOpen)
 {
     std::string const page = "<!DOCTYPE html>\n<HTML><head><title>502 Bad Gateway</title></head></HTML>";
     EXPECT_EQ(read_job_update(PandaApi::classic, {502, "text/html", page}).judgement.outcome,
-              Outcome::unknown);
-    EXPECT_EQ(read_job_update(PandaApi::classic, ok(page, "text/plain")).judgement.outcome, Outcome::unknown);
+              PandaOutcome::unknown);
+    EXPECT_EQ(read_job_update(PandaApi::classic, ok(page, "text/plain")).judgement.outcome,
+              PandaOutcome::unknown);
     // 503 is the front end's own word that nothing was passed on.
-    EXPECT_EQ(read_job_update(PandaApi::v1, {503, "text/html", page}).judgement.outcome, Outcome::later);
+    EXPECT_EQ(read_job_update(PandaApi::v1, {503, "text/html", page}).judgement.outcome, PandaOutcome::later);
     EXPECT_EQ(read_job_update(PandaApi::v1, {429, "text/plain", "slow down"}).judgement.outcome,
-              Outcome::later);
+              PandaOutcome::later);
 }
 
 TEST(PandaAnswers, ABadTokenIsAboutWhoWeAre)
 {
     auto const judgement = read_alive(PandaApi::v1, {403, "text/plain", "Token authentication failed"});
-    EXPECT_EQ(judgement.outcome, Outcome::refused);
+    EXPECT_EQ(judgement.outcome, PandaOutcome::refused);
     EXPECT_TRUE(judgement.credentials);
     EXPECT_FALSE(judgement.unknown_method);
 }
 
 TEST(PandaAnswers, ATimeOutInTheServerIsALossOnlyWhereSomethingIsHandedOut)
 {
-    EXPECT_EQ(read_jobs(PandaApi::classic, ok(R"({"StatusCode": 10})")).judgement.outcome, Outcome::unknown);
+    EXPECT_EQ(read_jobs(PandaApi::classic, ok(R"({"StatusCode": 10})")).judgement.outcome,
+              PandaOutcome::unknown);
     EXPECT_EQ(read_ranges(PandaApi::classic, ok(R"({"StatusCode": 10})")).judgement.outcome,
-              Outcome::unknown);
+              PandaOutcome::unknown);
     EXPECT_EQ(read_job_update(PandaApi::classic, ok(R"({"StatusCode": 10})")).judgement.outcome,
-              Outcome::later);
+              PandaOutcome::later);
     EXPECT_EQ(read_job_update(PandaApi::v1,
                               ok(R"({"success": true, "message": "Timed out", "data": {"StatusCode": 10}})"))
                   .judgement.outcome,
-              Outcome::later);
+              PandaOutcome::later);
 }
 
 TEST(PandaAnswers, SuccessWithAFailedStatusCodeInsideIsNotStored)
 {
     auto const answer = read_job_update(
         PandaApi::v1, ok(R"({"success": true, "message": "Database error", "data": {"StatusCode": 30}})"));
-    EXPECT_EQ(answer.judgement.outcome, Outcome::refused);
+    EXPECT_EQ(answer.judgement.outcome, PandaOutcome::refused);
 }
 
 TEST(PandaAnswers, ARepairedV1UpdateIsReadAsItWasMeant)
@@ -60,7 +62,7 @@ TEST(PandaAnswers, ARepairedV1UpdateIsReadAsItWasMeant)
         PandaApi::v1, 3,
         ok(R"({"success": true, "message": "", "data": {"Returns": [true, false, null], "Commands": {"7": "softkill"}}})"));
     ASSERT_TRUE(answer.judgement.stored());
-    EXPECT_EQ(answer.returns, (std::vector{Return::accepted, Return::refused, Return::later}));
+    EXPECT_EQ(answer.returns, (std::vector{RangeReturn::accepted, RangeReturn::refused, RangeReturn::later}));
     EXPECT_TRUE(answer.commands.at(7).soft_kill);
 }
 
@@ -70,7 +72,7 @@ TEST(PandaAnswers, ReturnsOfAnotherLengthProveNothing)
                              R"({"StatusCode": 0, "Returns": [true], "Command": {}})",
                              R"({"StatusCode": 0, "Returns": "[true, true, false]", "Command": "{}"})"}) {
         auto const answer = read_range_updates(PandaApi::classic, 2, ok(body));
-        EXPECT_EQ(answer.judgement.outcome, Outcome::unknown) << body;
+        EXPECT_EQ(answer.judgement.outcome, PandaOutcome::unknown) << body;
         EXPECT_TRUE(answer.length_differs) << body;
         EXPECT_TRUE(answer.returns.empty()) << body;
     }
@@ -80,7 +82,7 @@ TEST(PandaAnswers, ForeignValuesInReturnsAreNotGuessed)
 {
     auto const answer =
         read_range_updates(PandaApi::classic, 2, ok(R"({"StatusCode": 0, "Returns": [true, 1]})"));
-    EXPECT_EQ(answer.judgement.outcome, Outcome::unknown);
+    EXPECT_EQ(answer.judgement.outcome, PandaOutcome::unknown);
     EXPECT_TRUE(answer.returns.empty());
 }
 
@@ -138,7 +140,7 @@ TEST(PandaAnswers, AJobWithoutANumberMakesTheAnswerUnknown)
 {
     EXPECT_EQ(
         read_jobs(PandaApi::classic, ok(R"({"StatusCode": 0, "jobs": [{"taskID": 1}]})")).judgement.outcome,
-        Outcome::unknown);
+        PandaOutcome::unknown);
 }
 
 TEST(PandaAnswers, StatusesOfOneAndOfSeveralJobsAreStreamed)

@@ -16,14 +16,14 @@ namespace {
 
 using test::PandaExchange;
 
-std::string describe(Judgement const& judgement)
+std::string describe(PandaJudgement const& judgement)
 {
     return fmt::format("{}{}{}", print_outcome(judgement.outcome),
                        judgement.credentials ? " credentials" : "",
                        judgement.unknown_method ? " unknown_method" : "");
 }
 
-std::string describe(Commands const& commands)
+std::string describe(PandaCommands const& commands)
 {
     std::string text;
     if (commands.to_be_killed) text += " tobekilled";
@@ -79,7 +79,7 @@ std::string describe_update(PandaExchange const& exchange)
     if (answer.length_differs) text += " length_differs";
     if (answer.judgement.stored()) text += " returns=";
     for (auto const item : answer.returns)
-        text += item == Return::accepted ? 'T' : item == Return::refused ? 'F' : 'N';
+        text += item == RangeReturn::accepted ? 'T' : item == RangeReturn::refused ? 'F' : 'N';
     for (auto const& [panda_id, commands] : answer.commands)
         text += fmt::format(" {}:{}", panda_id, describe(commands));
     return text;
