@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
@@ -294,6 +295,16 @@ bool is_gone(pid_t pid)
     auto const status = read_file("/proc/" + std::to_string(pid) + "/stat");
     auto const end_of_name = status.rfind(')');
     return end_of_name == std::string::npos || status.substr(end_of_name, 3) == ") Z";
+}
+
+bool wait_until(std::function<bool()> const& condition)
+{
+    auto const end = std::chrono::steady_clock::now() + std::chrono::milliseconds(kPatience_ms);
+    while (!condition()) {
+        if (std::chrono::steady_clock::now() > end) return false;
+        poll(nullptr, 0, 1);
+    }
+    return true;
 }
 
 Finished run_program(std::vector<std::string> const& command,

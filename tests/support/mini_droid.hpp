@@ -7,6 +7,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -117,6 +118,9 @@ std::vector<std::string> work_through(std::vector<WorkerPeer>& workers,
 
 /// True once no process has this id, or only a zombie that its parent has still to wait for.
 bool is_gone(pid_t pid);
+
+/// Looks at the condition until it holds (true) or a minute is over (false).
+bool wait_until(std::function<bool()> const& condition);
 
 /// Runs a program to its end. Output and errors together.
 struct Finished {

@@ -386,8 +386,8 @@ TEST_F(KitProbe, WorkersThatEndBeforeTimeLeaveTheParentReady)
         auto const pid = worker.meet();
         worker.send(range_text(way, 1, 1) + "\n");
         EXPECT_EQ(worker.line(), std::nullopt);
-        while (std::filesystem::exists("/proc/" + std::to_string(pid))) {  // The parent reaps it.
-        }
+        EXPECT_TRUE(wait_until([&] { return !std::filesystem::exists("/proc/" + std::to_string(pid)); }))
+            << "the parent did not wait for it";
     }
     auto worker = droid.add_worker(0);
     worker.meet();
