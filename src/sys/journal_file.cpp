@@ -1,30 +1,30 @@
 #include "sys/journal_file.hpp"
 
-#include <fcntl.h>
-#include <fmt/format.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
-#include <charconv>
+#include <chrono>
 #include <condition_variable>
-#include <deque>
-#include <filesystem>
 #include <mutex>
-#include <optional>
 #include <thread>
 
+#include "sys/clock.hpp"
 #include "sys/files.hpp"
+#include "sys/journal_queue.hpp"
 
 namespace yoda {
 
 namespace {
 
-std::string segment_path(std::string const& folder, Life life, std::uint64_t number)
+/// A commit does not wait for its interval when so much is queued.
+constexpr std::uint64_t large_commit_bytes = 8ull << 20;
+
+std::chrono::nanoseconds to_chrono(Duration d)
 {
-    return fmt::format("{}/{:05}-{:010}.journal", folder, life, number);
+    return std::chrono::nanoseconds(d.ns);
 }
 
 }  // namespace
@@ -36,10 +36,11 @@ class JournalFile::Thread {
            FileDescriptor event)
         : folder_(std::move(folder)),
           life_(life),
-          options_(options),
+          options_(std::move(options)),
+          event_(std::move(event)),
+          last_number_(number),
           file_(std::move(file)),
           number_(number),
-          event_(std::move(event)),
           thread_([this] { run(); })
     {}
 
@@ -47,7 +48,7 @@ class JournalFile::Thread {
     {
         {
             std::lock_guard const lock(mutex_);
-            ending_ = true;
+            is_ending_ = true;
         }
         wake_.notify_one();
         thread_.join();
@@ -56,10 +57,16 @@ class JournalFile::Thread {
     std::uint64_t append(std::string_view frames)
     {
         std::lock_guard const lock(mutex_);
-        if (queue_.empty()) wake_.notify_one();
-        queue_.append(frames);
-        appended_ += frames.size();
-        return appended_;
+        if (!error_) {
+            auto const before = queue_.byte_count();
+            queue_.append(frames);
+            bool const is_first = before == 0;
+            bool const is_much = before < large_commit_bytes && queue_.byte_count() >= large_commit_bytes;
+            if (is_first || is_much) wake_.notify_one();
+        }
+        auto const position = appended_.load(std::memory_order_relaxed) + frames.size();
+        appended_.store(position, std::memory_order_relaxed);
+        return position;
     }
 
     bool full() const { return appended_ - durable_ > options_.queue_limit_bytes; }
@@ -75,113 +82,155 @@ class JournalFile::Thread {
 
     Status error() const
     {
-        if (!failed_) return {};
+        if (!has_failed_.load(std::memory_order_relaxed)) return {};  // asked in every turn of a loop
         std::lock_guard const lock(mutex_);
         return *error_;
     }
 
+    std::optional<Error> take_warning()
+    {
+        std::lock_guard const lock(mutex_);
+        return std::exchange(warning_, std::nullopt);
+    }
+
     Result<std::uint64_t> rotate()
     {
-        auto const number = number_ + 1;
-        auto file =
-            open_file(segment_path(folder_, life_, number), O_WRONLY | O_CREAT | O_EXCL | O_APPEND, 0644);
-        if (!file) return file.error();
-        if (auto synced = sync_folder(folder_); !synced) return synced.error();
         std::lock_guard const lock(mutex_);
-        number_ = number;
-        turns_.push_back({appended_, std::move(*file)});
-        return number;
+        if (error_) return *error_;
+        if (queue_.empty()) wake_.notify_one();
+        queue_.append_turn(++last_number_);
+        return last_number_;
     }
 
     void remove_before(std::uint64_t segment)
     {
-        auto const segments = list_segments(folder_);
-        if (!segments) return;
-        for (auto const& old : *segments) {
-            if (old.number < segment) ::unlink(old.path.c_str());
-        }
+        std::lock_guard const lock(mutex_);
+        remove_before_ = std::max(remove_before_, segment);
+        wake_.notify_one();
     }
 
   private:
-    /// From this position on bytes belong to another file.
-    struct Turn {
-        std::uint64_t position;
-        FileDescriptor file;
-    };
-
     void run()
     {
-        std::string batch;
         std::unique_lock lock(mutex_);
         for (;;) {
-            wake_.wait(lock, [&] { return ending_ || !queue_.empty(); });
-            if (queue_.empty() && ending_) return;
-            if (!ending_ && options_.commit_interval.ns > 0) {
-                // Others may join this commit.
-                wake_.wait_for(lock, std::chrono::nanoseconds(options_.commit_interval.ns),
-                               [&] { return ending_; });
-            }
-            batch.clear();
-            std::swap(batch, queue_);
-            std::uint64_t const begin = taken_;
-            taken_ += batch.size();
-            std::deque<Turn> turns;
-            while (!turns_.empty() && turns_.front().position < taken_) {
-                turns.push_back(std::move(turns_.front()));
-                turns_.pop_front();
-            }
+            wake_.wait(lock, [this] { return is_ending_ || !queue_.empty() || must_remove(); });
+            wait_for_company(lock);
+            auto blocks = queue_.take();
+            bool const is_last = is_ending_;
+            std::uint64_t const remove_to = must_remove() ? remove_before_ : 0;
             lock.unlock();
-            auto const status = commit(batch, begin, turns);
+            std::uint64_t byte_count = 0;
+            Status const status = commit(blocks, byte_count);
+            if (status && remove_to != 0) remove(remove_to);
             lock.lock();
-            if (!status) {
-                error_ = status;
-                failed_ = true;
-            } else if (!failed_) {
-                durable_ = begin + batch.size();
-            }
-            std::uint64_t const one = 1;
-            [[maybe_unused]] auto const n = ::write(event_.get(), &one, sizeof one);
+            queue_.recycle(std::move(blocks));
+            settle(status, byte_count);
+            if (is_last && queue_.empty()) return;
         }
     }
 
-    Status commit(std::string_view bytes, std::uint64_t begin, std::deque<Turn>& turns)
+    /// Until the next commit is due.
+    void wait_for_company(std::unique_lock<std::mutex>& lock)
     {
-        if (failed_) return *error_;
-        for (;;) {
-            auto const until =
-                turns.empty() ? bytes.size() : static_cast<std::size_t>(turns.front().position - begin);
-            auto const part = bytes.substr(0, until);
-            if (!part.empty()) {
-                if (auto written = write_all(file_.get(), part, folder_); !written) return written;
-                if (options_.slow_sync.ns > 0)
-                    std::this_thread::sleep_for(std::chrono::nanoseconds(options_.slow_sync.ns));
-                if (::fdatasync(file_.get()) != 0) return os_error("sync the journal in", folder_, errno);
-            }
-            if (turns.empty()) return {};
-            bytes.remove_prefix(until);
-            begin += until;
-            file_ = std::move(turns.front().file);
-            turns.pop_front();
-        }
+        if (queue_.byte_count() == 0) return;
+        Duration const left = last_commit_ + options_.commit_interval - clock_.now();
+        auto const is_due = [this] { return is_ending_ || queue_.byte_count() >= large_commit_bytes; };
+        if (left.ns > 0) wake_.wait_for(lock, to_chrono(left), is_due);
+        last_commit_ = clock_.now();
     }
 
-    std::string folder_;
-    Life life_;
-    JournalOptions options_;
-    FileDescriptor file_;  ///< the thread's
-    std::uint64_t number_;
-    FileDescriptor event_;
-    mutable std::mutex mutex_;
-    std::condition_variable wake_;
-    std::string queue_;
-    std::deque<Turn> turns_;
+    Status commit(JournalQueue::Blocks const& blocks, std::uint64_t& byte_count)
+    {
+        std::uint64_t unsynced_count = 0;
+        auto const sync = [&]() -> Status {
+            if (unsynced_count == 0) return {};
+            unsynced_count = 0;
+            if (options_.slow_sync.ns > 0) std::this_thread::sleep_for(to_chrono(options_.slow_sync));
+            int const failure = options_.sync                   ? options_.sync(file_.get())
+                                : ::fdatasync(file_.get()) != 0 ? errno
+                                                                : 0;
+            if (failure != 0)
+                return os_error("sync the journal", segment_path(folder_, life_, number_), failure);
+            return {};
+        };
+        for (auto const& block : blocks) {
+            if (block.new_segment != 0) {
+                if (Status const synced = sync(); !synced) return synced;
+                turn(block.new_segment);
+                continue;
+            }
+            auto const bytes = block.bytes();
+            unsynced_count += bytes.size();
+            byte_count += bytes.size();
+            if (Status const written = write_all(file_.get(), bytes, segment_path(folder_, life_, number_));
+                !written)
+                return written;
+        }
+        return sync();
+    }
+
+    void turn(std::uint64_t number)
+    {
+        auto file = create_segment(folder_, life_, number);
+        if (!file) return warn(file.error());
+        file_ = std::move(*file);
+        number_ = number;
+    }
+
+    void remove(std::uint64_t segment)
+    {
+        // If the new segment could not be made, the old one holds what a checkpoint does not.
+        if (Status const removed = remove_segments(folder_, life_, std::min(segment, number_)); !removed)
+            warn(removed.error());
+        removed_before_ = segment;
+    }
+
+    bool must_remove() const { return remove_before_ > removed_before_; }
+
+    void warn(Error error)
+    {
+        std::lock_guard const lock(mutex_);
+        warning_ = std::move(error);
+    }
+
+    /// With the mutex held.
+    void settle(Status const& status, std::uint64_t byte_count)
+    {
+        if (status && byte_count == 0) return;
+        if (status && !error_) durable_ += byte_count;
+        if (!status && !error_) {
+            error_ = status.error();
+            has_failed_ = true;
+        }
+        if (error_) queue_.take();
+        std::uint64_t const one = 1;
+        [[maybe_unused]] auto const n = ::write(event_.get(), &one, sizeof one);
+    }
+
+    std::string const folder_;
+    Life const life_;
+    JournalOptions const options_;
+    FileDescriptor const event_;
     std::atomic<std::uint64_t> appended_ = 0;
     std::atomic<std::uint64_t> durable_ = 0;
-    std::uint64_t taken_ = 0;
-    std::atomic<bool> failed_ = false;
-    std::optional<Status> error_;
-    bool ending_ = false;
-    std::thread thread_;  // last: it uses all of the above
+    std::atomic<bool> has_failed_ = false;
+
+    mutable std::mutex mutex_;  ///< of what follows
+    std::condition_variable wake_;
+    JournalQueue queue_;
+    std::uint64_t last_number_;
+    std::uint64_t remove_before_ = 0;
+    std::optional<Error> error_;
+    std::optional<Error> warning_;
+    bool is_ending_ = false;
+
+    SystemClock clock_;  ///< the thread's, and what follows
+    TimePoint last_commit_{INT64_MIN / 4};
+    FileDescriptor file_;
+    std::uint64_t number_;
+    std::uint64_t removed_before_ = 0;
+    std::thread thread_;  ///< the last: it uses all of the above
 };
 
 JournalFile::JournalFile(std::unique_ptr<Thread> thread) : thread_(std::move(thread)) {}
@@ -194,13 +243,12 @@ Result<std::unique_ptr<JournalFile>> JournalFile::open(std::string const& folder
     if (!segments) return segments.error();
     std::uint64_t number = 1;
     for (auto const& segment : *segments) number = std::max(number, segment.number + 1);
-    auto file = open_file(segment_path(folder, life, number), O_WRONLY | O_CREAT | O_EXCL | O_APPEND, 0644);
+    auto file = create_segment(folder, life, number);
     if (!file) return file.error();
-    if (auto synced = sync_folder(folder); !synced) return synced.error();
     FileDescriptor event(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     if (!event) return os_error("make", "an eventfd", errno);
-    return std::unique_ptr<JournalFile>(new JournalFile(
-        std::make_unique<Thread>(folder, life, options, std::move(*file), number, std::move(event))));
+    return std::unique_ptr<JournalFile>(new JournalFile(std::make_unique<Thread>(
+        folder, life, std::move(options), std::move(*file), number, std::move(event))));
 }
 
 std::uint64_t JournalFile::append(std::string_view frames)
@@ -223,6 +271,10 @@ Status JournalFile::error() const
 {
     return thread_->error();
 }
+std::optional<Error> JournalFile::take_warning()
+{
+    return thread_->take_warning();
+}
 int JournalFile::event_fd() const
 {
     return thread_->event_fd();
@@ -238,31 +290,6 @@ Result<std::uint64_t> JournalFile::rotate()
 void JournalFile::remove_before(std::uint64_t segment)
 {
     thread_->remove_before(segment);
-}
-
-Result<std::vector<JournalSegment>> list_segments(std::string const& folder)
-{
-    std::vector<JournalSegment> segments;
-    std::error_code code;
-    for (auto const& entry : std::filesystem::directory_iterator(folder, code)) {
-        auto const name = entry.path().filename().string();
-        unsigned life = 0;
-        std::uint64_t number = 0;
-        char const* const end = name.data() + name.size();
-        auto const first = std::from_chars(name.data(), end, life);
-        if (first.ec != std::errc{} || first.ptr == end || *first.ptr != '-' || life > UINT16_MAX) continue;
-        auto const second = std::from_chars(first.ptr + 1, end, number);
-        if (second.ec != std::errc{} ||
-            std::string_view(second.ptr, static_cast<std::size_t>(end - second.ptr)) != ".journal")
-            continue;
-        std::error_code size_code;
-        segments.push_back(
-            {static_cast<Life>(life), number, entry.path().string(), entry.file_size(size_code)});
-    }
-    if (code) return os_error("read folder", folder, code.value());
-    std::sort(segments.begin(), segments.end(),
-              [](JournalSegment const& a, JournalSegment const& b) { return a.number < b.number; });
-    return segments;
 }
 
 }  // namespace yoda

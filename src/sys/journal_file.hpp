@@ -1,29 +1,39 @@
-// The journal on disk: bytes appended to segment files RUN/journal/<life>-<segment>.journal by a thread of
-// its own, synced in groups (docs/journal.md). The loop that owns the table only copies bytes into a bounded
-// queue.
+// The journal on disk: bytes appended to segment files (journal_segments.hpp) by a thread of its own, synced
+// in groups (docs/journal.md). The loop that owns the table only copies bytes into a bounded queue; no call
+// of it waits for a disk, however slow, except open() and the destructor.
 //
 //     if (!journal.full()) ... position = journal.append(frames);
 //     journal.durable() >= position  ->  what was said there survives a crash
 //
-// After an error nothing more is ever reported durable.
+// A commit is one write and one fdatasync of all that is queued. It begins at once when the last one began at
+// least `commit_interval` ago, or when much is queued; so a lone record waits for nobody, and many share a
+// sync.
+//
+// After an error nothing more is ever reported durable, and what is appended is dropped: a sync that failed
+// once must not be trusted when it works the next time, since the kernel may have thrown the unwritten pages
+// away.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "core/result.hpp"
 #include "core/time.hpp"
 #include "core/types.hpp"
+#include "sys/journal_segments.hpp"
 
 namespace yoda {
 
 struct JournalOptions {
-    Duration commit_interval = Duration::from_ms(10);  ///< appended bytes wait so long for others
+    Duration commit_interval = Duration::from_ms(10);
     std::uint64_t queue_limit_bytes = 64ull << 20;
     Duration slow_sync{0};  ///< added to each sync: tests and benchmarks
+    /// Instead of fdatasync (0 or an errno): tests.
+    std::function<int(int fd)> sync = {};
 };
 
 class JournalFile {
@@ -38,19 +48,23 @@ class JournalFile {
 
     /// Copies whole frames; returns the position behind them (bytes since open()). Never waits.
     std::uint64_t append(std::string_view frames);
-    /// More is queued than should be: append as little as possible.
+    /// More than the limit is not durable yet: accept nothing new until that has changed.
     bool full() const;
     std::uint64_t appended() const;
     std::uint64_t durable() const;
     /// The first failure, for ever.
     Status error() const;
+    /// What went wrong without harm to the journal: a segment that could not be made (the old one goes on) or
+    /// removed.
+    std::optional<Error> take_warning();
     /// Readable when durable() has grown or error() has come, until clear_event().
     int event_fd() const;
     void clear_event();
 
-    /// What is appended from now on goes to a new segment; returns its number. Errors as for open().
+    /// What is appended from now on goes to a new segment; returns its number. Error: that of error().
     Result<std::uint64_t> rotate();
-    /// Removes the segments of this and older lives before this one: a checkpoint includes them.
+    /// Removes the segments of this life before this one, and those of older lives: a checkpoint includes
+    /// them. Done by the thread, some time; the segment that is being written always stays.
     void remove_before(std::uint64_t segment);
 
   private:
@@ -58,15 +72,5 @@ class JournalFile {
     explicit JournalFile(std::unique_ptr<Thread> thread);
     std::unique_ptr<Thread> thread_;
 };
-
-/// A segment as found in the folder.
-struct JournalSegment {
-    Life life = 0;
-    std::uint64_t number = 0;  ///< grows over all lives
-    std::string path;
-    std::uint64_t bytes = 0;
-};
-/// All segments in order of writing. Error: the folder cannot be read.
-Result<std::vector<JournalSegment>> list_segments(std::string const& folder);
 
 }  // namespace yoda
