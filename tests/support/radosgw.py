@@ -137,7 +137,7 @@ def bring_up():
           "--secret=" + KEYS["secret"])
     gateway = start_gateway()
     return dict(KEYS, endpoint="127.0.0.1:%d" % port, tls_endpoint="localhost:%d" % tls_port, ca=tls["ca"],
-                other_ca=tls["other_ca"], expired_ca=tls["expired_ca"], tls_wrong_name="127.0.0.2:%d" % tls_port,
+                other_ca=tls["other_ca"], expired_ca=tls["expired_ca"], tls_wrong_name="127.0.0.1:%d" % tls_port,
                 **gateway)
 
 

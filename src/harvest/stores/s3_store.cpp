@@ -15,7 +15,6 @@ namespace yoda {
 namespace {
 
 constexpr Duration small_deadline = Duration::from_s(120);
-constexpr unsigned resolve_try_limit = 6;
 
 Error damaged(ObjectSpec const& spec, std::uint32_t adler32)
 {
@@ -245,7 +244,7 @@ Result<std::string> S3Store::put_whole(ObjectSpec const& spec, PutHooks const& h
             if (Status const status = create_bucket(deadline); !status) return status.error();
             continue;
         }
-        if (answer.error().kind != ErrorKind::unavailable || try_number >= resolve_try_limit ||
+        if (answer.error().kind != ErrorKind::unavailable || try_number >= calls_.context().policy.try_limit ||
             calls_.now() >= deadline)
             return answer.error();
         // The answer was lost or was an error: whether the object is there is asked, not guessed.
