@@ -121,8 +121,11 @@ void Droid::take_frame(Rank from, std::string_view frame)
         } else if (core_) {
             if (auto taken = core_->on_message(now_, *message, *this); !taken)
                 log_.warning("bad_message", {{"rank", from}, {"why", taken.error().text()}});
-        } else if (std::holds_alternative<Stop>(*message) || std::holds_alternative<Reset>(*message)) {
-            give_up("rank 0 told it to stop before it had begun");
+        } else if (auto const* stop = std::get_if<Stop>(&*message)) {
+            everybody_alive_ = stop->everybody_alive;
+            give_up("rank 0 ended before the run began");
+        } else if (std::holds_alternative<Reset>(*message)) {
+            give_up("rank 0 had given this Droid up before it began");
         }
     }
     if (!reader_.error())

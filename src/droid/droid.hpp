@@ -41,6 +41,8 @@ class Droid final : private DroidEffects, private ChannelEvents {
     /// It has said goodbye, or cannot go on: then why() says so.
     bool over() const { return over_; }
     std::string const& why() const { return why_; }
+    /// Rank 0 ended it before it had begun, and said that MPI may be finalized.
+    bool everybody_alive() const { return everybody_alive_; }
 
   private:
     // DroidEffects
@@ -115,6 +117,7 @@ class Droid final : private DroidEffects, private ChannelEvents {
     TimePoint next_full_watch_;
     Nap nap_{Duration::from_ms(5)};
     bool over_ = false;
+    bool everybody_alive_ = false;
     std::string why_;
 };
 

@@ -1,0 +1,18 @@
+// One life of a run: take the folder, recover, dispatch to the end, leave everything so that the next life can go on.
+#pragma once
+
+#include "app/yoda_job.hpp"
+#include "sys/log.hpp"
+#include "sys/transport.hpp"
+
+namespace yoda {
+
+struct LifeEnd {
+    int exit_code = 0;
+    bool everybody_alive = true;  ///< no rank has been lost: MPI may be finalized
+};
+
+/// Rank 0's whole work. The other ranks hear the last word before it returns, also after an error at the start.
+LifeEnd live_as_rank_zero(YodaOptions const& options, Transport& transport, Log& log);
+
+}  // namespace yoda

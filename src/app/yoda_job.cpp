@@ -1,0 +1,139 @@
+#include "app/yoda_job.hpp"
+
+#include <fmt/format.h>
+#include <sched.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <thread>
+
+#include "app/command_line.hpp"
+#include "app/progress.hpp"
+#include "app/rank_zero_life.hpp"
+#include "core/config.hpp"
+#include "droid/droid.hpp"
+#include "sys/clock.hpp"
+#include "sys/files.hpp"
+#include "sys/local_transport.hpp"
+#include "sys/log.hpp"
+#include "sys/mpi_transport.hpp"
+#include "sys/run_folder.hpp"
+#include "sys/spawner.hpp"
+
+namespace yoda {
+
+namespace {
+
+constexpr Duration last_word_wait = Duration::from_s(60);
+
+std::string host_name()
+{
+    char name[256] = {};
+    ::gethostname(name, sizeof name - 1);
+    return name;
+}
+
+/// Sleeps as the loop allows: woken by descriptors, or in short naps where arrival of messages cannot be polled for.
+template <class Loop>
+void wait_for_work(Loop& loop, Transport const& transport, Poller& poller)
+{
+    if (transport.fd() >= 0) {
+        poller.wait(Duration::from_ms(20));
+        return;
+    }
+    auto const nap = loop.nap();
+    poller.wait(nap);
+    if (nap.ns == 0) ::sched_yield();
+}
+
+struct DroidEnd {
+    bool everybody_alive = false;  ///< rank 0 says that MPI may be finalized
+};
+
+/// A Droid from hello to goodbye, then until rank 0's last word.
+DroidEnd run_droid(RunFolder const& folder, Spawner& spawner, Transport& transport, Log& log)
+{
+    SystemClock const clock;
+    auto poller = Poller::make();
+    if (!poller) {
+        log.error("no_poller", poller.error());
+        return {};
+    }
+    {
+        Droid droid(folder, host_name(), spawner, transport, *poller, clock, log);
+        droid.begin();
+        while (!droid.over()) {
+            if (!droid.step()) wait_for_work(droid, transport, *poller);
+        }
+        if (!droid.why().empty()) return {droid.everybody_alive()};
+    }
+    if (auto stopped = spawner.stop(Duration::from_s(10)); !stopped) log.warning("spawner_did_not_end", stopped.error());
+    TimePoint const deadline = clock.now() + last_word_wait;
+    FrameReader reader;
+    std::string frame;
+    Rank from = 0;
+    Nap nap(Duration::from_ms(5));
+    while (clock.now() < deadline) {
+        while (transport.receive(from, frame)) {
+            if (!reader.open(frame)) continue;
+            while (auto const message = reader.next()) {
+                if (auto const* stop = std::get_if<Stop>(&*message)) return {stop->everybody_alive};
+            }
+        }
+        poller->wait(nap.next());
+    }
+    return {};
+}
+
+/// Leaves without MPI_Finalize, which would wait for ranks that have died.
+[[noreturn]] void leave_at_once(int code)
+{
+    std::fflush(nullptr);
+    ::_exit(code);
+}
+
+int run_alone(YodaOptions const& options, Spawner spawner, Log& log)
+{
+    auto ends = make_local_transports(2);
+    if (!ends) return report_error(ends.error());
+    auto& droid_end = *(*ends)[1];
+    std::thread droid([&] { run_droid(RunFolder(options.run), spawner, droid_end, log); });
+    int const code = live_as_rank_zero(options, *(*ends)[0], log).exit_code;
+    droid.join();
+    return code;
+}
+
+}  // namespace
+
+int run_yoda_job(YodaOptions const& options, int& argc, char**& argv)
+{
+    Log log(options.debug ? LogLevel::debug : LogLevel::info);
+    if (!options.debug) log.quieten_terminal();
+    auto spawner = Spawner::start();
+    if (!spawner) return report_error(spawner.error());
+    if (!MpiTransport::launched_by_mpi()) return run_alone(options, *std::move(spawner), log);
+
+    auto transport = MpiTransport::start(argc, argv);
+    if (!transport) return report_error(transport.error());
+    if ((*transport)->rank_count() == 1) {
+        int const code = run_alone(options, *std::move(spawner), log);
+        (*transport)->finalize();
+        return code;
+    }
+    if ((*transport)->rank() == 0) {
+        if (auto stopped = spawner->stop(Duration::from_s(10)); !stopped)
+            log.warning("spawner_did_not_end", stopped.error());
+        auto const end = live_as_rank_zero(options, **transport, log);
+        if (!end.everybody_alive) leave_at_once(end.exit_code);
+        (*transport)->finalize();
+        return end.exit_code;
+    }
+    if (auto added = log.add_file(fmt::format("{}/logs/droid_{}.log", options.run, (*transport)->rank())); !added)
+        log.warning("no_log_file", added.error());
+    auto const end = run_droid(RunFolder(options.run), *spawner, **transport, log);
+    if (!end.everybody_alive) leave_at_once(exit_done);
+    (*transport)->finalize();
+    return exit_done;
+}
+
+}  // namespace yoda
