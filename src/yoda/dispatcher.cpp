@@ -12,6 +12,8 @@ constexpr Duration help_interval = Duration::from_ms(20);
 constexpr Duration ask_again = Duration::from_s(1);
 constexpr Duration limits_interval = Duration::from_s(5);
 constexpr std::uint32_t max_depth = 1u << 20;
+constexpr std::uint32_t max_workers = 1u << 16;  ///< a Droid that claims more is taken for one with so many
+constexpr std::size_t max_oldest = 1u << 20;
 
 }  // namespace
 
@@ -63,18 +65,24 @@ void Dispatcher::on_message(TimePoint now, Rank from, FrameHeader const& header,
 {
     YODA_CHECK(from > 0 && from < droids_.size(), "messages come from Droid ranks only");
     auto& droid = droids_[from];
+    if (header.life != table_.life()) {  // A Droid of an older life: nothing of what it made counts.
+        if (auto const* finished = std::get_if<Finished>(&message)) reject_all(from, *finished, effects);
+        return;
+    }
     droid.last_heard = now;
-    if (droid.state ==
-        DroidState::lost) {  // It was only silent: it starts anew, but what it finished may count.
+    bool const is_goodbye = std::holds_alternative<Goodbye>(message);
+    if (droid.state == DroidState::lost && !is_goodbye) {
+        // It was only silent: it starts anew, but what it finished may count.
         set_state(droid, DroidState::resetting);
         ++droid.generation;
         effects.send(from, Reset{});
         effects.note("droid_back", from, 0, "it was silent and speaks again");
     }
-    bool const stale = header.generation != droid.generation || header.life != table_.life();
-    if (stale) {
-        if (auto const* finished = std::get_if<Finished>(&message)) handle(now, from, *finished, effects);
-        return;
+    if (header.generation != droid.generation) {
+        // What it held was taken back when it was given up; what is on its disk, and that it ends, is a fact.
+        bool const is_fact = is_goodbye || std::holds_alternative<Finished>(message) ||
+                             std::holds_alternative<Sealed>(message);
+        if (!is_fact) return;
     }
     std::visit(
         [&](auto const& m) {
@@ -87,18 +95,22 @@ void Dispatcher::on_message(TimePoint now, Rank from, FrameHeader const& header,
 void Dispatcher::handle(TimePoint now, Rank from, Hello const& hello, DispatcherEffects& effects)
 {
     auto& droid = droids_[from];
-    if (droid.state == DroidState::alive) return;
+    if (droid.state == DroidState::alive || droid.state == DroidState::gone) return;
     droid.host = hello.host;
-    droid.worker_count = std::max(1u, hello.worker_count);
+    droid.worker_count = std::clamp(hello.worker_count, 1u, max_workers);
     set_state(droid, DroidState::alive);
     droid.outstanding_count = 0;
     droid.idle_count = 0;
+    droid.told_nothing = false;
     droid.depth = 2 * droid.worker_count;
     droid.rate_since = now;
     effects.note("droid_alive", from, droid.worker_count, droid.host);
     if (finishing_) {
         effects.send(from, NothingEver{});
         return;
+    }
+    for (JobIndex job = 0; job < held_jobs_.size(); ++job) {
+        if (job >= droid.blocked_jobs.size() || !droid.blocked_jobs[job]) held_jobs_[job] = false;
     }
     send_limits(now, from, effects);
     if (draining_) {
@@ -113,6 +125,7 @@ void Dispatcher::handle(TimePoint now, Rank from, Request const& request, Dispat
 {
     auto& droid = droids_[from];
     droid.idle_count = std::min(request.idle_count, droid.worker_count);
+    droid.told_nothing = false;
     // It ran dry although it held as much as we thought it needs: let it hold more, but not more than it can
     // work off in two intervals (as far as that has been measured).
     if (droid.outstanding_count == 0 && droid.finished_count > 0) {
@@ -127,12 +140,13 @@ void Dispatcher::handle(TimePoint now, Rank from, Request const& request, Dispat
 BundleNumber Dispatcher::find_bundle(Rank from, DroidInfo& droid, JobIndex job, std::uint32_t sequence,
                                      DispatcherEffects& effects)
 {
-    if (sequence == none || job >= panda_ids_.size()) return none;
-    if (sequence == droid.last_bundle_sequence) return droid.last_bundle;
+    if (sequence == none) return none;
+    if (sequence == droid.last_bundle_sequence && job == droid.last_bundle_job) return droid.last_bundle;
     BundleOrigin const origin{panda_ids_[job], job, table_.life(), from, sequence};
     auto const known = table_.find_bundle(origin);
     droid.last_bundle = known != none ? known : table_.bundle(origin);
     droid.last_bundle_sequence = sequence;
+    droid.last_bundle_job = job;
     if (known == none)
         effects.record(journal::BundleChanged{droid.last_bundle, table_.bundles()[droid.last_bundle]});
     return droid.last_bundle;
@@ -140,6 +154,7 @@ BundleNumber Dispatcher::find_bundle(Rank from, DroidInfo& droid, JobIndex job, 
 
 void Dispatcher::handle(TimePoint now, Rank from, Finished const& finished, DispatcherEffects& effects)
 {
+    if (finished.job >= panda_ids_.size()) return reject_all(from, finished, effects);
     auto& droid = droids_[from];
     auto const bundle = find_bundle(from, droid, finished.job, finished.bundle_sequence, effects);
     accepted_.clear();
@@ -147,16 +162,16 @@ void Dispatcher::handle(TimePoint now, Rank from, Finished const& finished, Disp
     for (auto const& entry : finished.entries) {
         Epoch const epoch = Epoch::make(table_.life(), entry.hand_out);
         auto const copies = table_.copies(entry.range);
-        if (table_.finish(entry.range, epoch, bundle, entry.cpu_ms, entry.wall_ms) != Outcome::accepted) {
-            rejected_.push_back({entry.range, entry.hand_out});
+        bool const is_of_job = entry.range < table_.size() && table_.job(entry.range) == finished.job;
+        if (!is_of_job ||
+            table_.finish(entry.range, epoch, bundle, entry.cpu_ms, entry.wall_ms) != Outcome::accepted) {
+            // A repeat of what counts already is acknowledged like the first time.
+            if (!is_of_job || !table_.is_winner(entry.range, epoch, bundle))
+                rejected_.push_back({entry.range, entry.hand_out});
             continue;
         }
         accepted_.push_back(entry);
-        for (unsigned i = 0; i < copies.count; ++i) {
-            --droids_[copies.ranks[i]].outstanding_count;
-            if (copies.ranks[i] != from || copies.epochs[i] != epoch)
-                revoke(copies.ranks[i], entry.range, copies.epochs[i], effects);
-        }
+        end_copies(entry.range, copies, from, epoch, effects);
         auto const& row = table_.row(entry.range);
         event_times_.add(entry.wall_ms * 1000ull / (row.last - row.first + 1));
     }
@@ -173,16 +188,41 @@ void Dispatcher::handle(TimePoint now, Rank from, Finished const& finished, Disp
     if (droid.state == DroidState::alive) make_hungry(from);
 }
 
+void Dispatcher::reject_all(Rank from, Finished const& finished, DispatcherEffects& effects)
+{
+    rejected_.clear();
+    for (auto const& entry : finished.entries) rejected_.push_back({entry.range, entry.hand_out});
+    if (!rejected_.empty()) effects.send(from, Rejected{rejected_});
+    effects.accept(from, finished.sequence);
+    effects.note("finished_of_nothing_we_know", from, rejected_.size(), "another life, or no such job");
+}
+
+/// The range has ended by hand-out `epoch` of rank `from`: nobody holds it any more, other copies must stop.
+void Dispatcher::end_copies(RangeIndex range, EventTable::Copies const& copies, Rank from, Epoch epoch,
+                            DispatcherEffects& effects)
+{
+    for (unsigned i = 0; i < copies.count; ++i) {
+        --droids_[copies.ranks[i]].outstanding_count;
+        if (copies.ranks[i] != from || copies.epochs[i] != epoch)
+            revoke(copies.ranks[i], range, copies.epochs[i], effects);
+    }
+}
+
 void Dispatcher::handle(TimePoint, Rank from, Failed const& failed, DispatcherEffects& effects)
 {
     auto const range = failed.what.range;
-    auto const outcome = table_.fail(range, Epoch::make(table_.life(), failed.what.hand_out), from,
-                                     failed.kind, failed.error_code);
+    auto const epoch = Epoch::make(table_.life(), failed.what.hand_out);
+    auto const copies = table_.copies(range);
+    auto const outcome = table_.fail(range, epoch, from, failed.kind, failed.error_code);
     if (outcome == Outcome::ignored) return;
     auto& droid = droids_[from];
-    --droid.outstanding_count;
-    ++droid.failed_count;
-    if (failed.kind != FailKind::given_back) record_failure(range, failed.reason, effects);
+    bool const is_given_back = failed.kind == FailKind::given_back;
+    if (!is_given_back) ++droid.failed_count;
+    if (outcome == Outcome::ended)
+        end_copies(range, copies, from, epoch, effects);
+    else
+        --droid.outstanding_count;
+    if (!is_given_back || outcome == Outcome::ended) record_failure(range, failed.reason, effects);
     ready_grew_ = true;
     if (outcome == Outcome::ended) seal_if_done(table_.job(range), effects);
     make_hungry(from);
@@ -205,24 +245,28 @@ void Dispatcher::record_failure(RangeIndex range, std::string_view reason, Dispa
 
 void Dispatcher::handle(TimePoint, Rank from, GivenBack const& given_back, DispatcherEffects& effects)
 {
-    auto& droid = droids_[from];
-    for (auto const& what : given_back.entries) {
-        auto const epoch = Epoch::make(table_.life(), what.hand_out);
-        auto const outcome = table_.give_back(what.range, epoch, from);
-        if (outcome == Outcome::ignored) continue;
-        --droid.outstanding_count;
-        if (outcome == Outcome::ended) {  // Its tries were used up while this copy still ran.
-            record_failure(what.range, "no try left", effects);
-            seal_if_done(table_.job(what.range), effects);
-        }
-    }
-    droid.recalled = TimePoint{};
+    for (auto const& what : given_back.entries)
+        take_back(from, what.range, Epoch::make(table_.life(), what.hand_out), effects);
+    if (given_back.entries.empty()) return;  // It had nothing to give: asking again at once would not help.
+    droids_[from].recalled = TimePoint{};
     ready_grew_ = true;
+}
+
+void Dispatcher::take_back(Rank rank, RangeIndex range, Epoch epoch, DispatcherEffects& effects)
+{
+    auto const outcome = table_.give_back(range, epoch, rank);
+    if (outcome == Outcome::ignored) return;
+    --droids_[rank].outstanding_count;
+    if (outcome != Outcome::ended) return;
+    record_failure(range, "no try left", effects);  // They were used up while this copy still ran.
+    seal_if_done(table_.job(range), effects);
 }
 
 void Dispatcher::handle(TimePoint, Rank from, Running const& running, DispatcherEffects&)
 {
-    for (auto const& entry : running.entries) oldest_.push_back({entry.what, from, entry.age_ms});
+    for (auto const& entry : running.entries) {
+        if (oldest_.size() < max_oldest) oldest_.push_back({entry.what, from, entry.age_ms});
+    }
 }
 
 void Dispatcher::handle(TimePoint, Rank from, Heartbeat const& heartbeat, DispatcherEffects& effects)
@@ -257,9 +301,12 @@ void Dispatcher::handle(TimePoint, Rank from, Trouble const& trouble, Dispatcher
 void Dispatcher::handle(TimePoint, Rank from, Goodbye const&, DispatcherEffects& effects)
 {
     auto& droid = droids_[from];
-    take_back_all(from);
+    take_back_all(from, effects);
     set_state(droid, DroidState::gone);
+    droid.idle_count = 0;
     effects.note("droid_gone", from, droid.finished_count, "it said goodbye");
+    ready_grew_ = true;
+    hold_jobs_nobody_can_run(effects);
 }
 
 // ---- Other inputs
@@ -275,7 +322,7 @@ void Dispatcher::lose_droid(Rank rank, std::string_view why, DispatcherEffects& 
 {
     auto& droid = droids_[rank];
     auto const held_count = droid.outstanding_count;
-    take_back_all(rank);
+    take_back_all(rank, effects);
     set_state(droid, DroidState::lost);
     droid.idle_count = 0;
     effects.note("droid_lost", rank, held_count, why);
@@ -284,25 +331,27 @@ void Dispatcher::lose_droid(Rank rank, std::string_view why, DispatcherEffects& 
 }
 
 /// Every hand-out that this rank still holds goes back, at no cost.
-void Dispatcher::take_back_all(Rank rank)
+void Dispatcher::take_back_all(Rank rank, DispatcherEffects& effects)
 {
     auto& droid = droids_[rank];
     for (auto const& run : droid.runs) {
         for (RangeIndex range = run.begin; range < run.begin + run.count; ++range) {
             auto const copies = table_.copies(range);
             for (unsigned i = 0; i < copies.count; ++i) {
-                if (copies.ranks[i] == rank) table_.give_back(range, copies.epochs[i], rank);
+                if (copies.ranks[i] == rank) take_back(rank, range, copies.epochs[i], effects);
             }
         }
     }
     droid.runs.clear();
-    droid.outstanding_count = 0;
+    YODA_CHECK(droid.outstanding_count == 0, "what a Droid holds is in its runs");
 }
 
 void Dispatcher::on_drain(TimePoint now, TimePoint deadline, std::string_view why, DispatcherEffects& effects)
 {
-    if (finishing_ || over_) return;
-    drain_deadline_ = std::min({drain_deadline_, deadline, draining_ ? drain_deadline_ : TimePoint::never()});
+    if (over_) return;
+    drain_deadline_ = std::min(drain_deadline_, deadline);
+    if (!draining_) drain_began_ = now;
+    if (finishing_) return check_end(now, effects);  // Droids are leaving already; now there is a deadline.
     if (!draining_) why_stopped_ = why;
     draining_ = true;
     auto const left = std::max<std::int64_t>(0, (worker_deadline() - now).ms());
@@ -320,6 +369,12 @@ Status Dispatcher::on_more_ranges(TimePoint now, JobIndex job, std::vector<Event
     EventTable trial;
     if (job >= panda_ids_.size())
         return Error{ErrorKind::bad_input, "event ranges for an unknown job", fmt::format("job {}", job), {}};
+    if (pfns.size() != ranges.size() || table_.size() + ranges.size() >= none - 1)
+        return Error{
+            ErrorKind::bad_input,
+            "event ranges cannot be taken",
+            fmt::format("{} ranges with {} paths, beside {}", ranges.size(), pfns.size(), table_.size()),
+            {}};
     for (std::size_t i = 0; i < ranges.size(); ++i) {
         if (auto added = trial.add_range(job, ranges[i], pfns[i]); !added) return added.error();
     }
@@ -358,10 +413,7 @@ void Dispatcher::on_job_killed(TimePoint now, JobIndex job, DispatcherEffects& e
     for (RangeIndex range = 0; range < table_.size(); ++range) {
         if (table_.job(range) != job) continue;
         auto const copies = table_.copies(range);
-        for (unsigned i = 0; i < copies.count; ++i) {
-            --droids_[copies.ranks[i]].outstanding_count;
-            revoke(copies.ranks[i], range, copies.epochs[i], effects);
-        }
+        end_copies(range, copies, 0, {}, effects);
     }
     auto const dropped = table_.drop_job(job);
     effects.record(journal::JobDropped{job});
@@ -370,7 +422,7 @@ void Dispatcher::on_job_killed(TimePoint now, JobIndex job, DispatcherEffects& e
     check_end(now, effects);
 }
 
-void Dispatcher::on_bundle_lost(TimePoint, BundleOrigin const& origin, DispatcherEffects& effects)
+void Dispatcher::on_bundle_lost(TimePoint now, BundleOrigin const& origin, DispatcherEffects& effects)
 {
     auto const number = table_.find_bundle(origin);
     if (number == none || table_.bundles()[number].lost) return;
@@ -379,6 +431,9 @@ void Dispatcher::on_bundle_lost(TimePoint, BundleOrigin const& origin, Dispatche
     effects.note("bundle_lost", 0, lost.size(), bundle_name(origin));
     if (origin.job < job_sealed_.size()) job_sealed_[origin.job] = false;
     ready_grew_ = true;
+    // What a killed job has lost is not made again.
+    if (table_.job_counts(origin.job)[static_cast<std::size_t>(RangeState::dropped)] > 0)
+        on_job_killed(now, origin.job, effects);
 }
 
 void Dispatcher::on_tick(TimePoint now, DispatcherEffects& effects)
@@ -390,8 +445,7 @@ void Dispatcher::on_tick(TimePoint now, DispatcherEffects& effects)
         if (waited_for && now - droids_[rank].last_heard > policy_.silence)
             lose_droid(rank, state == DroidState::absent ? "it never spoke" : "it fell silent", effects);
     }
-    if (!draining_ && !finishing_ && policy_.end != TimePoint::never() && table_.unended_count() > 0 &&
-        !may_start(now))
+    if (!draining_ && !finishing_ && policy_.end != TimePoint::never() && !may_start(now))
         on_drain(now, policy_.end, "the allocation ends", effects);
     if (now - limits_sent_ > limits_interval && policy_.end != TimePoint::never()) {
         limits_sent_ = now;
@@ -410,12 +464,17 @@ void Dispatcher::on_batch_end(TimePoint now, DispatcherEffects& effects)
             if (is_working(rank)) make_hungry(rank);
         }
     }
-    for (std::size_t i = 0; i < hungry_.size(); ++i) {
-        droids_[hungry_[i]].hungry = false;
-        feed(now, hungry_[i], effects);
+    // Idle workers first: what was recalled for them must not go back to where it came from.
+    for (bool const idle : {true, false}) {
+        for (Rank const rank : hungry_) {
+            auto& droid = droids_[rank];
+            if (!droid.hungry || (idle && droid.idle_count == 0)) continue;
+            droid.hungry = false;
+            feed(now, rank, effects);
+        }
     }
     hungry_.clear();
-    if (table_.ready_count() == 0) help_idle(now, effects);
+    help_idle(now, effects);
     check_end(now, effects);
 }
 
@@ -469,12 +528,15 @@ void Dispatcher::feed(TimePoint now, Rank rank, DispatcherEffects& effects)
     runs_.clear();
     std::uint32_t const handed =
         may_start(now) ? table_.hand_out(rank, droid.file, room, runs_, droid.blocked_jobs) : 0;
-    if (handed == 0) {
-        if (droid.idle_count > 0) effects.send(rank, NothingNow{});
-        return;
-    }
     droid.idle_count -= std::min(droid.idle_count, handed);
-    send_runs(rank, effects);
+    if (handed > 0) {
+        droid.told_nothing = false;
+        send_runs(rank, effects);
+    }
+    if (droid.idle_count > 0 && !droid.told_nothing) {
+        droid.told_nothing = true;
+        effects.send(rank, NothingNow{});
+    }
 }
 
 void Dispatcher::send_runs(Rank rank, DispatcherEffects& effects)
@@ -538,12 +600,20 @@ void Dispatcher::revoke(Rank rank, RangeIndex range, Epoch epoch, DispatcherEffe
 
 void Dispatcher::help_idle(TimePoint now, DispatcherEffects& effects)
 {
-    if (draining_ || finishing_ || now < next_help_ || table_.counts()[1] == 0) return;
+    if (draining_ || finishing_ || now < next_help_ || table_.counts()[1] == 0 || !may_start(now)) return;
     next_help_ = now + help_interval;
     std::uint32_t idle = 0;
-    for (auto const& droid : droids_) idle += droid.state == DroidState::alive ? droid.idle_count : 0;
-    if (idle == 0) return;
-    recall_queued(now, idle, effects);
+    std::uint32_t idle_for_all = 0;  // Of Droids that can run every job: what is recalled will suit them.
+    for (auto const& droid : droids_) {
+        if (droid.state != DroidState::alive || !droid.told_nothing) continue;
+        idle += droid.idle_count;
+        if (droid.blocked_jobs.empty()) idle_for_all += droid.idle_count;
+    }
+    if (idle == 0) {
+        oldest_.clear();
+        return;
+    }
+    recall_queued(now, idle_for_all, effects);
     if (policy_.second_copies) copy_oldest(now, effects);
 }
 
@@ -582,16 +652,20 @@ void Dispatcher::copy_oldest(TimePoint now, DispatcherEffects& effects)
               [](OldRange const& a, OldRange const& b) { return a.age_ms > b.age_ms; });
     Rank helper = 1;
     for (auto const& old : oldest_) {
-        if (old.what.range >= table_.size()) continue;
+        // It may have ended, or been handed out anew, since its Droid told.
+        auto const copies = table_.copies(old.what.range);
+        if (copies.count != 1 || copies.ranks[0] != old.rank ||
+            copies.epochs[0].hand_out() != old.what.hand_out)
+            continue;
         auto const& row = table_.row(old.what.range);
         // A copy pays only if it would probably be done before the first: that one must be slower than usual.
         auto const usual_ms = event_times_.quantile_us(0.5) * (row.last - row.first + 1) / 1000;
-        if (event_times_.count() == 0 || old.age_ms <= usual_ms) break;
-        while (helper < droids_.size() && (!is_working(helper) || droids_[helper].idle_count == 0)) ++helper;
+        if (event_times_.count() == 0 || old.age_ms <= usual_ms) continue;
+        while (helper < droids_.size() && !has_idle(helper)) ++helper;
         if (helper == droids_.size()) break;
+        auto const job = table_.job(old.what.range);
         Rank other = helper;
-        while (other < droids_.size() &&
-               (other == old.rank || !is_working(other) || droids_[other].idle_count == 0))
+        while (other < droids_.size() && (other == old.rank || !has_idle(other) || is_blocked(other, job)))
             ++other;
         if (other == droids_.size()) continue;
         runs_.clear();
@@ -624,7 +698,17 @@ bool Dispatcher::may_start(TimePoint now) const
     if (policy_.end == TimePoint::never()) return true;
     auto const left = worker_deadline() - now;
     if (event_times_.count() == 0) return left > std::min(policy_.drain_lead, policy_.walltime * 0.1);
-    return left.ns > static_cast<std::int64_t>(slow_event_us()) * 1000 * usual_events_;
+    return left.s() > static_cast<double>(slow_event_us()) * 1e-6 * usual_events_;
+}
+
+/// When rank 0 waits for nobody any more: a little before the end, as it has a journal to close.
+TimePoint Dispatcher::last_moment() const
+{
+    auto const end = std::min(policy_.end, drain_deadline_);
+    if (end == TimePoint::never()) return end;
+    auto lead = std::max(Duration{}, end - worker_deadline());
+    if (drain_deadline_ != TimePoint::never()) lead = std::clamp(end - drain_began_, Duration{}, lead);
+    return end - lead * 0.1;
 }
 
 void Dispatcher::send_limits(TimePoint now, Rank rank, DispatcherEffects& effects) const
@@ -657,12 +741,12 @@ void Dispatcher::hold_jobs_nobody_can_run(DispatcherEffects& effects)
     for (JobIndex job = 0; job < panda_ids_.size(); ++job) {
         bool any_blocked = false;
         bool any_able = false;
-        for (auto const& droid : droids_) {
-            bool const blocked = job < droid.blocked_jobs.size() && droid.blocked_jobs[job];
-            any_blocked |= blocked;
-            bool const there = droid.state == DroidState::alive || droid.state == DroidState::resetting ||
-                               (droid.state == DroidState::absent && &droid != &droids_[0]);
-            any_able |= there && !blocked;
+        for (Rank rank = 1; rank < droids_.size(); ++rank) {
+            auto const state = droids_[rank].state;
+            bool const there =
+                state == DroidState::alive || state == DroidState::resetting || state == DroidState::absent;
+            any_blocked |= is_blocked(rank, job);
+            any_able |= there && !is_blocked(rank, job);
         }
         if (!any_blocked || any_able || held_jobs_[job]) continue;
         held_jobs_[job] = true;
@@ -686,16 +770,19 @@ std::uint64_t Dispatcher::workable_count() const
 void Dispatcher::check_end(TimePoint now, DispatcherEffects& effects)
 {
     if (over_) return;
-    if (!finishing_ && policy_.closed && workable_count() == 0) {
+    bool const all_held =
+        !held_jobs_.empty() && std::find(held_jobs_.begin(), held_jobs_.end(), false) == held_jobs_.end();
+    if (!finishing_ && (policy_.closed || all_held) && workable_count() == 0) {
         finishing_ = true;
         for (Rank rank = 1; rank < droids_.size(); ++rank) {
             if (is_working(rank)) effects.send(rank, NothingEver{});
         }
     }
-    bool const too_late = draining_ && now > std::min(drain_deadline_, policy_.end);
+    bool const too_late = (draining_ || finishing_) && now > last_moment();
     if (waited_for_count_ > 0 && !too_late) return;
     over_ = true;
-    if (!finishing_ && why_stopped_.empty()) why_stopped_ = "no Droid is left";
+    if (table_.unended_count() > 0 && why_stopped_.empty())
+        why_stopped_ = finishing_ ? "outputs were lost when the Droids had left" : "no Droid is left";
     effects.note("over", 0, table_.unended_count(), why_stopped_);
 }
 
@@ -706,7 +793,8 @@ int Dispatcher::exit_code() const
         return counts[static_cast<std::size_t>(RangeState::failed)] +
                    counts[static_cast<std::size_t>(RangeState::fatal)] >
                0;
-    return std::find(held_jobs_.begin(), held_jobs_.end(), true) != held_jobs_.end() && !draining_ ? 4 : 3;
+    bool const is_held = workable_count() < table_.unended_count();
+    return is_held && !draining_ ? 4 : 3;
 }
 
 }  // namespace yoda

@@ -86,10 +86,12 @@ struct DroidInfo {
     std::uint32_t rate_count = 0;
     std::uint32_t depth = 0;  ///< hand-outs it should hold, grown when it starves
     BundleNumber last_bundle = none;
+    JobIndex last_bundle_job = none;
     std::uint32_t last_bundle_sequence = none;
     TimePoint asked_running;
     TimePoint recalled;
-    bool hungry = false;  ///< stands in the list of those to feed
+    bool hungry = false;        ///< stands in the list of those to feed
+    bool told_nothing = false;  ///< its idle workers have had NothingNow
 };
 
 class Dispatcher {
@@ -142,7 +144,11 @@ class Dispatcher {
     void handle(TimePoint now, Rank from, Goodbye const& goodbye, DispatcherEffects& effects);
 
     void lose_droid(Rank rank, std::string_view why, DispatcherEffects& effects);
-    void take_back_all(Rank rank);
+    void take_back_all(Rank rank, DispatcherEffects& effects);
+    void take_back(Rank rank, RangeIndex range, Epoch epoch, DispatcherEffects& effects);
+    void reject_all(Rank from, Finished const& finished, DispatcherEffects& effects);
+    void end_copies(RangeIndex range, EventTable::Copies const& copies, Rank from, Epoch epoch,
+                    DispatcherEffects& effects);
     void count_rate(DroidInfo& droid, TimePoint now, std::uint32_t finished_count);
     BundleNumber find_bundle(Rank from, DroidInfo& droid, JobIndex job, std::uint32_t sequence,
                              DispatcherEffects& effects);
@@ -163,10 +169,17 @@ class Dispatcher {
     void check_end(TimePoint now, DispatcherEffects& effects);
     void send_limits(TimePoint now, Rank rank, DispatcherEffects& effects) const;
     TimePoint worker_deadline() const;
+    TimePoint last_moment() const;
     std::uint64_t slow_event_us() const;
     /// The only place where a Droid's state changes.
     void set_state(DroidInfo& droid, DroidState state);
     bool is_working(Rank rank) const { return droids_[rank].state == DroidState::alive; }
+    bool has_idle(Rank rank) const { return is_working(rank) && droids_[rank].idle_count > 0; }
+    bool is_blocked(Rank rank, JobIndex job) const
+    {
+        auto const& blocked = droids_[rank].blocked_jobs;
+        return job < blocked.size() && blocked[job];
+    }
 
     EventTable table_;
     std::vector<std::int64_t> panda_ids_;  ///< by job
@@ -191,6 +204,7 @@ class Dispatcher {
     bool finishing_ = false;
     bool over_ = false;
     TimePoint drain_deadline_ = TimePoint::never();
+    TimePoint drain_began_;
     TimePoint limits_sent_;
     std::string why_stopped_;
     std::vector<RangeRun> runs_;  // scratch, kept to save allocations
