@@ -389,7 +389,8 @@ Status Dispatcher::on_more_ranges(TimePoint now, JobIndex job, std::vector<Event
             effects.record(
                 journal::FileAdded{static_cast<FileIndex>(file_count), table_.files()[file_count]});
         auto const& row = table_.row(*added);
-        std::string_view const text = table_.files()[row.file].text_ids ? table_.texts()[row.process_id] : "";
+        std::string_view text;
+        if (table_.files()[row.file].text_ids) text = table_.texts()[row.process_id];
         effects.record(journal::RangeAdded{*added, row, text});
     }
     job_sealed_[job] = false;
