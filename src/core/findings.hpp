@@ -1,0 +1,44 @@
+// What recovery found that is not as it should be: what, where, and what follows from it. Bounded, however
+// broken a run is.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace yoda {
+
+enum class FindingKind : std::uint8_t {
+    leftover,  ///< what a crash leaves behind; nothing that was acknowledged is lost
+    damage,    ///< something was lost or made by two writers
+};
+
+struct Finding {
+    FindingKind kind = FindingKind::damage;
+    std::string what;
+    std::string where;
+    std::string consequence;
+    bool operator==(Finding const&) const = default;
+};
+
+class Findings {
+  public:
+    void add(FindingKind kind, std::string what, std::string where, std::string consequence);
+
+    std::vector<Finding> const& list() const { return list_; }
+    bool any_damage() const { return damage_count_ > 0; }
+    std::uint64_t count() const { return count_; }
+    /// One line each, "where: what; consequence", then how many are not listed.
+    std::string print() const;
+    /// {"count": n, "damage": bool, "findings": [{"kind", "what", "where", "consequence"}, ...]}
+    std::string print_json() const;
+
+  private:
+    static constexpr std::size_t limit = 1000;
+    std::vector<Finding> list_;
+    std::uint64_t count_ = 0;
+    std::uint64_t damage_count_ = 0;
+};
+
+}  // namespace yoda
