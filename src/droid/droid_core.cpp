@@ -705,18 +705,8 @@ void DroidCore::on_tick(TimePoint now, std::uint64_t free_bytes, DroidEffects& e
         if (job.bundle != none && now - bundles_.at(job.bundle).opened > policy_.bundle_limit_age)
             close_bundle(job.bundle, effects);
     }
-    if (now - last_heartbeat_ >= policy_.heartbeat) {
-        last_heartbeat_ = now;
-        Heartbeat heartbeat;
-        heartbeat.queued_count = static_cast<std::uint32_t>(queued_count());
-        heartbeat.running_count = running_count_;
-        heartbeat.worker_count = policy_.worker_count;
-        heartbeat.busy_ms = static_cast<std::uint64_t>(busy_ns_ / 1'000'000);
-        heartbeat.alive_ms = static_cast<std::uint64_t>(alive_ns_ / 1'000'000);
-        heartbeat.cpu_ms = cpu_ms_;
-        heartbeat.free_bytes = free_bytes;
-        effects.send(heartbeat);
-    }
+    free_bytes_ = free_bytes;
+    if (now - last_heartbeat_ >= policy_.heartbeat) send_heartbeat(now, effects);
     if (draining_ && !killed_rest_ && now >= worker_deadline_) {
         killed_rest_ = true;
         std::vector<HandOut> left;
@@ -733,6 +723,20 @@ void DroidCore::on_tick(TimePoint now, std::uint64_t free_bytes, DroidEffects& e
     check_leaving(now, effects);
 }
 
+void DroidCore::send_heartbeat(TimePoint now, DroidEffects& effects)
+{
+    last_heartbeat_ = now;
+    Heartbeat heartbeat;
+    heartbeat.queued_count = static_cast<std::uint32_t>(queued_count());
+    heartbeat.running_count = running_count_;
+    heartbeat.worker_count = policy_.worker_count;
+    heartbeat.busy_ms = static_cast<std::uint64_t>(busy_ns_ / 1'000'000);
+    heartbeat.alive_ms = static_cast<std::uint64_t>(alive_ns_ / 1'000'000);
+    heartbeat.cpu_ms = cpu_ms_;
+    heartbeat.free_bytes = free_bytes_;
+    effects.send(heartbeat);
+}
+
 void DroidCore::leave(TimePoint now, DroidEffects& effects)
 {
     for (JobIndex i = 0; i < jobs_.size(); ++i) {
@@ -742,7 +746,7 @@ void DroidCore::leave(TimePoint now, DroidEffects& effects)
     check_leaving(now, effects);
 }
 
-void DroidCore::check_leaving(TimePoint, DroidEffects& effects)
+void DroidCore::check_leaving(TimePoint now, DroidEffects& effects)
 {
     if (gone_ || !(no_more_ || draining_)) return;
     for (auto const& job : jobs_) {
@@ -755,6 +759,8 @@ void DroidCore::check_leaving(TimePoint, DroidEffects& effects)
     for (auto const sequence : open) close_bundle(sequence, effects);
     if (!bundles_.empty() || !reports_.empty()) return;
     gone_ = true;
+    count_busy(now);
+    send_heartbeat(now, effects);  // The last figures count too.
     effects.send(Goodbye{});
 }
 

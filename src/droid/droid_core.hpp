@@ -233,6 +233,7 @@ class DroidCore {
     void begin_ending(JobIndex job, DroidEffects& effects);
     void give_back_queue(Job& job, std::uint64_t most, DroidEffects& effects);
     void drop_flight(RangeIndex range, DroidEffects& effects);
+    void send_heartbeat(TimePoint now, DroidEffects& effects);
     void leave(TimePoint now, DroidEffects& effects);
     void check_leaving(TimePoint now, DroidEffects& effects);
     void close_bundle(std::uint32_t sequence, DroidEffects& effects);
@@ -270,6 +271,7 @@ class DroidCore {
     std::int64_t busy_ns_ = 0;
     std::int64_t alive_ns_ = 0;
     std::uint64_t cpu_ms_ = 0;
+    std::uint64_t free_bytes_ = 0;
     std::vector<FinishedEntry> entries_;  // scratch
     std::vector<HandOut> hand_outs_;
 };
