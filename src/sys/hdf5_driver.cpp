@@ -87,22 +87,23 @@ herr_t read_bytes(H5FD_t* file, H5FD_mem_t /*type*/, hid_t /*transfer*/, haddr_t
 {
     auto& storage = *cast(file).storage;
     auto* to = static_cast<char*>(out);
+    std::uint64_t const end = storage.fd >= 0 ? storage.bytes : storage.image.size();
+    // Beyond the end HDF5 expects zeros.
+    std::size_t const have = address < end ? std::min<std::uint64_t>(size, end - address) : 0;
+    std::memset(to + have, 0, size - have);
+    if (have == 0) return 0;
     if (storage.fd < 0) {
-        // Beyond the end HDF5 expects zeros.
-        std::size_t const have =
-            address < storage.image.size() ? std::min<std::size_t>(size, storage.image.size() - address) : 0;
-        if (have > 0) std::memcpy(to, storage.image.data() + address, have);
-        std::memset(to + have, 0, size - have);
+        std::memcpy(to, storage.image.data() + address, have);
         return 0;
     }
-    while (size > 0) {
-        ssize_t const n = ::pread(storage.fd, to, size, static_cast<off_t>(address));
+    for (size = have; size > 0;) {
+        ssize_t const n = ::pread(storage.fd, to, size, static_cast<off_t>(storage.offset + address));
         if (n < 0 && errno == EINTR) continue;
         if (n < 0) {
             storage.read_errno = errno;
             return -1;
         }
-        if (n == 0) {
+        if (n == 0) {  // Somebody cut it off meanwhile.
             std::memset(to, 0, size);
             return 0;
         }
@@ -120,7 +121,7 @@ herr_t write_bytes(H5FD_t* file, H5FD_mem_t /*type*/, hid_t /*transfer*/, haddr_
     if (storage.fd < 0) return -1;
     auto const* from = static_cast<char const*>(bytes);
     while (size > 0 && storage.write_errno == 0) {
-        ssize_t const n = ::pwrite(storage.fd, from, size, static_cast<off_t>(address));
+        ssize_t const n = ::pwrite(storage.fd, from, size, static_cast<off_t>(storage.offset + address));
         if (n < 0 && errno == EINTR) continue;
         if (n < 0) {
             storage.write_errno = errno;

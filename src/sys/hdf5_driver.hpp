@@ -17,9 +17,10 @@ namespace yoda::hdf5 {
 struct Storage {
     int fd = -1;
     std::string_view image;
-    std::uint64_t bytes = 0;  ///< size of what lies behind `fd`
-    int write_errno = 0;      ///< why the first failed write failed
-    int read_errno = 0;       ///< why the last failed read failed
+    std::uint64_t offset = 0;  ///< where in `fd` the file begins: it may be a member of a tar
+    std::uint64_t bytes = 0;   ///< size of what lies behind `fd`
+    int write_errno = 0;       ///< why the first failed write failed
+    int read_errno = 0;        ///< why the last failed read failed
 };
 
 /// A file access property list for H5Fcreate and H5Fopen; `storage` must outlive every file opened with it.

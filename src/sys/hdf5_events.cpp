@@ -1,12 +1,12 @@
 #include "sys/hdf5_events.hpp"
 
 #include <fcntl.h>
-#include <fmt/format.h>
 #include <unistd.h>
 
 #include <vector>
 
 #include "sys/files.hpp"
+#include "sys/guarded_child.hpp"
 #include "sys/hdf5_driver.hpp"
 
 namespace yoda::hdf5 {
@@ -47,7 +47,9 @@ std::optional<std::uint64_t> common_length(hid_t group)
 
 }  // namespace
 
-Result<std::optional<std::uint64_t>> count_events(std::string const& path)
+namespace {
+
+Result<std::optional<std::uint64_t>> count_here(std::string const& path)
 {
     silence();
     auto const fd = open_file(path, O_RDONLY);
@@ -57,11 +59,7 @@ Result<std::optional<std::uint64_t>> count_events(std::string const& path)
     storage.bytes = static_cast<std::uint64_t>(::lseek(fd->get(), 0, SEEK_END));
     Handle const access = make_access(storage);
     Handle const file(H5Fopen(path.c_str(), H5F_ACC_RDONLY, access.get()));
-    if (!file) {
-        auto error = last_error(fmt::format("cannot read {}", path));
-        error.fix = "get the file again, or make it anew";
-        return error;
-    }
+    if (!file) return last_error({});
     std::optional<std::uint64_t> count;
     if (H5Lexists(file.get(), "/events", H5P_DEFAULT) > 0) {
         Handle const events(H5Oopen(file.get(), "/events", H5P_DEFAULT));
@@ -73,6 +71,34 @@ Result<std::optional<std::uint64_t>> count_events(std::string const& path)
     }
     H5Eclear2(H5E_DEFAULT);
     return count;
+}
+
+}  // namespace
+
+Result<std::optional<std::uint64_t>> count_events(std::string const& path)
+{
+    Error const failed{
+        ErrorKind::bad_input, "cannot read " + path, {}, "get the file again, or make it anew"};
+    // In a child: HDF5 may crash on a damaged file.
+    constexpr char failure_mark = '!';
+    auto const work = [&](GuardedProgress&) {
+        auto const count = count_here(path);
+        if (!count) return failure_mark + count.error().why;
+        return *count ? std::to_string(**count) : std::string();
+    };
+    auto const result = run_guarded(work, {});
+    if (!result) return result.error();
+    Error error = failed;
+    if (!result->death.empty()) {
+        error.why = "HDF5 was " + result->death + " when it read it";
+        return error;
+    }
+    if (result->text.starts_with(failure_mark)) {
+        error.why = result->text.substr(1);
+        return error;
+    }
+    if (result->text.empty()) return std::optional<std::uint64_t>();
+    return std::optional<std::uint64_t>(std::stoull(result->text));
 }
 
 }  // namespace yoda::hdf5

@@ -29,9 +29,14 @@ Handle make_creation(hid_t list_class)
 
 }  // namespace
 
+std::string part_path(std::string const& path, pid_t pid)
+{
+    return fmt::format("{}.{}.part", path, pid);
+}
+
 Writer::Writer(std::string path, bool sealed)
     : path_(std::move(path)),
-      part_(fmt::format("{}.{}.part", path_, ::getpid())),
+      part_(part_path(path_, ::getpid())),
       sealed_(sealed),
       storage_(std::make_unique<Storage>())
 {

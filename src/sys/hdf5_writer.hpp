@@ -3,6 +3,8 @@
 // equal bytes.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -30,6 +32,9 @@ struct ColumnSpec {
 
 constexpr std::uint64_t chunk_rows = 65'536;
 
+/// Where a file is while process `pid` writes it.
+std::string part_path(std::string const& path, pid_t pid);
+
 class Writer {
   public:
     /// With `sealed` the file gets a seal (sys/hdf5_seal.hpp), so that a Reader takes it.
@@ -53,6 +58,11 @@ class Writer {
     void add_external_link(std::string const& path, std::string const& file, std::string const& target);
 
     bool ok() const { return !error_.has_value(); }
+    Status status() const { return error_ ? Status(*error_) : Status(); }
+    /// For those who write more into the file than columns: the open file, and a way to note that a call of
+    /// HDF5 failed.
+    hid_t file() const { return file_.get(); }
+    void check(bool good, std::string_view doing);
     /// Closes, syncs and renames. Nothing may be called after it.
     Status commit();
 
@@ -66,7 +76,6 @@ class Writer {
     void put_attribute(std::string const& path, std::string const& name, hid_t type, void const* value);
     /// Notes a failure unless there was one before.
     void fail(std::string_view doing);
-    void check(bool good, std::string_view doing);
 
     std::string path_;
     std::string part_;

@@ -159,6 +159,25 @@ f = h5py.File(sys.argv[1] + '/none.h5', 'w'); f.create_dataset('events', (0, 10)
     EXPECT_THAT(cut.error().text(), HasSubstr("truncated file"));
 }
 
+TEST(SurveyInput, SurvivesDamagedHdf5)
+{
+    ScratchFolder const folder;
+    auto const made = test::run_python(
+        "import sys, h5py\nf = h5py.File(sys.argv[1], 'w'); f.create_dataset('events/number', (7,)); "
+        "f.close()",
+        {folder / "whole.h5"});
+    ASSERT_EQ(made.exit_code, 0) << made.output;
+    auto const whole = test::file_text(folder / "whole.h5");
+    unsigned refused = 0;
+    for (std::size_t at = 8; at < whole.size(); at += 23) {
+        auto bytes = whole;
+        bytes[at] = static_cast<char>(~bytes[at]);
+        test::write_text(folder / "damaged.h5", bytes);
+        if (!survey_input(folder / "damaged.h5")) ++refused;
+    }
+    EXPECT_GT(refused, 0u);
+}
+
 TEST(SurveyInput, NamesWhatIsNoUsableFile)
 {
     ScratchFolder const folder;
