@@ -124,6 +124,10 @@ bool RankZero::step()
             take_frame(from, frame_);
         }
         if (busy) dispatcher_.on_batch_end(now_, *this);
+        if (dispatcher_.table().unended_count() > 0)
+            last_end_ = TimePoint::never();
+        else if (last_end_ == TimePoint::never())
+            last_end_ = now_;
     }
     if (now_ >= next_tick_) tick();
     commit();
@@ -266,6 +270,7 @@ void RankZero::greet(Rank from, Hello const& hello)
 {
     if (greeted_[from]) return;
     greeted_[from] = true;
+    if (first_hello_ == TimePoint::never()) first_hello_ = now_;
     ++greeted_count_;
     by_host_[std::string(hello.host)].push_back(from);
     to_welcome_.push_back(from);
@@ -425,6 +430,7 @@ nlohmann::ordered_json RankZero::status() const
 {
     auto facts = parts_.facts;
     facts.unix_s = clock_.unix_ns() / 1'000'000'000;
+    if (first_hello_ != TimePoint::never()) facts.dispatch_s = (std::min(now_, last_end_) - first_hello_).s();
     facts.journal_sequence = writer_.next_sequence() - 1;
     facts.journal_waiting_bytes = journal_.appended() - journal_.durable();
     return make_status(dispatcher_, now_, facts, parts_.failures);

@@ -60,6 +60,7 @@ nlohmann::ordered_json make_status(Dispatcher const& dispatcher, TimePoint now, 
     auto const done = ended(table.counts()) - std::min(ended(table.counts()), facts.finished_before);
     double const rate = elapsed_s > 0 ? static_cast<double>(done) / elapsed_s : 0;
     json["elapsed_s"] = round3(elapsed_s);
+    json["dispatch_s"] = round3(facts.dispatch_s);
     json["rate_per_s"] = round3(rate);
     if (rate > 0) json["left_s"] = round3(static_cast<double>(table.unended_count()) / rate);
 

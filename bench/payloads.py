@@ -1,0 +1,119 @@
+#!/usr/bin/python3
+"""One Droid with real payload processes. Usage: payloads.py BUILD_FOLDER
+
+Prints JSON lines: ranges/s of the worker protocol with no output and with 4 KiB outputs, of one process per range
+against `xargs -P2`, the utilisation at short tasks with a heavy tail, and the CPU of ranks that only wait."""
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+build = os.path.abspath(sys.argv[1])
+binaries = os.path.join(build, "bin")
+environment = dict(os.environ, OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1", PYTHONPATH=binaries)
+mpirun = ["mpirun", "-n", "2", "--oversubscribe", "--bind-to", "none"]
+folder = tempfile.mkdtemp(prefix="yoda_bench_")
+settings = ["payload.workers=2", "disk.free_at_start=1 MB", "disk.free_running=1 MB", "droid.heartbeat=1 s"]
+
+
+def payload(name, **keys):
+    path = os.path.join(folder, name + ".cfg")
+    with open(path, "w") as file:
+        file.write("name = %s\n" % name)
+        for key, value in keys.items():
+            for one in value if isinstance(value, list) else [value]:
+                file.write("%s = %s\n" % (key, one))
+    return path
+
+
+def run(name, config, ranges, more=()):
+    path = os.path.join(folder, name)
+    words = [os.path.join(binaries, "harvest"), "new", path, "--input", os.path.join(folder, "input.dat"), "--events",
+             str(ranges), "--payload", config]
+    for setting in [*settings, *more]:
+        words += ["--set", setting]
+    subprocess.run(words, env=environment, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([*mpirun, os.path.join(binaries, "yoda"), path, "--quiet"], env=environment, check=True)
+    with open(os.path.join(path, "status.json")) as file:
+        status = json.load(file)
+    assert status["ranges"]["finished"] == ranges, status["ranges"]
+    shutil.rmtree(path)
+    return status
+
+
+def show(**figures):
+    print(json.dumps(figures), flush=True)
+
+
+def cpu_s(pid):
+    with open("/proc/%d/stat" % pid) as file:
+        fields = file.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def waiting():
+    """Both ranks wait for ranges that never come."""
+    path = os.path.join(folder, "wait")
+    config = payload("waiting", channel="worker", executable="noop_payload", output="none")
+    subprocess.run([os.path.join(binaries, "harvest"), "new", path, "--input", os.path.join(folder, "input.dat"),
+                    "--events", "10", "--payload", config, "--set", "run.open=yes", *sum((["--set", s] for s in settings), [])],
+                   env=environment, check=True, stdout=subprocess.DEVNULL)
+    job = subprocess.Popen([*mpirun, os.path.join(binaries, "yoda"), path, "--quiet"], env=environment)
+    time.sleep(3)
+    pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]
+    ranks = []
+    for pid in pids:
+        try:
+            with open("/proc/%d/cmdline" % pid, "rb") as file:
+                words = file.read().split(b"\0")
+            if words[0].endswith(b"/yoda") and path.encode() in words:
+                ranks.append(pid)
+        except OSError:
+            pass
+    before = {pid: cpu_s(pid) for pid in ranks}
+    begin = time.monotonic()
+    time.sleep(10)
+    used = {pid: (cpu_s(pid) - before[pid]) / (time.monotonic() - begin) for pid in ranks}
+    with open(os.path.join(path, "inbox", "00000000000000000001-1-closed.json"), "w") as file:
+        file.write('{"version": 1, "type": "closed"}')
+    job.wait()
+    show(what="cpu of a rank that waits, percent", most=round(100 * max(used.values()), 2))
+
+
+try:
+    with open(os.path.join(folder, "input.dat"), "w") as file:
+        file.write("no events in here\n")
+    status = run("noop", payload("noop", channel="worker", executable="noop_payload", output="none"), 400_000)
+    show(what="worker protocol, no output, 2 workers", ranges_per_s=round(400_000 / status["dispatch_s"]))
+
+    with open(os.path.join(folder, "four_kib.py"), "w") as file:
+        file.write("#!/usr/bin/python3\nimport sys, yoda_payload\nkit = yoda_payload.Kit()\ntext = b'x' * 4096\n"
+                   "def work(todo, output):\n    with open(output.file('out'), 'wb') as file:\n        file.write(text)\n"
+                   "sys.exit(kit.run(work))\n")
+    os.chmod(os.path.join(folder, "four_kib.py"), 0o755)
+    status = run("small", payload("small", channel="worker", executable=os.path.join(folder, "four_kib.py")), 40_000)
+    show(what="worker protocol, 4 KiB outputs, 2 workers", ranges_per_s=round(40_000 / status["dispatch_s"]))
+
+    count = 4000
+    begin = time.monotonic()
+    subprocess.run("seq %d | xargs -P2 -n1 /bin/true" % count, shell=True, check=True)
+    xargs = count / (time.monotonic() - begin)
+    status = run("true", payload("true", channel="command", executable="/bin/true", argument="{first}", output="none"), count)
+    ours = count / status["dispatch_s"]
+    show(what="one process per range, /bin/true", processes_per_s=round(ours), xargs_per_s=round(xargs),
+         ratio=round(ours / xargs, 3))
+
+    with open(os.path.join(folder, "sleeper.py"), "w") as file:
+        file.write("#!/usr/bin/python3\nimport sys, time, yoda_payload\nkit = yoda_payload.Kit()\n"
+                   "def work(todo, output):\n    time.sleep(0.5 if todo.first % 50 == 0 else 0.05)\nsys.exit(kit.run(work))\n")
+    os.chmod(os.path.join(folder, "sleeper.py"), 0o755)
+    count = 2000
+    ideal = (count * 0.05 + count // 50 * 0.45) / 2
+    status = run("tail", payload("tail", channel="worker", executable=os.path.join(folder, "sleeper.py"), output="none"), count)
+    show(what="2,000 x 50 ms, every 50th 500 ms, 2 workers", utilisation=round(ideal / status["dispatch_s"], 4))
+    waiting()
+finally:
+    shutil.rmtree(folder)
