@@ -24,16 +24,6 @@ std::string initialise()
     return "made by " + std::to_string(getpid());
 }
 
-std::size_t count_open_sockets()
-{
-    std::size_t count = 0;
-    for (auto const& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
-        std::error_code gone;
-        count += std::filesystem::read_symlink(entry.path(), gone).string().starts_with("socket:");
-    }
-    return count;
-}
-
 void write(std::string const& path, std::string const& text)
 {
     std::ofstream(path) << text;
@@ -61,8 +51,7 @@ void work(Range const& range, Output& output, std::string const& shared)
     }
     if (wish == "two") write(output.file("first"), "1");
     if (wish == "stdout") std::cout << "Ready for events\nnonsense\n";
-    write(output.file("probe"), shared + "\nsockets " + std::to_string(count_open_sockets()) + "\ncwd " +
-                                    std::filesystem::current_path().string() + "\nevents " +
+    write(output.file("probe"), shared + "\ncwd " + std::filesystem::current_path().string() + "\nevents " +
                                     std::to_string(range.first) + "-" + std::to_string(range.last) +
                                     "\npfn " + range.pfn + "\nguid " + range.guid + "\nlfn " + range.lfn +
                                     "\n");

@@ -251,9 +251,12 @@ WorkerPeer MiniDroid::add_worker_in(int number, std::string const& worker_folder
 
 int MiniDroid::wait()
 {
-    auto const code = exit_code_of(pid_);
-    pid_ = -1;
-    return code;
+    siginfo_t ended = {};
+    auto const id = static_cast<id_t>(pid_);
+    if (!wait_until(
+            [&] { return waitid(P_PID, id, &ended, WEXITED | WNOHANG | WNOWAIT) == 0 && ended.si_pid != 0; }))
+        throw std::runtime_error("the payload did not end within a minute");
+    return exit_code_of(std::exchange(pid_, -1));
 }
 
 std::vector<std::string> work_through(std::vector<WorkerPeer>& workers,
