@@ -1,0 +1,206 @@
+#!/usr/bin/env python3
+"""Plants violations of each rule in a small tree and sees that they are found, and nothing else."""
+
+import contextlib
+import io
+import os
+import shutil
+import tempfile
+import unittest
+
+import check_tree
+import rules
+
+CLEAN = {
+    "src/core/table.hpp": '// A table.\n#pragma once\n\n#include <fmt/format.h>\n#include <vector>\n\n#include "core/types.hpp"\n',
+    "src/core/types.hpp": "// Types.\n#pragma once\n\n#include <zlib.h>\n#include <cstdint>\n",
+    "src/sys/files.cpp": '#include <unistd.h>\n\n#include <fstream>\n\n#include "core/types.hpp"\n#include "sys/files.hpp"\n',
+    "src/sys/files.hpp": "// Files.\n#pragma once\n",
+    "src/sys/clock.cpp": "long now() { return clock_gettime(0, nullptr); }\n",
+    "src/sys/mpi_transport.cpp": "#include <mpi.h>\n",
+    "src/yoda/dispatcher.cpp": '#include "core/table.hpp"\n#include "yoda/dispatcher.hpp"\n',
+    "src/yoda/dispatcher.hpp": "// Rank 0.\n#pragma once\n",
+    "src/droid/droid.cpp": '#include <thread>\n\n#include "sys/files.hpp"\n',
+    "src/harvest/push.cpp": '#include "harvest/push.hpp"\n',
+    "src/harvest/push.hpp": "// Push.\n#pragma once\n",
+    "src/app/main_yoda.cpp": '#include "droid/droid.hpp"\n#include "yoda/dispatcher.hpp"\n'
+    "auto begin = std::chrono::steady_clock::now();\n",
+    "src/payload/kit.cpp": '#include "payload/kit.hpp"\n',
+    "src/payload/kit.hpp": "// The kit.\n#pragma once\n",
+    "tests/unit/core/table_test.cpp": '#include <thread>\n#include "support/tables.hpp"\n#include "core/table.hpp"\n',
+    "docs/operations.md": "Put RUN on /scratch/you and look at root://host//work/file or https://a.b/home/page.\n",
+    "build/dev/generated.cpp": "#include <mpi.h>\n",
+}
+SLASH = "/"  # So that this file names no machine's path itself.
+
+
+class PlantedTest(unittest.TestCase):
+    def setUp(self):
+        self.root = tempfile.mkdtemp(prefix="yoda-tidy-")
+        self.addCleanup(shutil.rmtree, self.root)
+        for path, text in CLEAN.items():
+            self.plant(path, text)
+
+    def plant(self, path, text):
+        whole = os.path.join(self.root, path)
+        os.makedirs(os.path.dirname(whole), exist_ok=True)
+        with open(whole, "w", encoding="utf-8") as file:
+            file.write(text)
+
+    def add(self, path, line):
+        with open(os.path.join(self.root, path), "a", encoding="utf-8") as file:
+            file.write(line + "\n")
+
+    def expect(self, path, text):
+        """Exactly one finding: in `path`, saying `text`."""
+        findings = check_tree.find_all(self.root)
+        self.assertEqual([finding.path for finding in findings], [path], findings)
+        self.assertIn(text, findings[0].text)
+
+    def expect_none(self):
+        self.assertEqual(check_tree.find_all(self.root), [])
+
+    def test_a_clean_tree_has_no_findings(self):
+        self.expect_none()
+
+    def test_core_includes_no_other_layer(self):
+        self.add("src/core/table.hpp", '#include "sys/files.hpp"')
+        findings = check_tree.find_all(self.root)
+        self.assertEqual({finding.path for finding in findings}, {"src/core/table.hpp"})
+        self.assertIn('core may not include "sys/files.hpp"', [finding.text for finding in findings])
+
+    def test_angle_brackets_do_not_hide_a_layer(self):
+        self.add("src/sys/files.cpp", "#include <yoda/dispatcher.hpp>")
+        self.expect("src/sys/files.cpp", "sys may not include")
+
+    def test_siblings_do_not_include_each_other(self):
+        for path, included in [
+            ("src/yoda/loop.cpp", "droid/droid_core.hpp"),
+            ("src/droid/loop.cpp", "yoda/dispatcher.hpp"),
+            ("src/harvest/loop.cpp", "yoda/dispatcher.hpp"),
+            ("src/yoda/loop.cpp", "harvest/push.hpp"),
+            ("src/sys/loop.cpp", "app/main.hpp"),
+            ("src/yoda/loop.cpp", "payload/kit.hpp"),
+            ("src/payload/loop.cpp", "core/types.hpp"),
+        ]:
+            with self.subTest(path=path, included=included):
+                self.plant(path, f'#include "{included}"\n')
+                self.expect(path, f'may not include "{included}"')
+                os.remove(os.path.join(self.root, path))
+
+    def test_an_indented_include_counts(self):
+        self.add("src/sys/files.cpp", '#  include   "droid/droid.hpp"')
+        self.expect("src/sys/files.cpp", "may not include")
+
+    def test_includes_are_written_from_src(self):
+        self.add("src/sys/files.cpp", '#include "files.hpp"')
+        self.expect("src/sys/files.cpp", "write the path from src/")
+
+    def test_a_new_layer_must_be_documented(self):
+        self.plant("src/extra/new.cpp", "int x;\n")
+        self.expect("src/extra/new.cpp", "no layer")
+
+    def test_core_and_the_state_machines_are_pure(self):
+        for path in ["src/core/types.hpp", "src/yoda/dispatcher.cpp"]:
+            for name in [
+                "unistd.h", "sys/stat.h", "fstream", "iostream", "thread", "mutex", "chrono", "ctime", "filesystem",
+                "hdf5.h", "curl/curl.h", "zmq.h", "spdlog/spdlog.h", "time.h", "netinet/in.h", "random",
+            ]:
+                with self.subTest(path=path, name=name):
+                    self.plant(path, CLEAN[path] + f"#include <{name}>\n")
+                    self.expect(path, f"may not include <{name}>")
+            self.plant(path, CLEAN[path])
+        self.expect_none()
+
+    def test_a_state_machine_does_not_include_sys(self):
+        self.add("src/yoda/dispatcher.cpp", '#include "sys/files.hpp"')
+        self.expect("src/yoda/dispatcher.cpp", "pure part")
+
+    def test_mpi_stays_in_its_transport(self):
+        for path in ["src/sys/files.cpp", "src/app/main_yoda.cpp"]:
+            with self.subTest(path=path):
+                self.plant(path, CLEAN[path] + "#include <mpi.h>\n")
+                self.expect(path, "mpi.h")
+                self.plant(path, CLEAN[path])
+
+    def test_clocks_are_read_only_where_they_may(self):
+        for read in [
+            "auto t = std::chrono::steady_clock::now();", "clock_gettime(CLOCK_MONOTONIC, &t);",
+            "gettimeofday(&t, nullptr);", "long t = time(nullptr);", "long t = ::time(0);", "long t = std::time(&x);",
+            "double t = MPI_Wtime();",
+        ]:
+            with self.subTest(read=read):
+                self.plant("src/droid/droid.cpp", read + "\n")
+                self.expect("src/droid/droid.cpp", "reads a clock")
+
+    def test_words_about_clocks_are_no_reads(self):
+        self.plant(
+            "src/droid/droid.cpp",
+            '// clock_gettime is called elsewhere\nauto text = "time(nullptr)";\nlife_time(0);\nx.time(0);\n'
+            "runtime(nullptr);\nauto t = clock_.now();\n",
+        )
+        self.expect_none()
+
+    def test_long_files_are_found(self):
+        self.plant("src/sys/long.cpp", "int x;\n" * 501)
+        self.expect("src/sys/long.cpp", "501 lines")
+
+    def test_a_long_file_with_a_reason_has_a_limit_too(self):
+        limit, _ = rules.LONG_FILES["src/yoda/dispatcher.cpp"]
+        self.plant("src/yoda/dispatcher.cpp", "int x;\n" * limit)
+        self.expect_none()
+        self.plant("src/yoda/dispatcher.cpp", "int x;\n" * (limit + 1))
+        self.expect("src/yoda/dispatcher.cpp", "split it")
+
+    def test_headers_say_what_they_are_and_are_guarded(self):
+        self.plant("src/sys/files.hpp", "#pragma once\n")
+        self.expect("src/sys/files.hpp", "opens with a comment")
+        self.plant("src/sys/files.hpp", "// Files.\n")
+        self.expect("src/sys/files.hpp", "#pragma once")
+
+    def test_machine_paths_are_found(self):
+        for line in [
+            f"see {SLASH}home/me/yoda", f'auto path = "{SLASH}root/run";', f"cp x={SLASH}work/y", f"({SLASH}Users/me/z)"
+        ]:
+            for path in ["docs/operations.md", "src/sys/files.cpp", "config/site.cfg", ".ci/run"]:
+                with self.subTest(line=line, path=path):
+                    self.plant(path, CLEAN.get(path, "") + line + "\n")
+                    self.expect(path, "absolute path")
+                    if path in CLEAN:
+                        self.plant(path, CLEAN[path])
+                    else:
+                        os.remove(os.path.join(self.root, path))
+
+    def run_main(self, *arguments):
+        with contextlib.redirect_stdout(io.StringIO()) as output:
+            code = check_tree.main(list(arguments))
+        return code, output.getvalue()
+
+    def test_findings_decide_the_exit_code(self):
+        self.assertEqual(self.run_main(self.root), (0, "0 findings\n"))
+        self.add("src/sys/files.cpp", "#include <mpi.h>")
+        code, output = self.run_main(self.root)
+        self.assertEqual(code, 1)
+        self.assertIn("src/sys/files.cpp:7: only src/sys/mpi*", output)
+
+    def test_another_folder_is_refused(self):
+        code, _ = self.run_main(os.path.join(self.root, "src"))
+        self.assertEqual(code, 1)
+
+    def test_formatting_is_checked(self):
+        if check_tree.find_clang_format() is None:
+            self.skipTest("no clang-format of the right version")
+        with open(os.path.join(self.root, ".clang-format"), "w", encoding="utf-8") as file:
+            file.write("BasedOnStyle: Google\n")
+        for path in CLEAN:
+            if path.endswith((".cpp", ".hpp")):
+                self.plant(path, "int x;\n")
+        self.assertEqual(self.run_main(self.root, "--format")[0], 0)
+        self.plant("src/sys/files.cpp", "int   x ;\n")
+        code, output = self.run_main(self.root, "--format")
+        self.assertEqual(code, 1)
+        self.assertIn("src/sys/files.cpp:1: not formatted", output)
+
+
+if __name__ == "__main__":
+    unittest.main()
