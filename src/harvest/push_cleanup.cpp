@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <vector>
 
 #include "harvest/push_bundle.hpp"
 #include "sys/files.hpp"
@@ -34,7 +35,13 @@ Status remove_data(std::string const& run_folder, StageRecord const& record)
 void clean_reported(std::string const& run_folder, std::vector<Claim> claims, PushShared& shared)
 {
     if (claims.empty()) return;
-    // Data must not go before "reported" is on the disk; one sync for all.
+    std::erase_if(claims, [&](Claim& claim) {
+        on_cleaned(claim.record, shared.unix_s());
+        Status const status = claim.save();
+        if (!status) shared.log->warning("state_not_saved", status.error());
+        return !status;
+    });
+    // Data must not go before its record is on the disk; one sync for all.
     auto const folder = open_file(run_folder + "/stage", O_RDONLY | O_DIRECTORY);
     if (!folder || ::syncfs(folder->get()) != 0) {
         shared.log->warning("not_cleaned", folder ? os_error("sync", run_folder, errno) : folder.error());
@@ -46,8 +53,7 @@ void clean_reported(std::string const& run_folder, std::vector<Claim> claims, Pu
             shared.note_failure(claim.record.name, status.error().text());
             continue;
         }
-        on_cleaned(claim.record, shared.unix_s());
-        if (Status const status = claim.release(shared.options->stage); !status)
+        if (Status const status = claim.put_away(); !status)
             shared.log->warning("state_not_saved", status.error());
         std::scoped_lock const lock(shared.mutex);
         ++shared.summary.cleaned_count;

@@ -8,7 +8,8 @@
 
 namespace yoda {
 
-/// Makes all their states durable at once, then removes the data and puts the records away.
+/// Writes "cleaned" as a decision, makes all of them durable at once, then removes the data and puts the
+/// records away. A kill in between leaves records in open/ that say "cleaned": their data is removed again.
 void clean_reported(std::string const& run_folder, std::vector<Claim> claims, PushShared& shared);
 
 }  // namespace yoda

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <optional>
 #include <utility>
 
 #include "core/checksum.hpp"
@@ -119,33 +120,37 @@ PutHooks PushWorker::hooks_for(Claim& claim)
     return hooks;
 }
 
-Result<bool> PushWorker::stage_bundle(std::string const& name)
+Result<StageRecord> PushWorker::new_record(std::string const& name)
 {
     auto manifest = read_manifest(folder_.run_folder(), name);
     StageRecord record;
-    if (manifest) {
-        record = make_bundle_record(*manifest);
-    } else if (manifest.error().kind == ErrorKind::bad_input) {
+    if (!manifest) {
+        if (manifest.error().kind != ErrorKind::bad_input) return manifest.error();
         // Staged all the same, so that it is one harvest that puts it aside.
         record.name = name;
         record.path = "bundles/" + name;
-    } else {
-        return manifest.error();
+        return record;
     }
-    record.split = manifest && shared_.options->one_object_per_output;
+    record = make_bundle_record(*manifest);
     record.token = random_hex(8);
-    return folder_.add(record);
+    record.split = shared_.options->one_object_per_output;
+    // Already says where it goes, which saves a write; whoever finds it so asks the store first.
+    if (!record.split) (void)choose_target(record);
+    return record;
 }
 
 void PushWorker::work(std::string const& name, bool is_new)
 {
+    std::optional<StageRecord> made;
     if (is_new) {
-        auto const added = stage_bundle(name);
+        auto record = new_record(name);
+        auto const added = record ? folder_.add(*record) : Result<bool>(record.error());
         if (!added) {
             shared_.log->warning("bundle_not_staged", added.error());
             return shared_.note_failure(name, added.error().text());
         }
         if (!*added) return;
+        made = *std::move(record);
     }
     auto claimed = folder_.claim(name);
     if (!claimed) {
@@ -154,6 +159,7 @@ void PushWorker::work(std::string const& name, bool is_new)
     }
     if (!*claimed) return;
     Claim claim = **std::move(claimed);
+    is_fresh_ = made == claim.record;
     steps(claim);
 }
 
@@ -178,8 +184,6 @@ void PushWorker::steps(Claim& claim)
                 status = check(claim);
                 break;
             case Step::clean: {
-                status = claim.save();
-                if (!status) break;
                 std::scoped_lock const lock(shared_.mutex);
                 shared_.to_clean.push_back(std::move(claim));
                 return;
@@ -207,10 +211,8 @@ void PushWorker::steps(Claim& claim)
     }
 }
 
-Status PushWorker::upload(Claim& claim)
+Status PushWorker::choose_target(StageRecord& record)
 {
-    StageRecord& record = claim.record;
-    bool const uncertain = record.stage == Stage::uploading;
     bool const have_failover =
         record.activity == "es_events" && shared_.options->stores.contains("es_failover");
     bool const away = should_fail_over(record, shared_.options->stage, works(record.activity, record),
@@ -223,8 +225,19 @@ Status PushWorker::upload(Claim& claim)
     if (!store) return store.error();
     auto key = object_key(*config_of(target, record), record.name, owner_of(record));
     if (!key) return Error{ErrorKind::refused, key.error().what, key.error().why, key.error().fix};
-    bool const same_place = uncertain && record.target == target && record.key == *key;
     begin_upload(record, target, *key, (*store)->url(*key));
+    return {};
+}
+
+Status PushWorker::upload(Claim& claim)
+{
+    StageRecord& record = claim.record;
+    StageRecord const before = record;
+    if (Status const status = choose_target(record); !status) return status;
+    auto store = store_of(record.target, record);
+    if (!store) return store.error();
+    bool const same_place = before.stage == Stage::uploading && before.target == record.target &&
+                            before.key == record.key && !is_fresh_;
     if (is_bundle(record)) {
         auto const manifest = read_manifest(folder_.run_folder(), record.name);
         if (!manifest) return manifest.error();
@@ -241,18 +254,15 @@ Status PushWorker::upload(Claim& claim)
         // again.
         auto const presence = (*store)->check(spec_of(record));
         if (!presence) return presence.error();
-        if (*presence == Presence::same) {
-            on_verified(record, shared_.options->stage, shared_.unix_s());
-            std::scoped_lock const lock(shared_.mutex);
-            ++shared_.summary.verified_count;
-            return claim.save();
-        }
+        if (*presence == Presence::same) return note_verified(claim);
     }
-    if (Status const status = claim.save(); !status) return status;
-    auto proof = (*store)->put(spec_of(record), hooks_for(claim));
-    if (!proof) return proof.error();
-    on_uploaded(record, *std::move(proof));
-    return check(claim);
+    if (!is_fresh_)
+        if (Status const status = claim.save(); !status) return status;
+    is_fresh_ = false;
+    auto result = (*store)->put(spec_of(record), hooks_for(claim));
+    if (!result) return result.error();
+    on_uploaded(record, std::move(result->proof));
+    return result->proven ? note_verified(claim) : check(claim);
 }
 
 Result<bool> PushWorker::is_there(StageRecord const& record, Store& store, Presence presence)
@@ -286,11 +296,19 @@ Status PushWorker::check(Claim& claim)
             *presence == Presence::absent ? "the store does not have it" : "its size or checksum is another",
             {}};
     }
+    return note_verified(claim);
+}
+
+Status PushWorker::note_verified(Claim& claim)
+{
+    StageRecord& record = claim.record;
     on_verified(record, shared_.options->stage, shared_.unix_s());
     shared_.log->debug("verified", {{"name", record.name}, {"url", record.url}, {"bytes", record.bytes}});
+    // Not saved here: what follows at once, waiting or cleaning, saves it. A kill in between costs one
+    // question.
     std::scoped_lock const lock(shared_.mutex);
     ++shared_.summary.verified_count;
-    return claim.save();
+    return {};
 }
 
 void PushWorker::lose(Claim& claim, Error const& error)

@@ -46,11 +46,13 @@ class PushWorker {
     bool any_store_works();
 
   private:
-    Result<bool> stage_bundle(std::string const& name);
+    Result<StageRecord> new_record(std::string const& name);
+    Status choose_target(StageRecord& record);
     Status stage_outputs(StageRecord& bundle);
     void steps(Claim& claim);
     Status upload(Claim& claim);
     Status check(Claim& claim);
+    Status note_verified(Claim& claim);
     Result<bool> is_there(StageRecord const& record, Store& store, Presence presence);
     void lose(Claim& claim, Error const& error);
     void fail(Claim& claim, Error const& error);
@@ -63,6 +65,7 @@ class PushWorker {
     PushShared& shared_;
     StageFolder& folder_;
     std::map<std::string, std::unique_ptr<Store>> stores_;  ///< by activity and URL
+    bool is_fresh_ = false;  ///< the record in hand was made by us just now and nobody else saw it
     std::minstd_rand random_{std::random_device{}()};
 };
 

@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "sys/files.hpp"
 
@@ -107,6 +108,13 @@ Claim::Claim(Claim&& other) noexcept : record(std::move(other.record)), folder_(
     other.folder_ = nullptr;
 }
 
+Claim& Claim::operator=(Claim&& other) noexcept
+{
+    std::swap(record, other.record);
+    std::swap(folder_, other.folder_);
+    return *this;
+}
+
 Claim::~Claim()
 {
     if (folder_) folder_->give_back(record.name);
@@ -119,7 +127,15 @@ Status Claim::save()
 
 Status Claim::release(StagePolicy const& policy)
 {
-    Status const status = folder_->put_away(record, policy);
+    if (Status const status = save(); !status) return status;
+    Status const status = folder_->move_to(place_of(record, policy), record.name);
+    if (status) folder_ = nullptr;
+    return status;
+}
+
+Status Claim::put_away()
+{
+    Status const status = folder_->move_to({StagePlace::Kind::done, 0}, record.name);
     if (status) folder_ = nullptr;
     return status;
 }
@@ -329,10 +345,8 @@ Status StageFolder::save(StageRecord const& record)
     return write_record(root_ + "/held/" + holder_, record.name, print_stage_record(record));
 }
 
-Status StageFolder::put_away(StageRecord const& record, StagePolicy const& policy)
+Status StageFolder::move_to(StagePlace const& place, std::string const& name)
 {
-    if (Status const status = save(record); !status) return status;
-    StagePlace const place = place_of(record, policy);
     std::string folder = root_ + "/open";
     if (place.kind == StagePlace::Kind::done) folder = root_ + "/done";
     if (place.kind == StagePlace::Kind::later) {
@@ -341,12 +355,12 @@ Status StageFolder::put_away(StageRecord const& record, StagePolicy const& polic
         if (made_hours_.insert(place.due_unix_h).second)
             if (Status const status = make_folders(folder); !status) return status;
     }
-    std::string const target = fmt::format("{}/{}{}", folder, record.name, suffix);
-    if (::rename(own_path(record.name).c_str(), target.c_str()) == 0) return {};
+    std::string const target = fmt::format("{}/{}{}", folder, name, suffix);
+    if (::rename(own_path(name).c_str(), target.c_str()) == 0) return {};
     if (place.kind == StagePlace::Kind::later && errno == ENOENT && make_folders(folder) &&
-        ::rename(own_path(record.name).c_str(), target.c_str()) == 0)
+        ::rename(own_path(name).c_str(), target.c_str()) == 0)
         return {};  // a due hour's folder had been removed
-    return errno == ENOENT ? no_longer_ours(record.name) : os_error("rename", own_path(record.name), errno);
+    return errno == ENOENT ? no_longer_ours(name) : os_error("rename", own_path(name), errno);
 }
 
 void StageFolder::give_back(std::string const& name)

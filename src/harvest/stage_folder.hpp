@@ -28,7 +28,7 @@ class StageFolder;
 class Claim {
   public:
     Claim(Claim&& other) noexcept;
-    Claim& operator=(Claim&&) = delete;
+    Claim& operator=(Claim&& other) noexcept;
     ~Claim();
 
     StageRecord record;
@@ -36,6 +36,8 @@ class Claim {
     Status save();
     /// Writes it and puts it where it belongs by the policy.
     Status release(StagePolicy const& policy);
+    /// As it was saved last, into done/.
+    Status put_away();
 
   private:
     friend class StageFolder;
@@ -85,7 +87,7 @@ class StageFolder {
     friend class Claim;
     std::string own_path(std::string const& name) const;
     Status save(StageRecord const& record);
-    Status put_away(StageRecord const& record, StagePolicy const& policy);
+    Status move_to(StagePlace const& place, std::string const& name);
     void give_back(std::string const& name);
     bool is_known_elsewhere(std::string const& name) const;
     Status bury_dead_holders();

@@ -53,6 +53,7 @@ Step next_step(StageRecord const& record, StagePolicy const& policy, std::int64_
             if (!policy.clean) return Step::none;
             return now_unix_s >= record.reported_unix_s + policy.keep_s ? Step::clean : Step::wait;
         case Stage::cleaned:
+            return Step::clean;  // it was decided; a kill may have come before the data was gone
         case Stage::lost:
             break;
     }
@@ -136,7 +137,8 @@ void on_split_done(StageRecord& record, std::int64_t now_unix_s)
 
 void on_cleaned(StageRecord& record, std::int64_t now_unix_s)
 {
-    YODA_CHECK(record.stage == Stage::reported, "cleans what is not reported");
+    YODA_CHECK(record.stage == Stage::reported || record.stage == Stage::cleaned,
+               "cleans what is not reported");
     record.stage = Stage::cleaned;
     record.cleaned_unix_s = now_unix_s;
     forget_failures(record);

@@ -19,7 +19,8 @@ namespace yoda {
 
 namespace {
 
-constexpr long buffer_bytes = 256 * 1024;
+constexpr long buffer_bytes = 512 * 1024;
+constexpr long small_buffer_bytes = 16 * 1024;
 constexpr Duration longest_wait =
     Duration::from_ms(200);  ///< stalls and the stop flag are looked at this often
 constexpr Duration throttled_wait = Duration::from_ms(20);
@@ -223,8 +224,10 @@ void set_request(Transfer& transfer)
     set(easy, CURLOPT_NOSIGNAL, 1L);
     set(easy, CURLOPT_ERRORBUFFER, transfer.detail);
     set(easy, CURLOPT_PRIVATE, &transfer);
-    set(easy, CURLOPT_BUFFERSIZE, buffer_bytes);
-    set(easy, CURLOPT_UPLOAD_BUFFERSIZE, buffer_bytes);
+    // Large buffers for large bodies only: they are taken and given back with every request.
+    bool const sends_much = request.file_body && request.file_body->bytes > 4 * small_buffer_bytes;
+    set(easy, CURLOPT_BUFFERSIZE, request.sink_fd >= 0 ? buffer_bytes : small_buffer_bytes);
+    set(easy, CURLOPT_UPLOAD_BUFFERSIZE, sends_much ? buffer_bytes : 4 * small_buffer_bytes);
     set(easy, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(request.connect_timeout.ms()));
     set(easy, CURLOPT_TIMEOUT_MS, static_cast<long>(request.timeout.ms()));
     set(easy, CURLOPT_FOLLOWLOCATION, request.redirect_limit > 0 ? 1L : 0L);

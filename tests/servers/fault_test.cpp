@@ -112,7 +112,9 @@ TEST_F(Faults, WrongETagIsNotBelieved)
     auto const spec = make_object(folder_, "etag", some_bytes(1000));
     auto s3 = store();
     hurt("etag");
-    ASSERT_TRUE(s3.put(spec, {}));
+    auto const result = s3.put(spec, {});
+    ASSERT_TRUE(result);
+    EXPECT_FALSE(result->proven);
     EXPECT_EQ(s3.check(spec).value(), Presence::different);
 }
 

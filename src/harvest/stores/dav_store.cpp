@@ -206,7 +206,7 @@ Status DavStore::move(std::string const& from, std::string const& to, TimePoint 
     return {};
 }
 
-Result<std::string> DavStore::put(ObjectSpec const& spec, PutHooks const& hooks)
+Result<PutResult> DavStore::put(ObjectSpec const& spec, PutHooks const& hooks)
 {
     TimePoint const deadline = calls_.now() + calls_.context().policy.deadline_for(spec.bytes);
     std::string target = spec.key;
@@ -232,7 +232,7 @@ Result<std::string> DavStore::put(ObjectSpec const& spec, PutHooks const& hooks)
         }
         if (Status const status = move(target, spec.key, deadline); !status) return status.error();
     }
-    return "adler32:" + print_adler32(spec.adler32);
+    return PutResult{"adler32:" + print_adler32(spec.adler32), false};
 }
 
 Result<std::optional<StoredObject>> DavStore::head(std::string const& key)

@@ -23,7 +23,7 @@ struct DavOptions {
 class DavStore final : public Store {
   public:
     DavStore(StoreUrl url, DavOptions options, StoreContext context);
-    Result<std::string> put(ObjectSpec const& spec, PutHooks const& hooks) override;
+    Result<PutResult> put(ObjectSpec const& spec, PutHooks const& hooks) override;
     /// By the Digest header (adler32 or md5) where the server offers one.
     Result<Presence> check(ObjectSpec const& spec) override;
     Result<std::optional<StoredObject>> head(std::string const& key) override;

@@ -62,7 +62,7 @@ Result<std::uint32_t> PosixStore::copy(int from, std::uint64_t offset, std::uint
     }
 }
 
-Result<std::string> PosixStore::put(ObjectSpec const& spec, PutHooks const& hooks)
+Result<PutResult> PosixStore::put(ObjectSpec const& spec, PutHooks const& hooks)
 {
     if (Status const status = check_object_key(spec.key); !status) return status.error();
     // The base is somebody's decision; when it is gone (not mounted) it must not be made up here.
@@ -87,7 +87,7 @@ Result<std::string> PosixStore::put(ObjectSpec const& spec, PutHooks const& hook
                                  print_adler32(*sum), spec.bytes, print_adler32(spec.adler32)),
                      {}};
     if (Status const status = part->keep(); !status) return status.error();
-    return "adler32:" + print_adler32(*sum);
+    return PutResult{"adler32:" + print_adler32(*sum), false};
 }
 
 Result<std::optional<StoredObject>> PosixStore::head(std::string const& key)

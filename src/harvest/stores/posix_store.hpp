@@ -10,7 +10,7 @@ namespace yoda {
 class PosixStore final : public Store {
   public:
     PosixStore(StoreUrl const& url, StoreContext context);
-    Result<std::string> put(ObjectSpec const& spec, PutHooks const& hooks) override;
+    Result<PutResult> put(ObjectSpec const& spec, PutHooks const& hooks) override;
     /// Reads the copy back.
     Result<Presence> check(ObjectSpec const& spec) override;
     Result<std::optional<StoredObject>> head(std::string const& key) override;

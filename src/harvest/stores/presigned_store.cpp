@@ -70,7 +70,7 @@ Result<HttpResponse> PresignedStore::call(std::string const& method, std::string
     }
 }
 
-Result<std::string> PresignedStore::put(ObjectSpec const& spec, PutHooks const& hooks)
+Result<PutResult> PresignedStore::put(ObjectSpec const& spec, PutHooks const& hooks)
 {
     if (spec.bytes > single_put_limit)
         return Error{ErrorKind::refused, url(spec.key) + " is too large for a pre-signed URL",
@@ -96,7 +96,7 @@ Result<std::string> PresignedStore::put(ObjectSpec const& spec, PutHooks const& 
         return Error{
             ErrorKind::refused, "PUT " + url(spec.key) + " failed", read_s3_failure(*answer).code, {}};
     if (hooks.moved) hooks.moved(spec.bytes);
-    return "md5:" + print_hex(sums->md5);
+    return PutResult{"md5:" + print_hex(sums->md5), read_s3_headers(*answer).md5 == print_hex(sums->md5)};
 }
 
 Result<std::optional<StoredObject>> PresignedStore::head(std::string const& key)

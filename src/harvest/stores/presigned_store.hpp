@@ -19,7 +19,7 @@ class PresignedStore final : public Store {
 
     PresignedStore(StoreUrl url, UrlSource source, HttpTls tls, StoreContext context);
     /// One PUT with Content-MD5, so at most 5 GiB.
-    Result<std::string> put(ObjectSpec const& spec, PutHooks const& hooks) override;
+    Result<PutResult> put(ObjectSpec const& spec, PutHooks const& hooks) override;
     Result<Presence> check(ObjectSpec const& spec) override;
     Result<std::optional<StoredObject>> head(std::string const& key) override;
     Status get(std::string const& key, std::string const& path) override;

@@ -228,7 +228,7 @@ void S3Store::abort_upload(std::string const& key, std::string const& upload_id)
     if (!answer) calls_.context().log->warning("upload_not_aborted", answer.error());
 }
 
-Result<std::string> S3Store::put_parts(ObjectSpec const& spec, PutHooks const& hooks, TimePoint deadline)
+Result<PutResult> S3Store::put_parts(ObjectSpec const& spec, PutHooks const& hooks, TimePoint deadline)
 {
     auto fd = open_file(spec.path, O_RDONLY);
     if (!fd) return fd.error();
@@ -281,7 +281,8 @@ Result<std::string> S3Store::put_parts(ObjectSpec const& spec, PutHooks const& h
                          {}};
         }
         if (Status const status = complete(upload, deadline); !status) return status.error();
-        return "md5:" + combined_md5(upload.sums);
+        // The answer to Complete names no checksum on some servers (Ceph 16): the object is asked.
+        return PutResult{"md5:" + combined_md5(upload.sums), false};
     }
 }
 

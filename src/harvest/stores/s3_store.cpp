@@ -204,7 +204,7 @@ S3Store::Operation S3Store::put_operation(std::string const& key, HttpFileBody f
     return operation;
 }
 
-Result<std::string> S3Store::put(ObjectSpec const& spec, PutHooks const& hooks)
+Result<PutResult> S3Store::put(ObjectSpec const& spec, PutHooks const& hooks)
 {
     if (Status const status = check_object_key(spec.key); !status) return status.error();
     if (Status const status = prepare(); !status) return status.error();
@@ -214,7 +214,7 @@ Result<std::string> S3Store::put(ObjectSpec const& spec, PutHooks const& hooks)
     return put_whole(spec, hooks, deadline);
 }
 
-Result<std::string> S3Store::put_whole(ObjectSpec const& spec, PutHooks const& hooks, TimePoint deadline)
+Result<PutResult> S3Store::put_whole(ObjectSpec const& spec, PutHooks const& hooks, TimePoint deadline)
 {
     auto fd = open_file(spec.path, O_RDONLY);
     if (!fd) return fd.error();
@@ -233,7 +233,7 @@ Result<std::string> S3Store::put_whole(ObjectSpec const& spec, PutHooks const& h
         auto answer = call(operation, deadline);
         if (answer && answer->ok()) {
             if (hooks.moved) hooks.moved(spec.bytes);
-            return expected.proof;
+            return PutResult{expected.proof, read_s3_headers(*answer).md5 == md5};
         }
         if (answer) {  // 404: no such bucket
             Error const missing{ErrorKind::refused, "PUT " + url(spec.key) + " failed",
@@ -244,13 +244,13 @@ Result<std::string> S3Store::put_whole(ObjectSpec const& spec, PutHooks const& h
             if (Status const status = create_bucket(deadline); !status) return status.error();
             continue;
         }
-        if (answer.error().kind != ErrorKind::unavailable || try_number >= calls_.context().policy.try_limit ||
-            calls_.now() >= deadline)
+        if (answer.error().kind != ErrorKind::unavailable ||
+            try_number >= calls_.context().policy.try_limit || calls_.now() >= deadline)
             return answer.error();
         // The answer was lost or was an error: whether the object is there is asked, not guessed.
         auto const presence = check(expected);
         if (!presence) return presence.error();
-        if (*presence == Presence::same) return expected.proof;
+        if (*presence == Presence::same) return PutResult{expected.proof, true};
         calls_.pause(try_number);
     }
 }

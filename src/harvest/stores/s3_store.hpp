@@ -34,7 +34,7 @@ struct S3Options {
 class S3Store final : public Store {
   public:
     S3Store(StoreUrl url, S3Options options, StoreContext context);
-    Result<std::string> put(ObjectSpec const& spec, PutHooks const& hooks) override;
+    Result<PutResult> put(ObjectSpec const& spec, PutHooks const& hooks) override;
     Result<Presence> check(ObjectSpec const& spec) override;
     Result<std::optional<StoredObject>> head(std::string const& key) override;
     Status get(std::string const& key, std::string const& path) override;
@@ -69,11 +69,11 @@ class S3Store final : public Store {
     Result<HttpResponse> call(Operation operation, TimePoint deadline);
     Operation put_operation(std::string const& key, HttpFileBody file, PartSums const& sums) const;
 
-    Result<std::string> put_whole(ObjectSpec const& spec, PutHooks const& hooks, TimePoint deadline);
+    Result<PutResult> put_whole(ObjectSpec const& spec, PutHooks const& hooks, TimePoint deadline);
     Status create_bucket(TimePoint deadline);
     Result<std::string> expected_md5(ObjectSpec const& spec, std::string const& stored_md5) const;
 
-    Result<std::string> put_parts(ObjectSpec const& spec, PutHooks const& hooks, TimePoint deadline);
+    Result<PutResult> put_parts(ObjectSpec const& spec, PutHooks const& hooks, TimePoint deadline);
     Result<std::string> find_upload(ObjectSpec const& spec, TimePoint deadline);
     Result<std::string> begin_upload(ObjectSpec const& spec, TimePoint deadline);
     /// Part number -> {ETag, size}; nullopt when the server knows no such upload.

@@ -29,6 +29,13 @@ struct ObjectSpec {
     std::string proof;   ///< what put() returned: the checksum the store will name, opaque
 };
 
+/// What put() knows of its object.
+struct PutResult {
+    std::string proof;  ///< goes to ObjectSpec::proof
+    bool proven =
+        false;  ///< the store named a checksum of what it has, and it is ours: check() would say `same`
+};
+
 struct PutHooks {
     /// Called by put() when an interruption from here on could be resumed; the text goes to
     /// ObjectSpec::resume.
@@ -55,8 +62,8 @@ enum class Presence {
 class Store {
   public:
     virtual ~Store() = default;
-    /// Brings the file there; returns ObjectSpec::proof. bad_input when the file is not what `spec` says.
-    virtual Result<std::string> put(ObjectSpec const& spec, PutHooks const& hooks) = 0;
+    /// Brings the file there. bad_input when the file is not what `spec` says.
+    virtual Result<PutResult> put(ObjectSpec const& spec, PutHooks const& hooks) = 0;
     virtual Result<Presence> check(ObjectSpec const& spec) = 0;
     /// nullopt: no such object.
     virtual Result<std::optional<StoredObject>> head(std::string const& key) = 0;

@@ -163,7 +163,7 @@ void XrootdStore::leave(Status const& status)
     }
 }
 
-Result<std::string> XrootdStore::put(ObjectSpec const& spec, PutHooks const& hooks)
+Result<PutResult> XrootdStore::put(ObjectSpec const& spec, PutHooks const& hooks)
 {
     if (Status const status = check_object_key(spec.key); !status) return status.error();
     if (spec.offset != 0)
@@ -202,7 +202,7 @@ Result<std::string> XrootdStore::put(ObjectSpec const& spec, PutHooks const& hoo
         if (!presence || *presence != Presence::same)
             return make_error("rename to " + url(spec.key) + " failed", moved);
     }
-    return "adler32:" + print_adler32(spec.adler32);
+    return PutResult{"adler32:" + print_adler32(spec.adler32), false};
 }
 
 Result<std::optional<StoredObject>> XrootdStore::head(std::string const& key)

@@ -11,7 +11,7 @@ namespace yoda {
 class XrootdStore final : public Store {
   public:
     XrootdStore(StoreUrl url, StoreContext context);
-    Result<std::string> put(ObjectSpec const& spec, PutHooks const& hooks) override;
+    Result<PutResult> put(ObjectSpec const& spec, PutHooks const& hooks) override;
     Result<Presence> check(ObjectSpec const& spec) override;
     Result<std::optional<StoredObject>> head(std::string const& key) override;
     Status get(std::string const& key, std::string const& path) override;
