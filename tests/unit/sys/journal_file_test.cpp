@@ -2,10 +2,6 @@
 
 #include <gtest/gtest.h>
 #include <poll.h>
-#include <sched.h>
-#include <sys/mount.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -13,6 +9,7 @@
 #include <future>
 #include <set>
 
+#include "small_disk.hpp"
 #include "support/scratch_folder.hpp"
 #include "sys/clock.hpp"
 
@@ -317,13 +314,9 @@ TEST_F(JournalFileTest, SlowSyncIsAddedToEverySync)
     EXPECT_GE((clock.now() - before).ms(), 50);
 }
 
-/// Fills a disk of 64 KiB; the exit code tells. Its own process, since it needs a mount of its own.
+/// 0 if all is as it should be.
 int fill_a_small_disk(std::string const& folder)
 {
-    constexpr int cannot_mount = 77;
-    if (::unshare(CLONE_NEWNS) != 0 && ::unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) return cannot_mount;
-    ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr);
-    if (::mount("small", folder.c_str(), "tmpfs", 0, "size=64k") != 0) return cannot_mount;
     auto journal = JournalFile::open(folder, 1, {});
     if (!journal) return 1;
     std::string const block(5000, 'x');
@@ -348,15 +341,9 @@ int fill_a_small_disk(std::string const& folder)
 
 TEST_F(JournalFileTest, AFullDiskIsAnErrorThatNamesItsRemedy)
 {
-    std::string const disk = folder_ / "disk";
-    ASSERT_EQ(::mkdir(disk.c_str(), 0700), 0);
-    pid_t const child = ::fork();
-    if (child == 0) ::_exit(fill_a_small_disk(disk));
-    int status = 0;
-    ASSERT_EQ(::waitpid(child, &status, 0), child);
-    ASSERT_TRUE(WIFEXITED(status));
-    if (WEXITSTATUS(status) == 77) GTEST_SKIP() << "no mount namespaces here";
-    EXPECT_EQ(WEXITSTATUS(status), 0);
+    int const result = with_small_disk(folder_ / "disk", "size=64k", fill_a_small_disk);
+    if (result == no_small_disk) GTEST_SKIP() << "no mount namespaces here";
+    EXPECT_EQ(result, 0);
 }
 
 }  // namespace
