@@ -34,12 +34,19 @@ int harvest_new(std::vector<std::string> const& words)
     auto const values = parse_command_line(words, options, positions);
     if (!values) return report_error(values.error());
     if (values->count("help")) {
-        std::cout << "usage: harvest new RUN --input FILE [--input FILE ...] --events-per-range N --payload FILE\n\n" << options;
+        std::cout << "usage: harvest new RUN --input FILE [--input FILE ...] --events-per-range N --payload "
+                     "FILE\n\n"
+                  << options;
         return exit_done;
     }
     for (char const* needed : {"run", "input", "payload"}) {
         if (!values->count(needed))
-            return report_error({ErrorKind::usage, std::string("harvest new needs ") + (needed == std::string("run") ? "a folder to make" : "--" + std::string(needed)), {}, "see harvest new --help"});
+            return report_error(
+                {ErrorKind::usage,
+                 std::string("harvest new needs ") +
+                     (needed == std::string("run") ? "a folder to make" : "--" + std::string(needed)),
+                 {},
+                 "see harvest new --help"});
     }
     NewRunOptions make;
     make.run = (*values)["run"].as<std::string>();

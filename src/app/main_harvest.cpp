@@ -15,7 +15,8 @@ int main(int argc, char** argv)
     if (name == "--help" || name == "-h" || name == "help") {
         std::cout << "usage: harvest COMMAND [options]; harvest COMMAND --help tells more\n\n";
         for (auto const& command : yoda::harvest_commands())
-            std::cout << "  " << command.name << std::string(10 - command.name.size(), ' ') << command.summary << "\n";
+            std::cout << "  " << command.name << std::string(10 - command.name.size(), ' ') << command.summary
+                      << "\n";
         return yoda::exit_done;
     }
     if (name == "--version") {

@@ -1,4 +1,5 @@
-// yoda RUN: the MPI job. Rank 0 is Yoda, the other ranks are Droids; with a single rank both share the process.
+// yoda RUN: the MPI job. Rank 0 is Yoda, the other ranks are Droids; with a single rank both share the
+// process.
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -32,12 +33,14 @@ int run(std::vector<std::string> const& words, int& argc, char**& argv)
     auto const values = yoda::parse_command_line(words, options, positions);
     if (!values) return yoda::report_error(values.error());
     if (values->count("help")) {
-        std::cout << "usage: mpirun -n 4 --bind-to none yoda RUN [options]\n"
-                     "       yoda RUN [options]               (one process)\n\n"
-                  << options
-                  << "\nThe same command again resumes. Exit codes: 0 all ranges finished (or dropped on command),\n"
-                     "1 all ended but some failed or fatal, 2 usage or configuration, 3 stopped early, resumable,\n"
-                     "4 cannot go on. The last word is also in RUN/status.json, as mpirun may hide exit codes.\n";
+        std::cout
+            << "usage: mpirun -n 4 --bind-to none yoda RUN [options]\n"
+               "       yoda RUN [options]               (one process)\n\n"
+            << options
+            << "\nThe same command again resumes. Exit codes: 0 all ranges finished (or dropped on "
+               "command),\n"
+               "1 all ended but some failed or fatal, 2 usage or configuration, 3 stopped early, resumable,\n"
+               "4 cannot go on. The last word is also in RUN/status.json, as mpirun may hide exit codes.\n";
         return yoda::exit_done;
     }
     if (values->count("version")) {
@@ -45,7 +48,8 @@ int run(std::vector<std::string> const& words, int& argc, char**& argv)
         return yoda::exit_done;
     }
     if (!values->count("run"))
-        return yoda::report_error({yoda::ErrorKind::usage, "no run folder given", {}, "yoda RUN; see --help"});
+        return yoda::report_error(
+            {yoda::ErrorKind::usage, "no run folder given", {}, "yoda RUN; see --help"});
 
     yoda::YodaOptions job;
     job.run = (*values)["run"].as<std::string>();
@@ -57,10 +61,14 @@ int run(std::vector<std::string> const& words, int& argc, char**& argv)
         if (!pairs) return yoda::report_error(pairs.error());
         job.settings = *std::move(pairs);
     }
-    if (values->count("walltime")) job.settings.emplace_back("walltime", (*values)["walltime"].as<std::string>());
+    if (values->count("walltime"))
+        job.settings.emplace_back("walltime", (*values)["walltime"].as<std::string>());
     return yoda::run_yoda_job(job, argc, argv);
 }
 
 }  // namespace
 
-int main(int argc, char** argv) { return run({argv + 1, argv + argc}, argc, argv); }
+int main(int argc, char** argv)
+{
+    return run({argv + 1, argv + argc}, argc, argv);
+}

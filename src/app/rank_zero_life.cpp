@@ -5,17 +5,24 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <csignal>
+#include <filesystem>
 
 #include "app/command_line.hpp"
 #include "app/progress.hpp"
 #include "core/config.hpp"
 #include "core/payload_config.hpp"
+#include "core/recovery.hpp"
 #include "sys/allocation.hpp"
 #include "sys/clock.hpp"
 #include "sys/event_file.hpp"
 #include "sys/files.hpp"
 #include "sys/journal_file.hpp"
+#include "sys/journal_segments.hpp"
+#include "sys/lease_keeper.hpp"
 #include "sys/run_folder.hpp"
+#include "sys/run_opening.hpp"
+#include "sys/signals.hpp"
 #include "yoda/rank_zero.hpp"
 
 namespace yoda {
@@ -23,6 +30,13 @@ namespace yoda {
 namespace {
 
 constexpr Duration flush_limit = Duration::from_s(60);
+
+std::string host_name()
+{
+    char name[256] = {};
+    ::gethostname(name, sizeof name - 1);
+    return name;
+}
 
 void tell_stop(Transport& transport, Life life, bool everybody_alive)
 {
@@ -57,7 +71,8 @@ Result<Config> read_settings(YodaOptions const& options, RunFolder const& folder
 Duration time_left(Config const& config, Allocation const& allocation, std::int64_t unix_s)
 {
     if (config.walltime_s > 0) return Duration::from_s(config.walltime_s);
-    if (allocation.end_unix_s > 0) return Duration::from_s(static_cast<double>(allocation.end_unix_s - unix_s));
+    if (allocation.end_unix_s > 0)
+        return Duration::from_s(static_cast<double>(allocation.end_unix_s - unix_s));
     return Duration::max();
 }
 
@@ -72,7 +87,8 @@ double default_silence_s(std::vector<Job> const& jobs, Duration walltime)
     return silence_s;
 }
 
-DispatchPolicy make_policy(Config const& config, TimePoint now, Duration left, bool closed, bool deterministic)
+DispatchPolicy make_policy(Config const& config, TimePoint now, Duration left, bool closed,
+                           bool deterministic)
 {
     DispatchPolicy policy;
     policy.batch = static_cast<std::uint32_t>(config.dispatch_batch);
@@ -91,6 +107,71 @@ DispatchPolicy make_policy(Config const& config, TimePoint now, Duration left, b
     return policy;
 }
 
+/// A run that takes ranges while it runs stays open until harvest has said "closed"; that note stays in the
+/// inbox.
+bool was_closed(RunFolder const& folder)
+{
+    std::error_code code;
+    for (auto const& entry : std::filesystem::directory_iterator(folder.inbox(), code)) {
+        auto const name = entry.path().filename().string();
+        if (name.ends_with("-closed.json") && path_exists(folder.outbox() + "/" + name)) return true;
+    }
+    return false;
+}
+
+void catch_signals(RankZero& zero, SignalWatch& signals, Config const& config, Clock const& clock, Log& log)
+{
+    while (auto const caught = signals.take()) {
+        log.info("signal", {{"signal", print_signal(caught->number)}, {"sender", caught->sender}});
+        bool const again = zero.dispatcher().draining();
+        auto const end = zero.dispatcher().policy().end;
+        auto const notice = clock.now() + (again ? Duration{0} : Duration::from_s(config.walltime_notice_s));
+        zero.drain(std::min(end, notice), "signal " + print_signal(caught->number));
+    }
+}
+
+/// Rounds until the life is over, or until the lease is lost.
+Status work(RankZero& zero, LeaseKeeper& lease, SignalWatch& signals, Transport& transport, Poller& poller,
+            Config const& config, Progress& progress, Clock const& clock, Log& log)
+{
+    bool lost = false;
+    poller.add(lease.event_fd(), [&] {
+        lost = true;
+        poller.remove(lease.event_fd());
+    });
+    poller.add(signals.fd(), [&] { catch_signals(zero, signals, config, clock, log); });
+    while (!zero.over() && !lost) {
+        bool const busy = zero.step();
+        if (auto const at = clock.now(); progress.due(at)) progress.show(at, zero.status());
+        if (auto const warning = lease.take_warning()) log.warning("lease", *warning);
+        if (busy) continue;
+        if (transport.fd() >= 0) {
+            poller.wait(Duration::from_ms(20));
+        } else {
+            auto const nap = zero.nap();
+            poller.wait(nap);
+            if (nap.ns == 0) ::sched_yield();
+        }
+    }
+    return lost ? lease.status() : Status{};
+}
+
+/// Bundles of Droids that died stay open: with all ranges ended nobody would come to seal them.
+Status seal_leftovers(RunFolder const& folder, EventTable const& table, TablePolicy policy,
+                      Clock const& clock, Log& log)
+{
+    auto const claims = count_claims(table);
+    bool any = false;
+    for (BundleNumber number = 0; number < table.bundles().size(); ++number)
+        any |= !table.bundles()[number].sealed && claims[number] > 0;
+    if (!any || table.unended_count() > 0) return {};
+    auto const unix_s = clock.unix_ns() / 1'000'000'000;
+    auto opened = open_run(folder, {OpenMode::take_over, policy, table.life(), unix_s, false});
+    if (!opened) return opened.error();
+    log.info("leftovers_sealed", {{"findings", opened->findings.count()}});
+    return save_recovery(folder, *opened, unix_s, host_name());
+}
+
 Result<LifeEnd> live(YodaOptions const& options, Transport& transport, Log& log)
 {
     SystemClock const clock;
@@ -99,65 +180,95 @@ Result<LifeEnd> live(YodaOptions const& options, Transport& transport, Log& log)
     if (!config) return config.error();
     auto const jobs_text = read_file(folder.jobs());
     if (!jobs_text) return jobs_text.error();
-    auto jobs = parse_jobs(*jobs_text);
-    if (!jobs) return jobs.error();
     auto const payload_text = read_file(folder.payload_config());
     if (!payload_text) return payload_text.error();
-    auto payload = parse_payload_config(*payload_text, folder.payload_config());
+    auto const payload = parse_payload_config(*payload_text, folder.payload_config());
     if (!payload) return payload.error();
 
-    auto loaded = load_event_file(folder.path(), {static_cast<unsigned>(config->range_tries),
-                                                  static_cast<unsigned>(config->range_payload_deaths)});
-    if (!loaded) return loaded.error();
-    loaded->table.start_life(1);
-
+    auto signals = SignalWatch::start({SIGUSR1, SIGTERM, SIGXCPU, SIGINT});
+    if (!signals) return signals.error();
     auto const allocation = read_allocation();
     auto const left = time_left(*config, allocation, clock.unix_ns() / 1'000'000'000);
     if (left.ns <= 0)
-        return Error{ErrorKind::usage, "no walltime is left", "the allocation has ended", "resume in a new job"};
-    config->walltime_s = left < Duration::max() ? left.s() : 0;
-    if (config->range_silence_s == 0) config->range_silence_s = default_silence_s(*jobs, left);
+        return Error{ErrorKind::usage, "no walltime is left", "the allocation has ended",
+                     "resume in a new job"};
 
-    auto journal = JournalFile::open(folder.journal(), loaded->table.life(),
-                                     {Duration::from_s(config->journal_commit_interval_s), config->journal_queue_bytes});
+    auto lease =
+        acquire_lease(folder.lock(), describe_holder("yoda", allocation.batch_job, clock), {}, clock,
+                      [&](std::optional<LeaseRecord> const& record) {
+                          log.warning("waiting_for_lock", {{"holder", record ? record->holder.host : "?"}});
+                      });
+    if (!lease) return lease.error();
+    auto keeper = LeaseKeeper::start(*std::move(lease), {});
+    if (!keeper) return keeper.error();
+
+    TablePolicy const table_policy{static_cast<unsigned>(config->range_tries),
+                                   static_cast<unsigned>(config->range_payload_deaths)};
+    auto opened =
+        open_run(folder, {OpenMode::take_over, table_policy, 0, clock.unix_ns() / 1'000'000'000, false});
+    if (!opened) return opened.error();
+    (*keeper)->set_life(opened->life);
+    if (opened->findings.count() > 0) log.warning("recovered", {{"findings", opened->findings.print()}});
+    config->walltime_s = left < Duration::max() ? left.s() : 0;
+    if (config->range_silence_s == 0) config->range_silence_s = default_silence_s(opened->jobs, left);
+
+    if (auto added = log.add_file(folder.logs() + "/yoda.log"); !added)
+        log.warning("no_log_file", added.error());
+    auto journal = JournalFile::open(
+        folder.journal(), opened->life,
+        {Duration::from_s(config->journal_commit_interval_s), config->journal_queue_bytes, {}});
     if (!journal) return journal.error();
     auto poller = Poller::make();
     if (!poller) return poller.error();
 
     std::vector<std::int64_t> panda_ids;
-    for (auto const& job : *jobs) panda_ids.push_back(job.panda_id());
+    for (auto const& job : opened->jobs) panda_ids.push_back(job.panda_id());
     TimePoint const now = clock.now();
-    Dispatcher dispatcher(std::move(loaded->table), panda_ids, transport.rank_count(),
-                          make_policy(*config, now, left, !config->run_open, payload->deterministic));
+    bool const closed = !config->run_open || opened->closed || was_closed(folder);
+    auto const& counts = opened->table.counts();
+    auto const ended_before = opened->table.size() - counts[0] - counts[1];
 
-    RankZeroParts parts{folder, loaded->info.run_id, *config, *jobs, {*jobs_text, *payload_text, print_config(*config)},
-                        {},     1,                   {},      {},    false};
-    char host[256] = {};
-    ::gethostname(host, sizeof host - 1);
+    RankZeroParts parts;
+    parts.folder = folder;
+    parts.run_id = opened->info.run_id;
+    parts.config = *config;
+    parts.jobs = opened->jobs;
+    parts.documents = {*jobs_text, *payload_text, print_config(*config)};
+    parts.applied_notes = opened->applied_notes;
+    parts.next_sequence = opened->next_sequence;
+    parts.failures = opened->failure_reasons;
+    parts.rows_added_before = opened->rows_were_added;
+    parts.checkpoint_soon = opened->wants_checkpoint;
     parts.facts.run = options.run;
-    parts.facts.host = host;
+    parts.facts.host = host_name();
     parts.facts.pid = ::getpid();
     parts.facts.batch_job = allocation.batch_job;
     parts.facts.begun = now;
     parts.facts.begun_unix_s = clock.unix_ns() / 1'000'000'000;
+    parts.facts.finished_before = ended_before;
 
+    Dispatcher dispatcher(std::move(opened->table), panda_ids, transport.rank_count(),
+                          make_policy(*config, now, left, closed, payload->deterministic));
     RankZero zero(std::move(parts), std::move(dispatcher), **journal, transport, *poller, clock, log);
+    zero.begin(opened->records);
     Progress progress(options.quiet);
-    while (!zero.over()) {
-        bool const busy = zero.step();
-        if (auto const at = clock.now(); progress.due(at)) progress.show(at, zero.status());
-        if (busy) continue;
-        if (transport.fd() >= 0) {
-            poller->wait(Duration::from_ms(20));
-        } else {
-            auto const nap = zero.nap();
-            poller->wait(nap);
-            if (nap.ns == 0) ::sched_yield();
-        }
-    }
-    zero.flush(flush_limit);
+    if (auto worked = work(zero, **keeper, *signals, transport, *poller, *config, progress, clock, log);
+        !worked)
+        return worked.error();  // Somebody else holds the run now: not a word more into it.
+
+    zero.end(flush_limit);
     bool const everybody_alive = !zero.anybody_lost();
-    tell_stop(transport, zero.dispatcher().table().life(), everybody_alive);
+    auto const& table = zero.dispatcher().table();
+    tell_stop(transport, table.life(), everybody_alive);
+    auto const sequence = zero.last_sequence();
+    journal->reset();
+    Status saved;
+    if (zero.rows_were_added()) saved = write_event_file(folder.path(), table, opened->info);
+    if (saved) saved = write_state_file(folder.path(), table, opened->info.run_id, {sequence, table.life()});
+    if (saved)
+        saved = remove_segments(folder.journal(), table.life(), 0);  // Of older lives: all is in state.h5.
+    if (saved && !everybody_alive) saved = seal_leftovers(folder, table, table_policy, clock, log);
+    if (!saved) log.warning("last_checkpoint_failed", saved.error());  // The journal has it all.
     zero.write_status(true);
     progress.finish(zero.status());
     return LifeEnd{zero.exit_code(), everybody_alive};

@@ -1,4 +1,5 @@
-// One life of a run: take the folder, recover, dispatch to the end, leave everything so that the next life can go on.
+// One life of a run: take the folder, recover, dispatch to the end, leave everything so that the next life
+// can go on.
 #pragma once
 
 #include "app/yoda_job.hpp"
@@ -12,7 +13,8 @@ struct LifeEnd {
     bool everybody_alive = true;  ///< no rank has been lost: MPI may be finalized
 };
 
-/// Rank 0's whole work. The other ranks hear the last word before it returns, also after an error at the start.
+/// Rank 0's whole work. The other ranks hear the last word before it returns, also after an error at the
+/// start.
 LifeEnd live_as_rank_zero(YodaOptions const& options, Transport& transport, Log& log);
 
 }  // namespace yoda

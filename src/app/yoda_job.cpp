@@ -33,7 +33,8 @@ std::string host_name()
     return name;
 }
 
-/// Sleeps as the loop allows: woken by descriptors, or in short naps where arrival of messages cannot be polled for.
+/// Sleeps as the loop allows: woken by descriptors, or in short naps where arrival of messages cannot be
+/// polled for.
 template <class Loop>
 void wait_for_work(Loop& loop, Transport const& transport, Poller& poller)
 {
@@ -67,7 +68,8 @@ DroidEnd run_droid(RunFolder const& folder, Spawner& spawner, Transport& transpo
         }
         if (!droid.why().empty()) return {droid.everybody_alive()};
     }
-    if (auto stopped = spawner.stop(Duration::from_s(10)); !stopped) log.warning("spawner_did_not_end", stopped.error());
+    if (auto stopped = spawner.stop(Duration::from_s(10)); !stopped)
+        log.warning("spawner_did_not_end", stopped.error());
     TimePoint const deadline = clock.now() + last_word_wait;
     FrameReader reader;
     std::string frame;
@@ -128,7 +130,8 @@ int run_yoda_job(YodaOptions const& options, int& argc, char**& argv)
         (*transport)->finalize();
         return end.exit_code;
     }
-    if (auto added = log.add_file(fmt::format("{}/logs/droid_{}.log", options.run, (*transport)->rank())); !added)
+    if (auto added = log.add_file(fmt::format("{}/logs/droid_{}.log", options.run, (*transport)->rank()));
+        !added)
         log.warning("no_log_file", added.error());
     auto const end = run_droid(RunFolder(options.run), *spawner, **transport, log);
     if (!end.everybody_alive) leave_at_once(exit_done);

@@ -15,8 +15,8 @@ struct YodaOptions {
     bool debug = false;
 };
 
-/// Runs this rank to its end; returns its exit code. May end the process itself (_exit) when a rank has died, as
-/// MPI_Finalize would wait for it.
+/// Runs this rank to its end; returns its exit code. May end the process itself (_exit) when a rank has died,
+/// as MPI_Finalize would wait for it.
 int run_yoda_job(YodaOptions const& options, int& argc, char**& argv);
 
 }  // namespace yoda

@@ -108,9 +108,12 @@ void RankZero::note(std::string_view event, Rank droid, std::uint64_t count, std
 
 // ---- A round
 
-void RankZero::write_first(std::vector<std::string> const& encoded_records)
+void RankZero::begin(RecoveryRecords const& found)
 {
-    for (auto const& bytes : encoded_records) journal_buffer_ += bytes;
+    if (!found.empty()) journal_buffer_ += found.encode(writer_);
+    record(journal::LifeStarted{parts_.facts.begun_unix_s, parts_.facts.host, parts_.facts.batch_job});
+    if (parts_.checkpoint_soon) next_checkpoint_ = now_;
+    write_status(false);
 }
 
 bool RankZero::step()
@@ -229,8 +232,9 @@ bool RankZero::over() const
     return dispatcher_.over() || broken_.has_value();
 }
 
-void RankZero::flush(Duration limit)
+void RankZero::end(Duration limit)
 {
+    record(journal::LifeEnded{static_cast<std::uint8_t>(exit_code()), why()});
     TimePoint const deadline = clock_.now() + limit;
     commit();
     while (journal_.durable() < journal_.appended() && journal_.error() && clock_.now() < deadline)
@@ -313,7 +317,12 @@ void RankZero::read_inbox()
     std::error_code code;
     for (auto const& entry : std::filesystem::directory_iterator(parts_.folder.inbox(), code)) {
         auto name = entry.path().filename().string();
-        if (!name.starts_with('.') && name.ends_with(".json") && !parts_.applied_notes.contains(name))
+        if (name.starts_with('.') || !name.ends_with(".json") || parts_.applied_notes.contains(name))
+            continue;
+        // Answered in an earlier life whose records a checkpoint has replaced.
+        if (path_exists(parts_.folder.outbox() + "/" + name))
+            parts_.applied_notes.insert(name);
+        else
             names.push_back(std::move(name));
     }
     std::sort(names.begin(), names.end());
@@ -426,25 +435,26 @@ void RankZero::step_checkpoint()
                       {writer_.next_sequence() - 1, dispatcher_.table().life()}, dispatcher_.table().size());
 }
 
-nlohmann::ordered_json RankZero::status() const
+nlohmann::ordered_json RankZero::status(std::size_t max_failures) const
 {
     auto facts = parts_.facts;
     facts.unix_s = clock_.unix_ns() / 1'000'000'000;
     if (first_hello_ != TimePoint::never()) facts.dispatch_s = (std::min(now_, last_end_) - first_hello_).s();
     facts.journal_sequence = writer_.next_sequence() - 1;
     facts.journal_waiting_bytes = journal_.appended() - journal_.durable();
-    return make_status(dispatcher_, now_, facts, parts_.failures);
+    return make_status(dispatcher_, now_, facts, parts_.failures, max_failures);
 }
 
 void RankZero::write_status(bool final_word)
 {
-    auto json = status();
+    // The result of a life keeps all reasons: later checkpoints replace the records that told them.
+    auto json = status(final_word ? max_failures_kept : 100);
     if (final_word) {
         json["state"] = "ended";
         json["exit_code"] = exit_code();
         if (!why().empty()) json["why_stopped"] = why();
     }
-    auto const text = json.dump(1) + "\n";
+    auto const text = json.dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
     if (auto written = replace_file(parts_.folder.status(), text, 0644, final_word); !written)
         log_.warning("no_status", written.error());
     if (!final_word) return;

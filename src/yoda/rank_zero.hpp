@@ -13,6 +13,7 @@
 #include "core/config.hpp"
 #include "core/inbox_note.hpp"
 #include "core/job.hpp"
+#include "core/recovery.hpp"
 #include "sys/clock.hpp"
 #include "sys/event_file_checkpoint.hpp"
 #include "sys/journal_file.hpp"
@@ -28,7 +29,7 @@ namespace yoda {
 
 /// All that rank 0 is made of; composed in src/app.
 struct RankZeroParts {
-    RunFolder folder;
+    RunFolder folder{""};
     std::string run_id;
     Config config;
     std::vector<Job> jobs;
@@ -38,6 +39,7 @@ struct RankZeroParts {
     StatusFacts facts;
     FailureReasons failures;         ///< of earlier lives
     bool rows_added_before = false;  ///< the table has rows that events.h5 lacks
+    bool checkpoint_soon = false;          ///< recovery asks for one
 };
 
 class RankZero final : private DispatcherEffects {
@@ -45,15 +47,17 @@ class RankZero final : private DispatcherEffects {
     RankZero(RankZeroParts parts, Dispatcher dispatcher, JournalFile& journal, Transport& transport,
              Poller& poller, Clock const& clock, Log& log);
 
-    /// Records to be written before anything else (what recovery found).
-    void write_first(std::vector<std::string> const& encoded_records);
+    /// Writes what recovery found, and that a life has begun.
+    void begin(RecoveryRecords const& found);
     /// One round; returns whether there was anything to do.
     bool step();
     /// How long the caller may sleep before the next round.
     Duration nap();
     bool over() const;
-    /// Drains what the journal still has to do and answers what waits for it; at most `limit`.
-    void flush(Duration limit);
+    /// Writes the last record; waits until all is durable, at most `limit`, and sends what waited for it.
+    void end(Duration limit);
+    /// Of the journal, so far.
+    std::uint64_t last_sequence() const { return writer_.next_sequence() - 1; }
     void drain(TimePoint deadline, std::string_view why);
 
     int exit_code() const;
@@ -61,7 +65,7 @@ class RankZero final : private DispatcherEffects {
     Dispatcher const& dispatcher() const { return dispatcher_; }
     bool anybody_lost() const;
     bool rows_were_added() const { return rows_added_; }
-    nlohmann::ordered_json status() const;
+    nlohmann::ordered_json status(std::size_t max_failures = 100) const;
     void write_status(bool final_word);
 
   private:

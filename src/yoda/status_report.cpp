@@ -10,7 +10,6 @@ namespace yoda {
 namespace {
 
 constexpr int status_version = 1;
-constexpr std::size_t max_listed_failures = 100;
 constexpr std::size_t max_listed_files = 1000;
 
 nlohmann::ordered_json print_counts(StateCounts const& counts)
@@ -38,7 +37,7 @@ double round3(double value)
 }  // namespace
 
 nlohmann::ordered_json make_status(Dispatcher const& dispatcher, TimePoint now, StatusFacts const& facts,
-                                   FailureReasons const& failures)
+                                   FailureReasons const& failures, std::size_t max_failures)
 {
     auto const& table = dispatcher.table();
     nlohmann::ordered_json json;
@@ -114,7 +113,7 @@ nlohmann::ordered_json make_status(Dispatcher const& dispatcher, TimePoint now, 
 
     auto listed = nlohmann::ordered_json::array();
     for (auto const& [range, why] : failures) {
-        if (listed.size() == max_listed_failures || range >= table.size()) break;
+        if (listed.size() == max_failures || range >= table.size()) break;
         if (!is_ended(table.state(range)) || table.state(range) == RangeState::finished) continue;
         listed.push_back({{"eventRangeID", table.range_id(range)},
                           {"state", print_state(table.state(range))},

@@ -32,7 +32,7 @@ using FailureReasons = std::map<RangeIndex, std::string>;
 
 /// `exit_code` is there once the life has ended, as the last word.
 nlohmann::ordered_json make_status(Dispatcher const& dispatcher, TimePoint now, StatusFacts const& facts,
-                                   FailureReasons const& failures);
+                                   FailureReasons const& failures, std::size_t max_failures = 100);
 
 /// One line for people: "1234/2000 done, 12 running, 3 failed, 45.6/s, 0:17 left, 98 % busy".
 std::string print_progress(nlohmann::ordered_json const& status);

@@ -1,0 +1,76 @@
+// harvest status and harvest explain: where a run stands, and why.
+
+#include <iostream>
+
+#include "app/command_line.hpp"
+#include "app/harvest_commands.hpp"
+#include "harvest/run_view.hpp"
+#include "sys/clock.hpp"
+
+namespace yoda {
+
+namespace po = boost::program_options;
+
+int harvest_status(std::vector<std::string> const& words)
+{
+    po::options_description options("Options");
+    options.add_options()("help,h", "this text")("run", po::value<std::string>(), "run folder")("json",
+                                                                                                "as JSON");
+    po::positional_options_description positions;
+    positions.add("run", 1);
+    auto const values = parse_command_line(words, options, positions);
+    if (!values) return report_error(values.error());
+    if (values->count("help")) {
+        std::cout << "usage: harvest status RUN [--json]\n\n" << options;
+        return exit_done;
+    }
+    if (!values->count("run"))
+        return report_error(
+            {ErrorKind::usage, "harvest status needs a run folder", {}, "harvest status RUN"});
+    auto const view = read_run((*values)["run"].as<std::string>());
+    if (!view) return report_error(view.error());
+    auto const status = make_run_status(*view, SystemClock().unix_ns() / 1'000'000'000);
+    if (values->count("json"))
+        std::cout << status.dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) << "\n";
+    else
+        std::cout << print_run_status(status);
+    return exit_done;
+}
+
+int harvest_explain(std::vector<std::string> const& words)
+{
+    po::options_description options("Options");
+    // clang-format off
+    options.add_options()
+        ("help,h", "this text")
+        ("run", po::value<std::string>(), "run folder")
+        ("what", po::value<std::string>(), "an eventRangeID or a bundle's name; else the run itself");
+    // clang-format on
+    po::positional_options_description positions;
+    positions.add("run", 1).add("what", 1);
+    auto const values = parse_command_line(words, options, positions);
+    if (!values) return report_error(values.error());
+    if (values->count("help")) {
+        std::cout << "usage: harvest explain RUN [RANGE|BUNDLE]\n\n" << options;
+        return exit_done;
+    }
+    if (!values->count("run"))
+        return report_error({ErrorKind::usage,
+                             "harvest explain needs a run folder",
+                             {},
+                             "harvest explain RUN [RANGE|BUNDLE]"});
+    auto const view = read_run((*values)["run"].as<std::string>());
+    if (!view) return report_error(view.error());
+    if (!values->count("what")) {
+        std::cout << explain_run(*view, SystemClock().unix_ns() / 1'000'000'000);
+        return exit_done;
+    }
+    auto const what = (*values)["what"].as<std::string>();
+    auto const text =
+        what.starts_with("EventService_premerge") ? explain_bundle(*view, what) : explain_range(*view, what);
+    if (!text) return report_error(text.error());
+    std::cout << *text;
+    return exit_done;
+}
+
+}  // namespace yoda
