@@ -101,6 +101,8 @@ class StageFolder {
     std::string holder_;  ///< empty until join()
     std::mutex mutex_;
     std::unordered_set<std::int64_t> made_hours_;
+    std::vector<std::string> spares_;  ///< files to write the next record into
+    unsigned spare_count_ = 0;
 };
 
 }  // namespace yoda
