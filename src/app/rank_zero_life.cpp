@@ -261,7 +261,6 @@ Result<LifeEnd> live(YodaOptions const& options, Transport& transport, Log& log)
     auto const& table = zero.dispatcher().table();
     tell_stop(transport, table.life(), everybody_alive);
     auto const sequence = zero.last_sequence();
-    journal->reset();
     Status saved;
     if (zero.rows_were_added()) saved = write_event_file(folder.path(), table, opened->info);
     if (saved) saved = write_state_file(folder.path(), table, opened->info.run_id, {sequence, table.life()});
