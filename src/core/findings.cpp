@@ -23,6 +23,16 @@ void Findings::add(FindingKind kind, std::string what, std::string where, std::s
         list_.push_back({kind, std::move(what), std::move(where), std::move(consequence)});
 }
 
+void Findings::append(Findings const& others)
+{
+    for (auto const& finding : others.list_) {
+        if (list_.size() == limit) break;
+        list_.push_back(finding);
+    }
+    count_ += others.count_;
+    damage_count_ += others.damage_count_;
+}
+
 std::string Findings::print() const
 {
     std::string text;

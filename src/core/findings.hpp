@@ -25,6 +25,7 @@ struct Finding {
 class Findings {
   public:
     void add(FindingKind kind, std::string what, std::string where, std::string consequence);
+    void append(Findings const& others);
 
     std::vector<Finding> const& list() const { return list_; }
     bool any_damage() const { return damage_count_ > 0; }

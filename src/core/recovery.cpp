@@ -20,7 +20,7 @@ bool has_manifest(BundleCondition condition)
 /// Recovery names its copies so.
 bool is_copy_of(BundleOrigin const& copy, BundleOrigin const& original)
 {
-    return copy.rank == 0 && copy.life > original.life && copy.job == original.job &&
+    return copy.rank == 0 && copy != original && copy.life >= original.life && copy.job == original.job &&
            copy.panda_id == original.panda_id;
 }
 

@@ -38,7 +38,7 @@ enum class BundleCondition : std::uint8_t {
     sealed,   ///< manifest, index and tar, of the size that the manifest says
     cleaned,  ///< manifest and index, no tar: it has been delivered and cleaned up
     open,     ///< no manifest
-    cut,      ///< manifest, but the tar has another size
+    cut,      ///< manifest, but tar or index have another size
 };
 
 struct BundleFacts {

@@ -1,0 +1,41 @@
+// Carries out what core/recovery plans: seals copies of bundles that were left open, sets aside what does not
+// count. Never deletes data. Kill it anywhere: the next scan finds either the original, or a sealed copy that
+// can take its place, or both.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/event_table.hpp"
+#include "core/findings.hpp"
+#include "core/job.hpp"
+#include "core/recovery.hpp"
+#include "core/result.hpp"
+#include "sys/bundle_scan.hpp"
+#include "sys/run_folder.hpp"
+
+namespace yoda {
+
+struct RepairFacts {
+    Life life = 0;  ///< that the copies are named after
+    std::span<Job const> jobs;
+    std::int64_t unix_s = 0;
+};
+
+/// Finishes the reconciled table: what turns out damaged while it is copied is lost. Returns the records that
+/// say all that recovery did; until they are in the journal, the next recovery would do the same again.
+/// Errors: a full, read-only or broken disk.
+Result<RecoveryRecords> repair_bundles(RunFolder const& run, EventTable& table, BundleScan const& scan,
+                                       Reconciled reconciled, RepairFacts const& facts, Findings& findings);
+
+/// What the Droids that were lost in this life left open, sealed when nobody writes any more: the end of a
+/// life may do it instead of the begin of the next one. Scan, reconcile and repair at one go.
+Result<RecoveryRecords> seal_leftovers(RunFolder const& run, EventTable& table, RepairFacts const& facts,
+                                       Findings& findings);
+
+/// Moves a file to the quarantine under its name, or with a number behind it if that is taken.
+Status set_aside(RunFolder const& run, std::string const& path);
+
+}  // namespace yoda

@@ -1,0 +1,716 @@
+#include "sys/run_opening.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <filesystem>
+#include <thread>
+
+#include "support/kill_at.hpp"
+#include "support/opened_runs.hpp"
+
+namespace yoda {
+namespace {
+
+namespace fs = std::filesystem;
+using test::check_outputs;
+using test::check_sealed_bundle;
+using test::file_text;
+using test::finished_ranges;
+using test::make_run;
+using test::ScratchFolder;
+using test::take_over_options;
+using test::TestLife;
+using test::write_text;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+/// These tests kill programs, not machines: a disk in memory shows the same, and syncs cost nothing there.
+struct DiskInMemory {
+    DiskInMemory()
+    {
+        if (::access(memory, W_OK) == 0) ::setenv("TMPDIR", memory, 1);
+    }
+    ~DiskInMemory()
+    {
+        if (had)
+            ::setenv("TMPDIR", old.c_str(), 1);
+        else
+            ::unsetenv("TMPDIR");
+    }
+    static constexpr char const* memory = "/dev/shm";
+    bool had = std::getenv("TMPDIR") != nullptr;
+    std::string old = had ? std::getenv("TMPDIR") : "";
+};
+
+struct RunOpening : ::testing::Test {
+    RunOpening() { make_run(path, 20); }
+    OpenedRun open(OpenMode mode)
+    {
+        auto options = take_over_options();
+        options.mode = mode;
+        auto opened = open_run(run, options);
+        EXPECT_TRUE(opened) << opened.error().text();
+        return opened ? std::move(*opened) : OpenedRun{};
+    }
+    OpenedRun take_over() { return open(OpenMode::take_over); }
+    std::string open_error(OpenMode mode = OpenMode::look)
+    {
+        OpenOptions options = take_over_options();
+        options.mode = mode;
+        auto const opened = open_run(run, options);
+        return opened ? "it opened" : opened.error().text();
+    }
+    std::vector<std::string> names(std::string const& folder) const
+    {
+        std::vector<std::string> found;
+        for (auto const& entry : fs::directory_iterator(folder)) found.push_back(entry.path().filename());
+        std::sort(found.begin(), found.end());
+        return found;
+    }
+    DiskInMemory disk;
+    ScratchFolder root;
+    std::string path = root / "RUN";
+    RunFolder run{path};
+};
+
+// ---- Good runs
+
+TEST_F(RunOpening, ANewRunBeginsItsFirstLife)
+{
+    auto const opened = take_over();
+    EXPECT_EQ(opened.life, 1u);
+    EXPECT_EQ(opened.next_sequence, 1u);
+    EXPECT_EQ(opened.table.ready_count(), 20u);
+    EXPECT_EQ(opened.table.life(), 1u);
+    EXPECT_EQ(opened.jobs.at(0).panda_id(), 200);
+    EXPECT_TRUE(opened.records.empty());
+    EXPECT_EQ(opened.findings.print(), "");
+}
+
+TEST_F(RunOpening, ARunThatEndedWellOpensAsItWas)
+{
+    TestLife life(path, 1, 1);
+    life.store_and_finish(0, {0, 1, 2});
+    life.store_and_finish(1, {3});
+    life.record(journal::RangeFailed{4, RangeState::failed, 3, 1220, "it failed"});
+    life.record(journal::InboxApplied{"000001-closed.json"});
+    life.record(journal::Closed{});
+    life.seal(0);
+    life.seal(1);
+    life.record(journal::LifeEnded{0, ""});
+    for (auto const mode : {OpenMode::look, OpenMode::check}) {
+        auto const opened = open(mode);
+        EXPECT_EQ(opened.life, 1u);
+        EXPECT_THAT(finished_ranges(opened.table), ElementsAre(0, 1, 2, 3));
+        EXPECT_EQ(opened.failure_reasons.at(4), "it failed");
+        EXPECT_TRUE(opened.closed);
+        EXPECT_THAT(opened.applied_notes, ElementsAre("000001-closed.json"));
+        EXPECT_EQ(opened.findings.print(), "");
+    }
+    auto const opened = take_over();
+    EXPECT_EQ(opened.life, 2u);
+    EXPECT_EQ(opened.next_sequence, life.next_sequence());
+    EXPECT_EQ(opened.bundle_count, 2u);
+    EXPECT_TRUE(opened.records.empty());
+    EXPECT_FALSE(opened.wants_checkpoint);
+    EXPECT_EQ(check_outputs(run, opened.table, true), "");
+}
+
+TEST_F(RunOpening, LookingAndCheckingChangeNothing)
+{
+    TestLife life(path, 1, 1);
+    life.store_and_finish(0, {0, 1, 2});
+    life.append("torn");
+    auto const listing = [&] {
+        std::string text;
+        std::vector<fs::path> files;
+        for (auto const& entry : fs::recursive_directory_iterator(path)) files.push_back(entry.path());
+        std::sort(files.begin(), files.end());
+        for (auto const& file : files) {
+            text += file.string() + "\n";
+            if (fs::is_regular_file(file)) text += file_text(file) + "\n";
+        }
+        return text;
+    };
+    auto const before = listing();
+    open(OpenMode::look);
+    open(OpenMode::check);
+    EXPECT_EQ(listing(), before);
+}
+
+TEST_F(RunOpening, ACheckpointReplacesTheRecordsItIncludes)
+{
+    TestLife life(path, 1, 1);
+    life.store_and_finish(0, {0, 1, 2});
+    auto opened = open(OpenMode::look);
+    ASSERT_TRUE(write_state_file(path, opened.table, opened.info.run_id, {life.next_sequence() - 1, 1}));
+    fs::remove(life.segment_path());
+    life.begin_segment();
+    life.finish(0, {3});
+    opened = open(OpenMode::look);
+    EXPECT_THAT(finished_ranges(opened.table), ElementsAre(0, 1, 2, 3));
+    EXPECT_EQ(opened.next_sequence, life.next_sequence());
+    EXPECT_EQ(opened.findings.print(), "");
+}
+
+TEST_F(RunOpening, AddedRangesAreThereAndTold)
+{
+    TestLife life(path, 1, 1);
+    RangeRow row;
+    row.first = row.last = 1;
+    row.process_id = 900;
+    life.record(journal::RangeAdded{20, row, ""});
+    auto const opened = take_over();
+    EXPECT_EQ(opened.table.size(), 21u);
+    EXPECT_TRUE(opened.rows_were_added);
+}
+
+TEST_F(RunOpening, LookingBesideARunningLifeSeesNothingGoBack)
+{
+    // A life that finishes ranges, makes a checkpoint after each, and removes the journal before it.
+    std::atomic<bool> done = false;
+    std::thread living([&] {
+        TestLife life(path, 1, 1);
+        auto const info = load_event_file(path)->info;
+        for (RangeIndex range = 0; range < 20; ++range) {
+            life.store_and_finish(0, {range});
+            auto loaded = load_event_file(path);
+            ASSERT_TRUE(loaded);
+            loaded->table.set_bundles({{life.origin(0), 1, false, false}});
+            for (RangeIndex i = 0; i <= range; ++i)
+                loaded->table.set_progress(i, {RangeState::finished, 0, 0, 0, 10 + i, 20 + i}, 1);
+            auto const old = life.segment_path();
+            auto const sequence = life.next_sequence() - 1;
+            life.begin_segment();
+            ASSERT_TRUE(write_state_file(path, loaded->table, info.run_id, {sequence, 1}));
+            fs::remove(old);
+        }
+        done = true;
+    });
+    std::size_t seen = 0;
+    while (!done) {
+        auto const opened = open_run(run, {});
+        ASSERT_TRUE(opened) << opened.error().text();
+        EXPECT_EQ(opened->findings.print(), "");
+        auto const count = finished_ranges(opened->table).size();
+        EXPECT_GE(count, seen);
+        seen = count;
+    }
+    living.join();
+    EXPECT_EQ(finished_ranges(open(OpenMode::check).table).size(), 20u);
+}
+
+// ---- What lives leave behind
+
+TEST_F(RunOpening, WhatWasLeftOpenIsSealedUnderANewName)
+{
+    TestLife life(path, 1, 1);
+    life.store_and_finish(0, {0, 1, 2});
+    life.store(0, {7});     // Stored, but rank 0 never heard of it.
+    life.store(0, {2}, 2);  // A second copy that was rejected.
+    life.finish(0, {9});    // Told, but its bytes are not there.
+    auto const opened = take_over();
+    EXPECT_THAT(finished_ranges(opened.table), ElementsAre(0, 1, 2, 7));
+    EXPECT_EQ(check_outputs(run, opened.table, true), "");
+    BundleOrigin const copy{200, 0, 2, 0, 0};
+    EXPECT_EQ(opened.table.bundles().at(0).origin, copy);
+    EXPECT_EQ(check_sealed_bundle(run.bundles(), copy, {0, 1, 2, 7}), "");
+    auto const manifest = parse_manifest(file_text(bundle_paths(run.bundles(), copy).manifest));
+    EXPECT_EQ(manifest->task_id, 100);
+    EXPECT_EQ(manifest->jobset_id, 400);
+    EXPECT_EQ(manifest->sealed_unix_s, 1700000001);
+    auto const old = bundle_name(life.origin(0));
+    EXPECT_THAT(names(run.quarantine()), ElementsAre(old + ".index.part", old + ".tar.part"));
+    EXPECT_THAT(opened.findings.print(), HasSubstr("1 of 4 outputs are not whole in it"));
+
+    // Written down, it is all there is to it.
+    ASSERT_TRUE(save_recovery(run, opened, 1700000002, "node"));
+    auto const again = take_over();
+    EXPECT_EQ(again.life, 3u);
+    EXPECT_TRUE(again.records.empty());
+    EXPECT_EQ(again.findings.print(), "");
+    EXPECT_THAT(finished_ranges(again.table), ElementsAre(0, 1, 2, 7));
+    EXPECT_EQ(check_outputs(run, again.table, true), "");
+}
+
+TEST_F(RunOpening, RecordsInTheJournalGiveTheSameTableWithoutACheckpoint)
+{
+    TestLife life(path, 1, 1);
+    life.store_and_finish(0, {0, 1, 2});
+    life.store(3, {7, 8});
+    life.finish(0, {9});
+    auto const opened = take_over();
+    TestLife next(path, opened.life, opened.next_sequence, 2);
+    journal::Writer writer(opened.life, next.next_sequence());
+    next.append(opened.records.encode(writer));
+    auto const looked = open(OpenMode::look);
+    EXPECT_EQ(looked.findings.print(), "");
+    EXPECT_EQ(finished_ranges(looked.table), finished_ranges(opened.table));
+    EXPECT_EQ(looked.table.bundles(), opened.table.bundles());
+    EXPECT_EQ(looked.life, 2u);
+    EXPECT_EQ(check_outputs(run, looked.table, true), "");
+}
+
+TEST_F(RunOpening, WithoutTheRecordsTheNextRecoveryFindsTheCopies)
+{
+    TestLife life(path, 1, 1);
+    life.store_and_finish(0, {0, 1, 2});
+    life.store(0, {7});
+    take_over();
+    auto const again = take_over();
+    EXPECT_EQ(again.life, 3u) << "a life that left copies is used up";
+    EXPECT_THAT(finished_ranges(again.table), ElementsAre(0, 1, 2, 7));
+    EXPECT_EQ(check_outputs(run, again.table, true), "");
+    EXPECT_FALSE(again.findings.any_damage()) << again.findings.print();
+    BundleOrigin const copy{200, 0, 2, 0, 0};
+    EXPECT_EQ(again.table.bundles().at(0).origin, copy) << "the first copy counts, no second one is made";
+}
+
+TEST_F(RunOpening, ABundleShorterThanItsIndexKeepsWhatIsWhole)
+{
+    TestLife life(path, 1, 1);
+    life.store_and_finish(0, {0, 1, 2});
+    fs::resize_file(life.paths(0).open_tar, fs::file_size(life.paths(0).open_tar) - 600);
+    auto const opened = take_over();
+    EXPECT_THAT(finished_ranges(opened.table), ElementsAre(0, 1));
+    EXPECT_EQ(check_outputs(run, opened.table, true), "");
+    EXPECT_TRUE(opened.findings.any_damage());
+}
+
+TEST_F(RunOpening, OutputsThatDoNotHaveTheirChecksumAreRunAgain)
+{
+    TestLife life(path, 1, 1);
+    life.store_and_finish(0, {0, 1, 2});
+    auto tar = file_text(life.paths(0).open_tar);
+    auto const index = decode_index(file_text(life.paths(0).open_index));
+    tar[index->entries[1].members[0].data_offset] ^= 1;
+    write_text(life.paths(0).open_tar, tar);
+    auto const opened = take_over();
+    EXPECT_THAT(finished_ranges(opened.table), ElementsAre(0, 2));
+    EXPECT_EQ(check_outputs(run, opened.table, true), "");
+    EXPECT_THAT(opened.findings.print(), HasSubstr("1 outputs in it do not have their checksum"));
+    ASSERT_TRUE(save_recovery(run, opened, 1, "node"));
+    EXPECT_THAT(finished_ranges(open(OpenMode::look).table), ElementsAre(0, 2));
+}
+
+TEST_F(RunOpening, ASealedBundleThatWasCutIsMadeAnew)
+{
+    TestLife life(path, 1, 1);
+    life.store_and_finish(0, {0, 1, 2});
+    life.seal(0);
+    auto const index = decode_index(file_text(life.paths(0).index));
+    fs::resize_file(life.paths(0).tar, index->entries[1].end);
+    auto const opened = take_over();
+    EXPECT_THAT(finished_ranges(opened.table), ElementsAre(0, 1));
+    EXPECT_EQ(check_outputs(run, opened.table, true), "");
+    EXPECT_EQ(names(run.quarantine()).size(), 3u) << "tar, index and manifest are set aside together";
+}
+
+TEST_F(RunOpening, ABundleWithoutManifestIsMadeAnew)
+{
+    TestLife life(path, 1, 1);
+    life.store_and_finish(0, {0, 1});
+    life.seal(0);
+    fs::remove(life.paths(0).manifest);
+    auto const opened = take_over();
+    EXPECT_THAT(finished_ranges(opened.table), ElementsAre(0, 1));
+    EXPECT_EQ(check_outputs(run, opened.table, true), "");
+    EXPECT_FALSE(opened.findings.any_damage()) << opened.findings.print();
+}
+
+TEST_F(RunOpening, ManifestAndIndexWithoutDataAreNormal)
+{
+    TestLife life(path, 1, 1);
+    life.store_and_finish(0, {0, 1});
+    life.seal(0);
+    fs::remove(life.paths(0).tar);
+    auto const opened = take_over();
+    EXPECT_THAT(finished_ranges(opened.table), ElementsAre(0, 1));
+    EXPECT_EQ(opened.findings.print(), "");
+    EXPECT_TRUE(fs::exists(life.paths(0).manifest));
+}
+
+TEST_F(RunOpening, ASealedBundleWithADamagedIndexKeepsWhatItStillNames)
+{
+    TestLife life(path, 1, 1);
+    life.store_and_finish(0, {0, 1, 2});
+    life.seal(0);
+    auto const index = file_text(life.paths(0).index);
+    auto const decoded = decode_index(index);
+    write_text(life.paths(0).index, index.substr(0, decoded->frames[2] + 5));
+    auto const opened = take_over();
+    EXPECT_THAT(finished_ranges(opened.table), ElementsAre(0, 1));
+    EXPECT_EQ(check_outputs(run, opened.table, true), "");
+    EXPECT_THAT(opened.findings.print(), HasSubstr("it is damaged from byte"));
+}
+
+TEST_F(RunOpening, AManifestThatIsNoneMakesTheBundleOpen)
+{
+    TestLife life(path, 1, 1);
+    life.store_and_finish(0, {0, 1});
+    life.seal(0);
+    write_text(life.paths(0).manifest, "{}");
+    auto const opened = take_over();
+    EXPECT_THAT(finished_ranges(opened.table), ElementsAre(0, 1));
+    EXPECT_EQ(check_outputs(run, opened.table, true), "");
+    EXPECT_TRUE(opened.findings.any_damage());
+}
+
+TEST_F(RunOpening, TwoBundlesThatClaimOneRangeAreReported)
+{
+    TestLife life(path, 1, 1);
+    life.store(1, {0, 1});  // Wrongly under the same hand-out, and whole.
+    life.store_and_finish(0, {0, 1});
+    life.seal(0);
+    auto const opened = take_over();
+    EXPECT_THAT(finished_ranges(opened.table), ElementsAre(0, 1));
+    EXPECT_EQ(opened.table.bundles().at(opened.table.progress(0).holder).origin, life.origin(0));
+    EXPECT_EQ(check_outputs(run, opened.table, true), "");
+    EXPECT_THAT(opened.findings.print(), HasSubstr("range 0 (100-200-300-1-10) is in it and in "));
+    EXPECT_TRUE(opened.findings.any_damage());
+}
+
+TEST_F(RunOpening, BundlesOfAnotherRunAreNotTaken)
+{
+    TestLife life(path, 1, 1);
+    auto const other = root / "OTHER";
+    make_run(other, 20);
+    // The same PandaID, other ranges: the ids in the index tell.
+    {
+        auto table = test::make_table({20, 2});
+        ASSERT_TRUE(write_event_file(path, table, {"00112233445566778899aabbccddeeff", 0}));
+    }
+    TestLife stranger(other, 1, 1);
+    stranger.store(0, {3});
+    auto index = decode_index(file_text(stranger.paths(0).open_index));
+    index->entries[0].range_id = "100-200-300-77-10";
+    std::string bytes = encode_index_header(index->origin);
+    encode_index_entry(index->entries[0], bytes);
+    fs::copy(stranger.paths(0).open_tar, run.bundles());
+    write_text(life.paths(0).open_index, bytes);
+    auto const opened = take_over();
+    EXPECT_THAT(finished_ranges(opened.table), IsEmpty());
+    EXPECT_THAT(names(run.bundles()), IsEmpty());
+    EXPECT_EQ(names(run.quarantine()).size(), 2u);
+}
+
+TEST_F(RunOpening, AZombiesLateRecordsAndBundleDoNotCount)
+{
+    TestLife life(path, 1, 1);
+    life.store_and_finish(0, {0, 1});
+    auto const first = take_over();
+    TestLife next(path, first.life, first.next_sequence, 2);
+    journal::Writer writer(first.life, next.next_sequence());
+    next.append(first.records.encode(writer));
+    // Life 1 is not dead: it goes on writing, into a file that was set aside, and to its own segment.
+    life.store(0, {5});
+    life.finish(0, {5});
+    life.store(1, {6});
+    life.finish(1, {6});
+    auto const opened = take_over();
+    EXPECT_THAT(finished_ranges(opened.table), ElementsAre(0, 1, 6)) << "6 is whole in a bundle of its own";
+    EXPECT_EQ(check_outputs(run, opened.table, true), "");
+    EXPECT_THAT(opened.findings.print(), HasSubstr("two writers"));
+    EXPECT_TRUE(opened.wants_checkpoint);
+}
+
+// ---- Damaged journals
+
+TEST_F(RunOpening, AJournalTornAtAnyByteOfItsLastFrameIsCutThere)
+{
+    TestLife life(path, 1, 1);
+    life.store_and_finish(0, {0, 1});
+    life.store(0, {2});
+    auto const before = fs::file_size(life.segment_path());
+    auto const next_sequence = life.next_sequence();
+    life.finish(0, {2});
+    auto const whole = file_text(life.segment_path());
+    for (auto bytes = before; bytes <= whole.size(); ++bytes) {
+        SCOPED_TRACE(bytes);
+        write_text(life.segment_path(), whole.substr(0, bytes));
+        auto const looked = open(OpenMode::look);
+        bool const has_last = bytes == whole.size();
+        EXPECT_EQ(finished_ranges(looked.table).size(), has_last ? 3u : 2u);
+        EXPECT_EQ(looked.next_sequence, has_last ? next_sequence + 1 : next_sequence);
+        EXPECT_EQ(looked.findings.count(), bytes == before || has_last ? 0u : 1u);
+        EXPECT_FALSE(looked.findings.any_damage());
+        EXPECT_EQ(finished_ranges(open(OpenMode::check).table).size(), 3u)
+            << "the bundle has it all the same";
+    }
+}
+
+TEST_F(RunOpening, ANewLifeDoesNotMindTheOldOnesTornEnd)
+{
+    TestLife life(path, 1, 1);
+    life.store_and_finish(0, {0, 1});
+    life.append(std::string(100, '\0'));
+    auto const first = take_over();
+    TestLife next(path, first.life, first.next_sequence, 2);
+    journal::Writer writer(first.life, next.next_sequence());
+    next.append(first.records.encode(writer));
+    auto const opened = take_over();
+    EXPECT_FALSE(opened.findings.any_damage()) << opened.findings.print();
+    EXPECT_THAT(finished_ranges(opened.table), ElementsAre(0, 1));
+    EXPECT_EQ(opened.life, 3u);
+}
+
+TEST_F(RunOpening, AZeroBlockInTheMiddleIsMadeGoodFromTheBundles)
+{
+    TestLife life(path, 1, 1);
+    life.store_and_finish(0, {0, 1});
+    auto const begin = fs::file_size(life.segment_path());
+    life.store_and_finish(0, {2, 3});
+    life.store_and_finish(1,
+                          {4});  // Its BundleChanged is lost too: the journal names an unknown bundle then.
+    auto const end = fs::file_size(life.segment_path());
+    life.store_and_finish(1, {5});
+    life.seal(0);
+    life.seal(1);
+    auto journal = file_text(life.segment_path());
+    for (auto i = begin; i < end; ++i) journal[i] = 0;
+    write_text(life.segment_path(), journal);
+
+    EXPECT_THAT(finished_ranges(open(OpenMode::look).table), ElementsAre(0, 1));
+    auto const checked = open(OpenMode::check);
+    EXPECT_TRUE(checked.findings.any_damage());
+    EXPECT_THAT(names(run.quarantine()), IsEmpty());
+
+    auto const opened = take_over();
+    EXPECT_THAT(finished_ranges(opened.table), ElementsAre(0, 1, 2, 3, 4, 5));
+    EXPECT_EQ(check_outputs(run, opened.table, true), "");
+    EXPECT_TRUE(opened.wants_checkpoint);
+    auto const kept = run.quarantine() + "/" + fmt::format("00001-0000000001.journal.{}-{}", begin, end);
+    EXPECT_EQ(file_text(kept), std::string(end - begin, '\0'));
+    EXPECT_THAT(opened.findings.print(), HasSubstr("bytes are no records"));
+    // The checkpoint makes it whole again.
+    ASSERT_TRUE(save_recovery(run, opened, 1, "node"));
+    EXPECT_THAT(finished_ranges(open(OpenMode::look).table), ElementsAre(0, 1, 2, 3, 4, 5));
+}
+
+TEST_F(RunOpening, AGapIsMadeGoodFromTheBundles)
+{
+    TestLife life(path, 1, 1);
+    life.store_and_finish(0, {0, 1});
+    life.begin_segment();
+    life.store_and_finish(0, {2});
+    auto const lost = life.segment_path();
+    life.begin_segment();
+    life.store_and_finish(0, {3});
+    life.seal(0);
+    fs::remove(lost);
+    auto const opened = take_over();
+    EXPECT_THAT(finished_ranges(opened.table), ElementsAre(0, 1, 2, 3));
+    EXPECT_THAT(opened.findings.print(), HasSubstr("are missing"));
+}
+
+TEST_F(RunOpening, AJournalOfANewerFormatIsRefused)
+{
+    TestLife life(path, 1, 1);
+    auto frame = file_text(life.segment_path());
+    frame[15] = 9;  // The format's version, under a checksum that is right.
+    auto const crc = crc32c(std::string_view(frame).substr(12));
+    std::memcpy(frame.data() + 8, &crc, 4);
+    write_text(life.segment_path(), frame);
+    for (auto const mode : {OpenMode::look, OpenMode::check, OpenMode::take_over}) {
+        EXPECT_THAT(open_error(mode), HasSubstr("00001-0000000001.journal is of another version"));
+        EXPECT_THAT(open_error(mode), HasSubstr("has format 9"));
+    }
+}
+
+TEST_F(RunOpening, AJournalOfAnotherRunIsRefused)
+{
+    TestLife life(path, 1, 1);
+    life.record(journal::BundleChanged{0, {{999, 0, 1, 1, 0}, 1, false, false}});
+    EXPECT_THAT(open_error(), HasSubstr("of another run"));
+    EXPECT_THAT(open_error(), HasSubstr("EventService_premerge_999_1_1_0"));
+}
+
+// ---- Damaged folders
+
+TEST_F(RunOpening, SaysWhatIsMissing)
+{
+    run = RunFolder(root / "nowhere");
+    EXPECT_THAT(open_error(), HasSubstr("there is no run folder"));
+    fs::create_directory(root / "nowhere");
+    EXPECT_THAT(open_error(), HasSubstr("is not a run folder"));
+    run = RunFolder(path);
+    auto const jobs = file_text(run.jobs());
+    fs::remove(run.jobs());
+    EXPECT_THAT(open_error(), HasSubstr("not whole: it has no job.json"));
+    write_text(run.jobs(), jobs);
+    auto const events = file_text(run.events());
+    fs::remove(run.events());
+    EXPECT_THAT(open_error(), HasSubstr("not whole: it has no events.h5"));
+    write_text(run.events(), events);
+    write_text(run.jobs(), "{");
+    EXPECT_THAT(open_error(), HasSubstr("job.json"));
+}
+
+TEST_F(RunOpening, SaysWhatIsWrongWithTheTable)
+{
+    auto const events = file_text(run.events());
+    write_text(run.events(), "this is no HDF5");
+    EXPECT_THAT(open_error(), HasSubstr("events.h5"));
+    write_text(run.events(), events);
+    auto const other = root / "OTHER";
+    make_run(other, 20, "ffffffffffffffffffffffffffffffff");
+    fs::copy_file(other + "/state.h5", run.state(), fs::copy_options::overwrite_existing);
+    EXPECT_THAT(open_error(), HasSubstr("it belongs to run ffff"));
+    write_text(run.jobs(), R"({"version": 1, "jobs": [{"PandaID": 201}]})");
+    fs::copy_file(other + "/events.h5", run.events(), fs::copy_options::overwrite_existing);
+    TestLife life(path, 1, 1);
+    life.finish(0, {});
+    EXPECT_THAT(open_error(), HasSubstr("of another run"));
+}
+
+TEST_F(RunOpening, AStateFileThatCannotBeUsedIsMadeAnewOnRequest)
+{
+    TestLife life(path, 1, 1);
+    life.store_and_finish(0, {0, 1});
+    life.seal(0);
+    auto looked = open(OpenMode::look);
+    ASSERT_TRUE(write_state_file(path, looked.table, looked.info.run_id, {life.next_sequence() - 1, 1}));
+    fs::remove(life.segment_path());
+    life.begin_segment();
+    life.store_and_finish(1, {2});
+    write_text(run.state(), "no HDF5");
+    EXPECT_THAT(open_error(OpenMode::take_over), HasSubstr("state.h5"));
+    EXPECT_THAT(open_error(OpenMode::take_over), HasSubstr("harvest recover"));
+
+    auto options = take_over_options();
+    options.rebuild_state = true;
+    auto const opened = open_run(run, options);
+    ASSERT_TRUE(opened) << opened.error().text();
+    EXPECT_THAT(finished_ranges(opened->table), ElementsAre(0, 1, 2));
+    EXPECT_EQ(check_outputs(run, opened->table, true), "");
+    EXPECT_EQ(file_text(run.quarantine() + "/state.h5"), "no HDF5");
+    ASSERT_TRUE(save_recovery(run, *opened, 1, "node"));
+    EXPECT_THAT(finished_ranges(open(OpenMode::look).table), ElementsAre(0, 1, 2));
+}
+
+TEST_F(RunOpening, FoldersThatGotLostAreMade)
+{
+    for (auto const& folder : {run.journal(), run.bundles(), run.quarantine()}) fs::remove(folder);
+    EXPECT_EQ(open(OpenMode::check).findings.print(), "");
+    take_over();
+    EXPECT_TRUE(fs::exists(run.journal()));
+}
+
+TEST_F(RunOpening, LivesDoNotRunOver)
+{
+    TestLife life(path, UINT16_MAX, 1);
+    EXPECT_THAT(open_error(OpenMode::take_over), HasSubstr("it has had 65535 lives"));
+}
+
+// ---- Kills
+
+/// Runs `work` on copies of the run, killed at its first, second, ... system call that changes a disk, until
+/// it ends unharmed; then `check` looks at what is left.
+template <class Work, class Check>
+unsigned kill_everywhere(std::string const& original, std::string const& copy, Work work, Check check)
+{
+    for (unsigned nth = 1;; ++nth) {
+        SCOPED_TRACE(nth);
+        fs::remove_all(copy);
+        fs::copy(original, copy, fs::copy_options::recursive);
+        bool const killed = test::run_and_kill_at(nth, [&] { return work(copy); });
+        check(copy);
+        if (!killed || ::testing::Test::HasFailure()) return nth;
+    }
+}
+
+TEST_F(RunOpening, ALifeKilledAnywhereLosesNothingItAcknowledged)
+{
+    // What the life has journaled stands in a file beside the run, as its Droids have heard it.
+    auto const work = [](std::string const& at) {
+        TestLife life(at, 1, 1);
+        auto const told = at + ".told";
+        write_text(told, "");
+        auto const tell = [&](std::vector<RangeIndex> const& ranges) {
+            std::string text = file_text(told);
+            for (auto const range : ranges) text += std::to_string(range) + "\n";
+            write_text(told + ".new", text);
+            fs::rename(told + ".new", told);
+        };
+        life.store_and_finish(0, {0, 1});
+        tell({0, 1});
+        life.store_and_finish(0, {2});
+        tell({2});
+        life.store(0, {1}, 2);  // A second copy, rejected.
+        life.store_and_finish(1, {3, 4});
+        tell({3, 4});
+        life.seal(0, {{1, Epoch::make(1, 2)}});
+        life.seal(1);
+        return life.good();
+    };
+    auto const check = [&](std::string const& at) {
+        RunFolder const folder(at);
+        auto const opened = open_run(folder, take_over_options());
+        ASSERT_TRUE(opened) << opened.error().text();
+        EXPECT_EQ(check_outputs(folder, opened->table, true), "");
+        EXPECT_FALSE(opened->findings.any_damage()) << opened->findings.print();
+        for (auto const& line : test::file_lines(at + ".told"))
+            EXPECT_EQ(opened->table.state(static_cast<RangeIndex>(std::stoul(line))), RangeState::finished);
+    };
+    EXPECT_GT(kill_everywhere(path, root / "COPY", work, check), 60u);
+}
+
+/// A run with all that recovery has to do.
+void leave_a_mess(std::string const& path)
+{
+    TestLife life(path, 1, 1);
+    life.store_and_finish(0, {0, 1});
+    life.store(0, {2});                // To be adopted.
+    life.store_and_finish(1, {3, 4});  // Sealed, the journal does not say so.
+    life.seal(1, {{4, Epoch::make(1, 7)}});
+    life.store_and_finish(2, {5, 6});  // Killed while it was sealed.
+    fs::rename(life.paths(2).open_index, life.paths(2).index);
+    life.store_and_finish(3, {7, 8});  // Cut off after it was sealed.
+    life.seal(3);
+    auto const index = decode_index(file_text(life.paths(3).index));
+    fs::resize_file(life.paths(3).tar, index->entries[0].end);
+    life.store(4, {9});     // Unknown to the journal.
+    life.store(5, {0}, 2);  // Nothing in it counts.
+    life.append("torn");
+    write_text(life.paths(6).tar + ".new", "of a copy that was interrupted");
+}
+
+TEST_F(RunOpening, ARecoveryKilledAnywhereCanBeMadeAgain)
+{
+    leave_a_mess(path);
+    std::vector<RangeIndex> const expected{0, 1, 2, 3, 4, 5, 6, 7, 9};
+    std::uintmax_t data_bytes = 0;
+    for (auto const& file : fs::directory_iterator(run.bundles())) data_bytes += file.file_size();
+    auto const work = [](std::string const& at) {
+        return static_cast<bool>(open_run(RunFolder(at), take_over_options()));
+    };
+    unsigned round = 0;
+    auto const check = [&](std::string const& at) {
+        RunFolder const folder(at);
+        // Killed once more on the way, somewhere else each time.
+        test::run_and_kill_at(1 + round++ * 7 % 50, [&] { return work(at); });
+        auto const opened = open_run(folder, take_over_options());
+        ASSERT_TRUE(opened) << opened.error().text();
+        EXPECT_EQ(finished_ranges(opened->table), expected);
+        EXPECT_EQ(check_outputs(folder, opened->table, true), "");
+        TestLife next(at, opened->life, opened->next_sequence, 2);
+        journal::Writer writer(opened->life, next.next_sequence());
+        next.append(opened->records.encode(writer));
+        auto const looked = open_run(folder, {});
+        ASSERT_TRUE(looked) << looked.error().text();
+        EXPECT_EQ(finished_ranges(looked->table), expected);
+        EXPECT_EQ(check_outputs(folder, looked->table, true), "");
+        std::uintmax_t left_bytes = 0;
+        for (auto const& name : {folder.bundles(), folder.quarantine()})
+            for (auto const& file : fs::directory_iterator(name)) left_bytes += file.file_size();
+        EXPECT_GE(left_bytes, data_bytes) << "recovery deletes nothing";
+    };
+    EXPECT_GT(kill_everywhere(path, root / "COPY", work, check), 60u);
+}
+
+}  // namespace
+}  // namespace yoda
