@@ -100,6 +100,21 @@ TEST_F(SpawnerKill, AnOrphanWithoutMarkerIsKilledWithTheOnlyPayloadThatCanBeItsO
     EXPECT_TRUE(eventually([&] { return all_dead(pids); }));
 }
 
+TEST_F(SpawnerKill, AnOrphanWithoutMarkerIsKnownByItsSession)
+{
+    SpawnId const first = spawn(shell("(" + forgetful("$SCRATCH/pids") + " & exit 0); exec sleep 1000"));
+    SpawnId const second = spawn(shell("(" + forgetful("$SCRATCH/others") + " & exit 0); exec sleep 1000"));
+    auto const pids = wait_pids("pids", 1);
+    auto const others = wait_pids("others", 1);
+    for (pid_t pid : {pids[0], others[0]})
+        EXPECT_TRUE(eventually([&] { return !read_process_variable(pid, "SCRATCH"); }));
+    spawner_->kill_tree(first);
+    wait_exited(first);
+    EXPECT_TRUE(all_dead(pids));
+    EXPECT_TRUE(is_alive(others[0]));
+    EXPECT_EQ(exited_.count(second), 0u);
+}
+
 TEST_F(SpawnerKill, AnOrphanThatMayBeAnothersStaysUntilAllThatMayOwnItHaveEnded)
 {
     std::string const script = "(setsid " + forgetful("$SCRATCH/pids") + " & exit 0); exec sleep 1000";
