@@ -1,0 +1,115 @@
+// root:// and XRootD's own HTTP door against a real XRootD. A program of its own: it enters a network of its
+// own.
+#include <filesystem>
+
+#include "harvest/stores/make_store.hpp"
+#include "servers/s3_world.hpp"
+#include "support/own_network.hpp"
+
+namespace yoda::test {
+namespace {
+
+namespace fs = std::filesystem;
+
+class Xrootd : public ::testing::TestWithParam<std::string> {
+  protected:
+    void SetUp() override
+    {
+        YODA_NEEDS_PROGRAMS("xrootd", "openssl");
+        static bool const alone = enter_own_network();
+        if (!alone) GTEST_SKIP() << "this machine gives no network of its own";
+    }
+    static ServerProcess& xrootd()
+    {
+        static ServerProcess server("xrootd.py");
+        return server;
+    }
+    std::unique_ptr<Store> store()
+    {
+        StoreConfig config;
+        config.tls.ca_file = xrootd().text("ca");
+        if (GetParam() == "root") config.url = "root://" + xrootd().text("root_endpoint") + "//store/deep";
+        if (GetParam() == "http") config.url = "http://" + xrootd().text("http_endpoint") + "/store/deep";
+        if (GetParam() == "https") config.url = "davs://" + xrootd().text("https_endpoint") + "/store/deep";
+        auto made = make_store(config, {}, around_.context());
+        if (!made) throw std::runtime_error(made.error().text());
+        return *std::move(made);
+    }
+    std::string there(std::string const& key) { return xrootd().text("root") + "/store/deep/" + key; }
+
+    StoreSurroundings around_;
+    ScratchFolder folder_;
+};
+
+TEST_P(Xrootd, ServersOwnAdler32ProvesWhatArrived)
+{
+    auto xrd = store();
+    for (std::uint64_t const count : {1000u, 5'000'000u}) {
+        std::string const bytes = some_bytes(count);
+        auto const spec = make_object(folder_, GetParam() + "/file-" + std::to_string(count) + ".tar", bytes);
+        EXPECT_EQ(xrd->check(spec).value(), Presence::absent);
+        auto const result = xrd->put(spec, {});
+        ASSERT_TRUE(result) << result.error().text();
+        EXPECT_EQ(xrd->check(spec).value(), Presence::same);
+        EXPECT_TRUE(file_text(there(spec.key)) == bytes);
+        ASSERT_TRUE(xrd->get(spec.key, folder_ / "back"));
+        EXPECT_TRUE(file_text(folder_ / "back") == bytes);
+    }
+    EXPECT_EQ(std::distance(fs::directory_iterator(there(GetParam())), {}), 2) << "no temporary name stays";
+}
+
+TEST_P(Xrootd, OtherContentIsSeenAndReplaced)
+{
+    auto xrd = store();
+    std::string const key = GetParam() + "-replaced";
+    ASSERT_TRUE(xrd->put(make_object(folder_, key, "something els"), {}));
+    auto const spec = make_object(folder_, key, "of equal size");
+    EXPECT_EQ(xrd->check(spec).value(), Presence::different);
+    auto const result = xrd->put(spec, {});
+    ASSERT_TRUE(result) << result.error().text();
+    EXPECT_EQ(xrd->check(spec).value(), Presence::same);
+    ASSERT_TRUE(xrd->remove(key));
+    EXPECT_EQ(xrd->check(spec).value(), Presence::absent);
+    EXPECT_TRUE(xrd->remove(key));
+}
+
+TEST_P(Xrootd, DamagedFileIsNotSent)
+{
+    auto xrd = store();
+    auto spec = make_object(folder_, GetParam() + "-damaged", "content");
+    spec.adler32 ^= 1;
+    auto const result = xrd->put(spec, {});
+    ASSERT_FALSE(result);
+    EXPECT_EQ(result.error().kind, ErrorKind::bad_input);
+    EXPECT_FALSE(fs::exists(there(spec.key)));
+}
+
+TEST_P(Xrootd, FaultsOnTheWayAreTriedAgain)
+{
+    if (GetParam() == "https") GTEST_SKIP() << "a proxy's name is not in the certificate";
+    ServerProcess proxy("faultproxy.py",
+                        {xrootd().text(GetParam() == "root" ? "root_endpoint" : "http_endpoint")});
+    StoreConfig config;
+    std::string const endpoint = proxy.text("endpoint");
+    config.url =
+        GetParam() == "root" ? "root://" + endpoint + "//store/deep" : "http://" + endpoint + "/store/deep";
+    auto made = make_store(config, {}, around_.context());
+    ASSERT_TRUE(made);
+    std::string const bytes = some_bytes(600'000);
+    auto const spec = make_object(folder_, GetParam() + "-fault", bytes);
+    proxy.tell("rules rst-up:300000 refuse pass");
+    auto const result = (*made)->put(spec, {});
+    ASSERT_TRUE(result) << result.error().text();
+    EXPECT_TRUE(file_text(there(spec.key)) == bytes);
+}
+
+#ifdef YODA_HAVE_XROOTD
+INSTANTIATE_TEST_SUITE_P(Doors, Xrootd, ::testing::Values("root", "http", "https"),
+                         [](auto const& door) { return door.param; });
+#else
+INSTANTIATE_TEST_SUITE_P(Doors, Xrootd, ::testing::Values("http", "https"),
+                         [](auto const& door) { return door.param; });
+#endif
+
+}  // namespace
+}  // namespace yoda::test
