@@ -218,6 +218,14 @@ TEST_F(SpawnerKill, WithTheServerAllPayloadsDieAndAnErrorTells)
     EXPECT_TRUE(spawner_->stop(Duration::from_ms(limit_ms)));
 }
 
+TEST_F(SpawnerKill, PayloadsDieWithTheServerEvenIfTheDroidCannotHelp)
+{
+    SpawnId const id = spawn(shell("trap : TERM HUP; while :; do sleep 1000; done"));
+    pid_t const pid = wait_started(id);
+    ASSERT_EQ(::kill(spawner_->server_pid(), SIGKILL), 0);
+    EXPECT_TRUE(eventually([&] { return !is_alive(pid); })) << "nobody has called poll()";
+}
+
 TEST_F(SpawnerKill, StopLeavesNothing)
 {
     std::string const script =
