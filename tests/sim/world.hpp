@@ -1,0 +1,82 @@
+// A world: rank 0, Droids, network, disk, payloads and faults, life after life until every range has ended.
+// What breaks a promise is thrown as a Violation.
+#pragma once
+
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "chief.hpp"
+#include "ledger.hpp"
+#include "links.hpp"
+#include "node.hpp"
+#include "sim.hpp"
+
+namespace yoda::sim {
+
+struct Outcome {
+    std::uint64_t range_count = 0;
+    std::uint64_t finished_count = 0;
+    std::uint64_t execution_count = 0;
+    std::uint64_t event_count = 0;
+    unsigned life_count = 0;
+    double virtual_s = 0;
+};
+
+class World {
+  public:
+    World(Plan const& plan, Trace* trace);
+    ~World();
+    /// Throws Violation.
+    Outcome run();
+
+  private:
+    struct DroidProcess {
+        std::unique_ptr<Link> up;
+        std::unique_ptr<Link> down;
+        std::unique_ptr<Node> node;
+        ProcessId process = 0;
+        Rank rank = 0;
+        Life life = 0;
+    };
+    void handle(Event const& event);
+    void take_frame(Event const& event);
+    void begin_life();
+    void end_life(bool all_die);
+    void check_life();
+    void do_fault(Fault const& fault);
+    void do_note(std::size_t number);
+    void lose_bundle(std::size_t number);
+    void kill_droid(DroidProcess& droid, bool with_node, bool told);
+    void kill_rank_zero();
+    void kill_life(Life life);
+    void watch();
+    void check_idle();
+    void try_crash() const;
+    void check_poison() const;
+    DroidProcess* find_droid(ProcessId process);
+    std::vector<DroidProcess*> living();
+    Duration watch_interval() const { return plan_.patience() * 0.05; }
+
+    Plan const& plan_;
+    Sim sim_;
+    Ledger ledger_;
+    std::unique_ptr<Chief> chief_;
+    std::vector<std::unique_ptr<DroidProcess>> droids_;  ///< of all lives; those of this life are the last
+    std::vector<DroidProcess*> by_process_;
+    ProcessId next_process_ = 1;
+    std::vector<InboxNote> inbox_;
+    std::set<std::string> outbox_;
+    unsigned lives_ = 0;
+    bool complete_ = false;
+    bool closing_known_ = false;
+    TimePoint life_end_ = TimePoint::never();
+    TimePoint drain_begun_ = TimePoint::never();
+    std::uint64_t last_progress_ = 0;
+    TimePoint progress_at_;
+    TimePoint trouble_until_;  ///< a fault that excuses slowness is on until then
+    std::uint64_t event_count_ = 0;
+};
+
+}  // namespace yoda::sim
