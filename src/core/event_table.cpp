@@ -258,6 +258,8 @@ bool EventTable::copy_out(RangeIndex range, Rank rank, std::vector<RangeRun>& ru
     auto& progress = progress_[range];
     if (progress.state != RangeState::sent || progress.holder == rank || progress.hand_out == UINT16_MAX)
         return false;
+    // A copy more would keep a range alive that fails each time, copy after copy.
+    if ((progress.burnt & nibble) >= policy_.tries) return false;
     auto const [found, fresh] = second_copies_.try_emplace(range, SecondCopy{progress.hand_out, none, 0});
     auto& second = found->second;
     if (second.rank != none) return false;

@@ -128,8 +128,8 @@ class EventTable {
     /// many were handed out.
     std::uint32_t hand_out(Rank rank, FileIndex& file, std::uint32_t max_count, std::vector<RangeRun>& runs,
                            std::vector<bool> const& blocked = {});
-    /// A second copy of a sent range for another rank; false if it is not sent, has two copies, or is that
-    /// rank's.
+    /// A second copy of a sent range for another rank; false if it is not sent, has two copies, is that
+    /// rank's, or has no try left.
     bool copy_out(RangeIndex range, Rank rank, std::vector<RangeRun>& runs);
     struct Copies {
         Rank ranks[2] = {none, none};
