@@ -9,5 +9,6 @@ int main(int argc, char** argv)
     if (argc != 4) return 2;
     auto const count = static_cast<std::uint32_t>(std::strtoul(argv[2], nullptr, 10));
     auto const bytes = std::strtoull(argv[3], nullptr, 10);
-    for (std::uint32_t i = 0; i < count; ++i) yoda::test::add_bundle(argv[1], i, yoda::test::some_bytes(bytes, i + 1));
+    for (std::uint32_t i = 0; i < count; ++i)
+        yoda::test::add_bundle(argv[1], i, yoda::test::some_bytes(bytes, i + 1));
 }

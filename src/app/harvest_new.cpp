@@ -68,7 +68,11 @@ int harvest_new(std::vector<std::string> const& words)
     char const* const path = std::getenv("PATH");
     make.search_path = path ? path : "";
     auto const made = create_run(make);
-    if (!made) return report_error(made.error());
+    if (!made) {
+        int const code = report_error(made.error());
+        // What cannot be read is the caller's to mend, like a wrong option; a full disk is not.
+        return made.error().kind == ErrorKind::io ? exit_usage : code;
+    }
     std::cout << made->run << ": " << made->range_count << " ranges of " << made->event_count << " events in "
               << made->file_count << " files\n";
     for (auto const& leftover : made->leftovers)

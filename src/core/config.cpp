@@ -116,7 +116,10 @@ Status check_limits(std::string_view name, Config const& config)
         return refuse("droid.heartbeat is at least 50 ms and at most half of droid.silence");
     if (config.yoda_silence_s < 2 * config.droid_heartbeat_s)
         return refuse("yoda.silence is at least two droid.heartbeat");
-    if (config.dispatch_window < 1) return refuse("the window is at least 1");
+    if (config.dispatch_window < 1 || config.dispatch_window > 1000)
+        return refuse("the window is 1 to 1,000");
+    if (config.dispatch_batch > 1'000'000) return refuse("the batch is at most 1,000,000");
+    if (config.payload_workers > 65'536) return refuse("workers are at most 65,536");
     return {};
 }
 

@@ -1,5 +1,5 @@
-// Notes from harvest to the yoda that holds the run: RUN/inbox/<number>-<type>.json, written once, applied in order of
-// name (docs/protocol.md, "Inbox").
+// Notes from harvest to the yoda that holds the run: RUN/inbox/<number>-<type>.json, written once, applied in
+// order of name (docs/protocol.md, "Inbox").
 #pragma once
 
 #include <string>

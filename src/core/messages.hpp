@@ -172,7 +172,8 @@ struct Reset {};
 struct Drain {
     std::uint32_t time_left_ms = 0;
 };
-/// End now. After Goodbye it is the last word: `everybody_alive` says that MPI_Finalize will not wait for a dead rank.
+/// End now. After Goodbye it is the last word: `everybody_alive` says that MPI_Finalize will not wait for a
+/// dead rank.
 struct Stop {
     bool everybody_alive = false;
 };

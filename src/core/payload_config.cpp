@@ -123,7 +123,8 @@ Result<std::string> fill_placeholders(std::string_view text, std::vector<Placeho
                                         [&](Placeholder const& value) { return value.name == name; });
         if (close == std::string_view::npos || found == values.end())
             return Error{ErrorKind::usage,
-                         fmt::format("'{}' is no placeholder", text.substr(0, close + 1)),
+                         fmt::format("'{}' is no placeholder",
+                                     close == std::string_view::npos ? text : text.substr(0, close + 1)),
                          {},
                          "write {{ for a plain {"};
         filled += found->value;

@@ -22,8 +22,8 @@ class ReadyRanges {
     /// of the file's queue, work that comes back to its front (it is the oldest).
     void add(JobIndex job, FileIndex file, RangeInterval interval, bool returned);
     /// Takes up to `max_count` consecutive ranges: of `file` while it has some, else of another file of its
-    /// job, else of any job not in `blocked`; `file` (none at first) is set to the one taken from. count 0 when nothing is
-    /// ready.
+    /// job, else of any job not in `blocked`; `file` (none at first) is set to the one taken from. count 0
+    /// when nothing is ready.
     RangeInterval take(FileIndex& file, std::uint32_t max_count, std::vector<bool> const& blocked = {});
     /// Forgets all of a job's ready ranges and returns them.
     std::vector<RangeInterval> drop_job(JobIndex job);

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <charconv>
+#include <cmath>
 #include <span>
 
 namespace yoda {
@@ -27,7 +28,8 @@ Result<double> parse_quantity(std::string_view text, std::span<Unit const> units
                      fmt::format("write a number and one of: {}", names)};
     };
     if (code != std::errc{}) return refuse("it does not begin with a number");
-    if (!(number >= 0)) return refuse("it is negative");
+    if (!std::isfinite(number)) return refuse("it is not a finite number");
+    if (number < 0) return refuse("it is negative");
     auto const name = trim(text.substr(static_cast<std::size_t>(end - text.data())));
     if (name.empty()) return number;
     for (auto const& unit : units) {
@@ -49,7 +51,10 @@ Result<double> parse_seconds(std::string_view text)
 {
     static constexpr std::array<Unit, 5> units{
         {{"ms", 1e-3}, {"s", 1}, {"min", 60}, {"h", 3600}, {"d", 86400}}};
-    return parse_quantity(text, units, "time");
+    auto const seconds = parse_quantity(text, units, "time");
+    if (seconds && *seconds > 3.2e9)  // A hundred years, which fit into nanoseconds.
+        return Error{ErrorKind::usage, fmt::format("'{}' is no time", trim(text)), "it is too long", {}};
+    return seconds;
 }
 
 Result<std::uint64_t> parse_bytes(std::string_view text)

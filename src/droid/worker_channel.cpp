@@ -1,6 +1,7 @@
 #include "droid/worker_channel.hpp"
 
 #include <fmt/format.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -14,6 +15,7 @@ namespace yoda {
 namespace {
 
 constexpr Duration judge_delay = Duration::from_ms(100);
+constexpr Duration look_interval = Duration::from_ms(500);
 constexpr std::size_t max_line_bytes = 1 << 16;
 constexpr int control_fd_number = 3;
 
@@ -391,10 +393,28 @@ void WorkerChannel::on_tick(TimePoint now)
         events_.failure(what, FailKind::failed, code::payload_failure,
                         "the worker died with this range in hand");
     }
+    if (now >= look_at_) {
+        look_at_ = now + look_interval;
+        lose_ended_workers();
+    }
     if (now > kill_at_ && payload_) {
         kill_at_ = TimePoint::never();
         events_.note("payload_killed", setup_.job, "it did not end in time after the end word");
         spawner_.kill_tree(*payload_);
+    }
+}
+
+/// A child that a worker left behind may hold its socket open: then no end of file tells that the worker is
+/// dead.
+void WorkerChannel::lose_ended_workers()
+{
+    std::vector<std::uint32_t> ended;
+    for (auto const& [number, worker] : workers_) {
+        if (worker.pid > 1 && ::kill(worker.pid, 0) != 0 && errno == ESRCH) ended.push_back(number);
+    }
+    for (auto const number : ended) {
+        read_worker(number);  // Its last words may still be unread.
+        if (workers_.contains(number)) lose_worker(number);
     }
 }
 

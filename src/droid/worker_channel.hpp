@@ -54,6 +54,7 @@ class WorkerChannel final : public PayloadChannel {
     bool on_error_line(Worker& worker, std::string_view line);
     void fail_and_kill(Worker& worker, std::string reason);
     void lose_worker(std::uint32_t number);
+    void lose_ended_workers();
     void close_all();
     void finish_if_idle();
     bool say(Worker& worker, std::string_view text);
@@ -77,6 +78,7 @@ class WorkerChannel final : public PayloadChannel {
     std::map<RequestId, std::uint32_t> requests_;  ///< to worker
     std::deque<Death> deaths_;
     TimePoint now_;
+    TimePoint look_at_;
     TimePoint kill_at_ = TimePoint::never();
 };
 

@@ -15,8 +15,14 @@ std::int64_t read_clock(clockid_t clock)
 
 }  // namespace
 
-TimePoint SystemClock::now() const { return {read_clock(CLOCK_BOOTTIME)}; }
+TimePoint SystemClock::now() const
+{
+    return {read_clock(CLOCK_BOOTTIME)};
+}
 
-std::int64_t SystemClock::unix_ns() const { return read_clock(CLOCK_REALTIME); }
+std::int64_t SystemClock::unix_ns() const
+{
+    return read_clock(CLOCK_REALTIME);
+}
 
 }  // namespace yoda

@@ -22,8 +22,10 @@ void FileDescriptor::reset(int fd)
 Error os_error(std::string_view what, std::string_view path, int errno_value)
 {
     bool const full = errno_value == ENOSPC || errno_value == EDQUOT;
-    Error error{full ? ErrorKind::no_space : ErrorKind::io, fmt::format("cannot {} {}", what, path),
-                std::strerror(errno_value), {}};
+    Error error{full ? ErrorKind::no_space : ErrorKind::io,
+                fmt::format("cannot {} {}", what, path),
+                std::strerror(errno_value),
+                {}};
     if (full) error.fix = "free space or quota there";
     return error;
 }
@@ -69,8 +71,10 @@ Result<std::string> read_file(std::string const& path, std::uint64_t limit_bytes
         if (n == 0) return content;
         content.append(buffer, static_cast<std::size_t>(n));
         if (content.size() > limit_bytes)
-            return Error{ErrorKind::bad_input, fmt::format("{} is too large", path),
-                         fmt::format("over {} bytes", limit_bytes), {}};
+            return Error{ErrorKind::bad_input,
+                         fmt::format("{} is too large", path),
+                         fmt::format("over {} bytes", limit_bytes),
+                         {}};
     }
 }
 
@@ -101,13 +105,13 @@ Status make_folders(std::string const& path)
 
 bool path_exists(std::string const& path)
 {
-    struct stat info{};
+    struct stat info {};
     return ::lstat(path.c_str(), &info) == 0;
 }
 
 Result<std::uint64_t> free_bytes(std::string const& path)
 {
-    struct statvfs info{};
+    struct statvfs info {};
     if (::statvfs(path.c_str(), &info) != 0) return os_error("ask the free space of", path, errno);
     return static_cast<std::uint64_t>(info.f_bavail) * info.f_frsize;
 }

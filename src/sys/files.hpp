@@ -48,7 +48,8 @@ Status sync_folder(std::string const& folder);
 Result<std::string> read_file(std::string const& path, std::uint64_t limit_bytes = 1ull << 30);
 /// Readers see the old content or the new one: PATH.<pid>.part, fsync, rename, fsync of the folder.
 /// With `durable` false the two syncs are left out (status files).
-Status replace_file(std::string const& path, std::string_view bytes, unsigned mode = 0644, bool durable = true);
+Status replace_file(std::string const& path, std::string_view bytes, unsigned mode = 0644,
+                    bool durable = true);
 /// Creates the folder and its parents; an existing folder is fine.
 Status make_folders(std::string const& path);
 bool path_exists(std::string const& path);

@@ -12,10 +12,14 @@ namespace {
 spdlog::level::level_enum to_spdlog(LogLevel level)
 {
     switch (level) {
-        case LogLevel::debug: return spdlog::level::debug;
-        case LogLevel::info: return spdlog::level::info;
-        case LogLevel::warning: return spdlog::level::warn;
-        case LogLevel::error: return spdlog::level::err;
+        case LogLevel::debug:
+            return spdlog::level::debug;
+        case LogLevel::info:
+            return spdlog::level::info;
+        case LogLevel::warning:
+            return spdlog::level::warn;
+        case LogLevel::error:
+            return spdlog::level::err;
     }
     return spdlog::level::info;
 }
@@ -58,7 +62,10 @@ Status Log::add_file(std::string const& path, std::size_t limit_bytes)
     }
 }
 
-void Log::quieten_terminal() { sinks_->terminal->set_level(spdlog::level::warn); }
+void Log::quieten_terminal()
+{
+    sinks_->terminal->set_level(spdlog::level::warn);
+}
 
 void Log::error(std::string_view event, Error const& error)
 {

@@ -1,5 +1,5 @@
-// How long a loop that cannot be woken (MPI) may sleep: not at all right after traffic, then longer and longer. A rank
-// that waits must leave its core to the payload.
+// How long a loop that cannot be woken (MPI) may sleep: not at all right after traffic, then longer and
+// longer. A rank that waits must leave its core to the payload.
 #pragma once
 
 #include "core/time.hpp"

@@ -685,7 +685,9 @@ TimePoint Dispatcher::worker_deadline() const
     auto const end = std::min(policy_.end, drain_deadline_);
     if (end == TimePoint::never()) return end;
     auto const whole = std::min(policy_.walltime, end - policy_.begin);
-    return end - std::min(policy_.seal_lead, whole * 0.02);
+    // Sealing takes a moment even where 2 % of the walltime is next to nothing.
+    return end -
+           std::max(std::min(policy_.seal_lead, whole * 0.02), std::min(Duration::from_s(1), whole * 0.1));
 }
 
 std::uint64_t Dispatcher::slow_event_us() const

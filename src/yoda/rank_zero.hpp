@@ -39,7 +39,7 @@ struct RankZeroParts {
     StatusFacts facts;
     FailureReasons failures;         ///< of earlier lives
     bool rows_added_before = false;  ///< the table has rows that events.h5 lacks
-    bool checkpoint_soon = false;          ///< recovery asks for one
+    bool checkpoint_soon = false;    ///< recovery asks for one
 };
 
 class RankZero final : private DispatcherEffects {

@@ -44,7 +44,7 @@ CLOCK_READS = re.compile(
     r"|__rdtsc\b|\bMPI_Wtime\b"
 )
 
-MAX_LINES = {"src": 500, "payloads": 500, "bench": 500, "tests": 600}
+MAX_LINES = {"src": 500, "payloads": 500, "bench": 500, "tests": 800}
 # Longer files, how long they may be, and why.
 LONG_FILES = {
     "src/yoda/dispatcher.cpp": (900, "all dispatch policy in one place"),

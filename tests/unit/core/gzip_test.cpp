@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 #include <zlib.h>
 
+#include <cstdint>
+
 namespace yoda {
 namespace {
 
@@ -25,7 +27,7 @@ std::string gunzip(std::string const& bytes)
 TEST(Gzip, GivesBackWhatWentIn)
 {
     std::string large;
-    for (int i = 0; i < 300000; ++i) large += std::to_string(i * 7919);
+    for (std::int64_t i = 0; i < 300000; ++i) large += std::to_string(i * 7919);
     for (std::string const& text : {std::string{}, std::string("x"), std::string(100000, 'a'), large}) {
         EXPECT_EQ(gunzip(gzip(text)), text);
         EXPECT_EQ(gunzip(gzip(text, 9)), text);

@@ -78,8 +78,9 @@ class Family {
         child = ::fork();
         if (child == 0) {
             ::setpgid(0, 0);
-            auto* const memory = static_cast<char*>(::malloc(memory_bytes));
-            std::memset(memory, 1, memory_bytes);
+            // volatile: an optimiser must neither drop the memory nor the loop.
+            auto* const memory = static_cast<char volatile*>(::malloc(memory_bytes));
+            for (std::size_t i = 0; i < memory_bytes; ++i) memory[i] = 1;
             pid_t const second = ::fork();
             if (second != 0 && ::write(ready[1], &second, sizeof second) < 0) ::_exit(1);
             for (std::size_t i = 0;; ++i)

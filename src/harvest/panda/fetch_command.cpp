@@ -1,0 +1,248 @@
+#include "harvest/panda/fetch_command.hpp"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <unordered_map>
+
+#include "harvest/new_run_builder.hpp"
+#include "harvest/panda/turn.hpp"
+#include "sys/files.hpp"
+
+namespace yoda {
+
+namespace {
+
+/// Credentials of users and of the pilot that come with a job: they go into a file of their own, mode 0600.
+constexpr char const* secret_fields[] = {
+    "pandaProxySecretKey", "secrets", "pilotSecrets", "myproxy", "credname", "token"};
+
+Job without_secrets(Job const& job)
+{
+    auto fields = job.fields();
+    for (auto const* name : secret_fields) fields.erase(name);
+    auto clean = Job::from_json(std::move(fields));
+    return clean ? std::move(*clean) : job;
+}
+
+nlohmann::json secrets_of(Job const& job)
+{
+    auto secrets = nlohmann::json::object();
+    for (auto const* name : secret_fields)
+        if (job.fields().contains(name)) secrets[name] = job.fields()[name];
+    return secrets;
+}
+
+/// Into the folder that yoda takes.
+class RunFolderSink final : public RunSink {
+  public:
+    explicit RunFolderSink(RunBuilder& builder) : builder_(builder) {}
+
+    Status add_job(Job const& job) override
+    {
+        PathsOfJob paths;
+        for (auto const& input : job.inputs()) paths.by_lfn.emplace(input.lfn, input.pfn);
+        paths.index = builder_.add_job(without_secrets(job));
+        paths_.push_back(std::move(paths));
+        return {};
+    }
+
+    Status add_range(std::size_t job, EventRange const& range) override
+    {
+        auto& paths = paths_[job];
+        if (range.lfn != paths.last_lfn || !paths.last_pfn) {
+            paths.last_lfn = range.lfn;
+            paths.last_pfn = &paths.by_lfn.at(range.lfn);  // The checker let only inputs of the job through.
+        }
+        return builder_.add_range(paths.index, range, *paths.last_pfn);
+    }
+
+  private:
+    struct PathsOfJob {
+        JobIndex index{};
+        std::unordered_map<std::string, std::string> by_lfn;
+        std::string last_lfn;
+        std::string const* last_pfn = nullptr;
+    };
+    RunBuilder& builder_;
+    std::vector<PathsOfJob> paths_;
+};
+
+FetchWish make_wish(FetchOptions const& options)
+{
+    FetchWish wish;
+    wish.query.site = options.panda.site;
+    wish.query.source_label = options.panda.source_label;
+    wish.query.node = options.panda.node;
+    wish.query.computing_element = options.panda.computing_element;
+    wish.query.harvester_id = options.panda.harvester_id;
+    wish.query.scheduler_id = options.panda.scheduler_id;
+    wish.query.resource_type = options.resource_type;
+    wish.query.job_type = options.job_type;
+    wish.query.working_group = options.working_group;
+    wish.query.task_id = options.task_id;
+    wish.query.memory_mb = options.memory_mb;
+    wish.query.disk_mb = options.disk_mb;
+    wish.query.remaining_time_s = options.remaining_time_s;
+    wish.query.job_count = options.job_count;
+    wish.limits.event_count = count_events_that_fit(options.allocation);
+    wish.limits.range_count = options.range_limit;
+    wish.limits.chunk = options.chunk;
+    wish.scattered = options.scattered;
+    wish.segment_id = options.segment_id;
+    wish.job_fields = common_job_fields(options.panda);
+    return wish;
+}
+
+/// What later commands need, written before the run folder gets its name.
+Status write_workplace(FetchOptions const& options, std::string const& workplace, FetchSummary const& summary)
+{
+    for (auto const& [panda_id, ranges] : summary.refused) {
+        auto const path = fmt::format("{}/refused-{}.json", workplace, panda_id);
+        if (auto const status = replace_file(path, print_refused(ranges)); !status) return status;
+    }
+    return replace_file(workplace + "/settings.json", print_settings(options.panda));
+}
+
+/// Remembers the secrets of the jobs that pass through.
+class SecretKeeper final : public RunSink {
+  public:
+    SecretKeeper(RunSink& next, std::string workplace) : next_(next), workplace_(std::move(workplace)) {}
+    Status add_job(Job const& job) override
+    {
+        if (auto const secrets = secrets_of(job); !secrets.empty()) {
+            auto const path = fmt::format("{}/secrets-{}.json", workplace_, job.panda_id());
+            if (auto const status = replace_file(path, secrets.dump() + "\n", 0600); !status) return status;
+        }
+        return next_.add_job(job);
+    }
+    Status add_range(std::size_t job, EventRange const& range) override
+    {
+        return next_.add_range(job, range);
+    }
+
+  private:
+    RunSink& next_;
+    std::string workplace_;
+};
+
+}  // namespace
+
+std::vector<InputSource> input_sources_from(std::vector<StoreConfig> const& stores, Clock const& clock,
+                                            Log& log, Breakers& breakers)
+{
+    std::vector<InputSource> sources;
+    StoreContext context;
+    context.clock = &clock;
+    context.log = &log;
+    context.breakers = &breakers;
+    context.policy.deadline_base = context.policy.deadline_longest = Duration::from_s(1800);
+    context.policy.deadline_per_mb = {};
+    for (auto const& config : stores) {
+        InputSource source;
+        source.name = config.name.empty() ? printable_url(config.url) : config.name;
+        source.get = [config, context](std::string const& scope, std::string const& lfn,
+                                       std::string const& path) -> Status {
+            ObjectOwner const owner{0, 0, scope};
+            auto const key = object_key(config, lfn, owner);
+            if (!key) return key.error();
+            auto const store = make_store(config, owner, context);
+            if (!store) return store.error();
+            return (*store)->get(*key, path);
+        };
+        source.direct_url = [config](std::string const& scope, std::string const& lfn) -> std::string {
+            ObjectOwner const owner{0, 0, scope};
+            auto const key = object_key(config, lfn, owner);
+            auto const base = store_url_for(config, owner);
+            if (!key || !base || base->kind != StoreKind::xrootd) return {};
+            return base->text() + "/" + *key;
+        };
+        sources.push_back(std::move(source));
+    }
+    return sources;
+}
+
+std::string FetchCommandSummary::text() const
+{
+    std::string line = fmt::format("{} jobs, {} ranges, {} events", fetched.job_count, fetched.range_count,
+                                   fetched.event_count);
+    if (!fetched.ended.empty()) line += fmt::format("; {} jobs ended at once", fetched.ended.size());
+    std::size_t refused = 0;
+    for (auto const& [panda_id, ranges] : fetched.refused) refused += ranges.size();
+    if (refused > 0) line += fmt::format("; {} ranges refused", refused);
+    if (fetched.lost_range_count > 0)
+        line += fmt::format("; answers with up to {} ranges were lost, PanDA keeps them until the job ends",
+                            fetched.lost_range_count);
+    return line;
+}
+
+std::string FetchCommandSummary::json() const
+{
+    nlohmann::ordered_json out;
+    out["run"] = run;
+    out["jobs"] = fetched.job_count;
+    out["ranges"] = fetched.range_count;
+    out["events"] = fetched.event_count;
+    out["repeated_ranges"] = fetched.repeated_count;
+    out["lost_ranges"] = fetched.lost_range_count;
+    out["more_may_come"] = fetched.more_may_come;
+    out["requests"] = traffic.request_count;
+    out["sent_bytes"] = traffic.sent_bytes;
+    out["received_bytes"] = traffic.received_bytes;
+    out["ended"] = nlohmann::json::array();
+    for (auto const& end : fetched.ended)
+        out["ended"].push_back({{"PandaID", end.panda_id}, {"code", end.code}, {"why", end.diag}});
+    return out.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+Result<FetchCommandSummary> fetch_run(FetchOptions const& options, HttpClient& http, Clock const& clock,
+                                      Log& log)
+{
+    if (options.panda.site.empty())
+        return Error{ErrorKind::usage, "no PanDA queue", {}, "give its name (--site)"};
+    PandaClient client(http, clock, log, options.panda.server, options.panda.credentials);
+    if (auto const status = client.check(); !status) return status.error();
+    PandaFolder const folder(options.run);
+    if (auto const status = folder.adopt_workplace(); !status) return status.error();
+    auto const workplace = PandaFolder::workplace(options.run);
+    // The cheap things first, so that nothing is fetched for a run that cannot be made.
+    auto builder = RunBuilder::create(options.run);
+    if (!builder) return builder.error();
+    if (auto const status = make_folders(workplace); !status) return status.error();
+    auto taken = Turn::take(workplace, clock);
+    if (!taken) return taken.error();
+    std::optional<Turn> turn(std::move(*taken));
+    auto journal = FetchJournal::open(workplace + "/fetch");
+    if (!journal) return journal.error();
+
+    Breakers breakers;
+    InputChecker inputs(options.inputs, input_sources_from(options.input_stores, clock, log, breakers), log);
+    Fetcher fetcher(client, *journal, inputs, clock, log);
+    fetcher.set_beat([&turn] { return turn->beat(); });
+    auto const acquired = fetcher.acquire(make_wish(options));
+    if (!acquired && !(options.settle_for_less && acquired.error().kind == ErrorKind::unavailable))
+        return acquired.error();
+
+    RunFolderSink folder_sink(*builder);
+    SecretKeeper sink(folder_sink, workplace);
+    auto summary = fetcher.deliver(sink);
+    if (!summary) return summary.error();
+    FetchCommandSummary result{std::move(*summary), {}, client.traffic()};
+    if (result.fetched.range_count == 0) {
+        if (!acquired) return acquired.error();
+        return result;
+    }
+    builder->set_payload(options.payload);
+    builder->set_options(options.config + (options.leave_open ? "run.open = true\n" : ""));
+    if (auto const status = write_workplace(options, workplace, result.fetched); !status)
+        return status.error();
+    auto const made = builder->commit();
+    if (!made) return made.error();
+    turn.reset();  // It lies in the workplace, which moves now.
+    if (auto const status = folder.adopt_workplace(); !status) return status.error();
+    result.run = options.run;
+    return result;
+}
+
+}  // namespace yoda

@@ -1,0 +1,85 @@
+#include "harvest/panda/fetch_plan.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace yoda {
+
+std::optional<std::int64_t> count_events_that_fit(Allocation const& allocation)
+{
+    if (!(allocation.seconds_per_event > 0) || !(allocation.walltime_s > 0)) return std::nullopt;
+    double const time_s = std::max(0.0, allocation.walltime_s - allocation.overhead_s);
+    // An event is not split over cores: each core does a whole number of them.
+    double const each = std::floor(time_s / allocation.seconds_per_event);
+    double const all =
+        each * static_cast<double>(allocation.node_count) * static_cast<double>(allocation.cores_per_node);
+    return static_cast<std::int64_t>(std::min(all, 9e15));
+}
+
+std::int64_t FetchPlan::range_count() const
+{
+    std::int64_t count = 0;
+    for (auto const& job : jobs_) count += job.ranges;
+    return count;
+}
+
+std::int64_t FetchPlan::event_count() const
+{
+    std::int64_t count = 0;
+    for (auto const& job : jobs_) count += job.events;
+    return count;
+}
+
+void FetchPlan::on_ranges(std::size_t job, std::int64_t ranges, std::int64_t events)
+{
+    auto& share = jobs_[job];
+    share.ranges += ranges;
+    share.events += events;
+    if (ranges == 0) {
+        share.open = false;
+        share.empty = true;
+    }
+}
+
+std::optional<FetchPlan::Next> FetchPlan::next() const
+{
+    std::size_t best = jobs_.size();
+    std::int64_t open_count = 0;
+    std::int64_t closed_ranges = 0;
+    for (std::size_t i = 0; i < jobs_.size(); ++i) {
+        auto const held = jobs_[i].ranges + jobs_[i].lost;
+        if (!jobs_[i].open) {
+            closed_ranges += held;
+            continue;
+        }
+        ++open_count;
+        if (best == jobs_.size() || held < jobs_[best].ranges + jobs_[best].lost) best = i;
+    }
+    if (open_count == 0) return std::nullopt;
+    std::int64_t wanted = limits_.range_count.value_or(INT64_MAX);
+    auto const ranges = range_count();
+    auto const events = event_count();
+    bool const know_size = ranges > 0;
+    if (limits_.event_count) {
+        double const events_per_range =
+            know_size ? static_cast<double>(events) / static_cast<double>(ranges) : 1;
+        double const fit =
+            std::floor(static_cast<double>(*limits_.event_count) / std::max(events_per_range, 1e-9));
+        wanted = std::min(wanted, static_cast<std::int64_t>(std::min(fit, 9e15)));
+        // Ranges differ: the events that are already there count, not their mean.
+        if (events >= *limits_.event_count) return std::nullopt;
+    }
+    // The jobs that are still asked share what the others left.
+    auto const share = std::max<std::int64_t>(0, wanted - closed_ranges);
+    auto const held = jobs_[best].ranges + jobs_[best].lost;
+    auto count = share == INT64_MAX ? INT64_MAX : (share + open_count - 1) / open_count - held;
+    std::int64_t all_held = 0;
+    for (auto const& job : jobs_) all_held += job.ranges + job.lost;
+    if (wanted != INT64_MAX) count = std::min(count, wanted - all_held);
+    count = std::min(count, limits_.chunk);
+    if (limits_.event_count && !know_size) count = std::min(count, limits_.first_chunk);
+    if (count <= 0) return std::nullopt;
+    return Next{best, count};
+}
+
+}  // namespace yoda

@@ -1,0 +1,74 @@
+// How a run speaks to PanDA: set once by `harvest fetch`, kept in RUN/panda/settings.json, used by every
+// later command on that run. Holds no secret, only where they are.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+
+#include "core/result.hpp"
+#include "harvest/panda/client.hpp"
+
+namespace yoda {
+
+struct PandaSettings {
+    PandaServer server;
+    PandaCredentials credentials;
+    std::string site;  ///< PanDA queue
+    std::string source_label = "managed";
+    std::string node;  ///< host name that jobs are said to run on
+    std::string computing_element;
+    std::string harvester_id;
+    std::string scheduler_id;
+    std::string pilot_id;  ///< "id|...|batch system|tag|version"
+    std::int64_t heartbeat_s = 1800;
+    std::int64_t debug_heartbeat_s = 300;
+    /// Numeric storage ids by activity ("es_events" -> 117), and the paths' convention there.
+    std::map<std::string, std::int64_t> objstore_ids;
+    std::map<std::string, std::int64_t> path_conventions;
+};
+
+std::string print_settings(PandaSettings const& settings);
+/// Errors: not JSON, another version, a value of the wrong kind.
+Result<PandaSettings> parse_settings(std::string_view text);
+
+/// Fields of every updateJob: node, siteName, schedulerID, pilotID, computingElement; what is empty is left
+/// out.
+std::map<std::string, std::string> common_job_fields(PandaSettings const& settings);
+
+/// RUN/panda and what lies in it.
+class PandaFolder {
+  public:
+    explicit PandaFolder(std::string const& run) : run_(run), path_(run + "/panda") {}
+    std::string const& path() const { return path_; }
+    std::string settings() const { return path_ + "/settings.json"; }
+    std::string fetched() const { return path_ + "/fetch"; }
+    std::string feed() const { return path_ + "/feed"; }
+    std::string job(std::int64_t panda_id) const
+    {
+        return path_ + "/job-" + std::to_string(panda_id) + ".json";
+    }
+    std::string refused(std::int64_t panda_id) const
+    {
+        return path_ + "/refused-" + std::to_string(panda_id) + ".json";
+    }
+    std::string secrets(std::int64_t panda_id) const
+    {
+        return path_ + "/secrets-" + std::to_string(panda_id) + ".json";
+    }
+    std::string acks() const { return path_ + "/acks"; }
+
+    /// Where `harvest fetch` works before the run folder exists.
+    static std::string workplace(std::string const& run) { return run + ".fetch"; }
+    /// Brings that workplace into the run once the run folder is there; harmless when done already.
+    Status adopt_workplace() const;
+
+    Result<PandaSettings> read_settings() const;
+
+  private:
+    std::string run_;
+    std::string path_;
+};
+
+}  // namespace yoda
