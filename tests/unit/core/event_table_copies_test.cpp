@@ -191,6 +191,15 @@ TEST(SecondCopy, GivenBackEndsARangeThatHasNoTryLeft)
     EXPECT_NE(table.progress(0).holder, none) << "a failed range has an error code";
 }
 
+TEST(SecondCopy, IsNotMadeOfARangeThatHasNoTryLeft)
+{
+    auto table = make_copied_table({.tries = 1});
+    table.fail(0, first, 1, FailKind::failed, 7);
+    std::vector<RangeRun> runs;
+    EXPECT_FALSE(table.copy_out(0, 3, runs)) << "copy after copy would keep it alive";
+    EXPECT_EQ(table.copies(0).count, 1u);
+}
+
 TEST(SecondCopy, BothGivenBackMakeTheRangeReadyOnce)
 {
     auto table = make_copied_table();

@@ -64,6 +64,7 @@ class Model {
     {
         auto& it = ranges.at(range);
         if (it.state != RangeState::sent || it.copies.size() != 1 || it.copies[0].rank == rank) return false;
+        if (it.burnt >= policy.tries) return false;
         it.copies.push_back({rank, Epoch::make(life, ++it.handed_count)});
         return epochs[range].insert(it.copies.back().epoch.value).second;
     }
