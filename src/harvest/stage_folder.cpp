@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <charconv>
 #include <cstdio>
@@ -297,8 +298,10 @@ bool StageFolder::is_known_elsewhere(std::string const& name) const
 Result<bool> StageFolder::add(StageRecord const& record)
 {
     std::string const target = fmt::format("{}/open/{}{}", root_, record.name, suffix);
-    std::string const made = fmt::format("{}/open/.{}.{}", root_, record.name, holder_);
-    auto fd = open_file(made, O_WRONLY | O_CREAT | O_TRUNC);
+    // A name for each call: two threads of this harvest may add the same record.
+    static std::atomic<std::uint64_t> calls{0};
+    std::string const made = fmt::format("{}/open/.{}.{}.{}", root_, record.name, holder_, ++calls);
+    auto fd = open_file(made, O_WRONLY | O_CREAT | O_EXCL);
     if (!fd) return fd.error();
     if (Status const status = write_all(fd->get(), print_stage_record(record), made); !status)
         return status.error();
