@@ -1,12 +1,12 @@
-// One PanDA job as PanDA hears of it, from `starting` to its final state; pure. All that must outlive a process is in
-// JobRecord, one small atomic file.
+// One PanDA job as PanDA hears of it, from `starting` to its final state; pure. All that must outlive a
+// process is in JobRecord, one small atomic file.
 //
 //   phase of the run          update sent
 //   waiting                   starting       (and every 30 min)
 //   running                   running        (every 30 min; 5 min in debug mode)
-//   uploading                 transferring   (every 30 min): no batch job will come any more, bundles are on their way
-//   over, log not up yet      holding        (every 30 min)
-//   over                      finished | failed   until PanDA has it
+//   uploading                 transferring   (every 30 min): no batch job will come any more, bundles are on
+//   their way over, log not up yet      holding        (every 30 min) over                      finished |
+//   failed   until PanDA has it
 // The final state goes only after every range has been reported: from then on PanDA takes none.
 #pragma once
 

@@ -111,10 +111,16 @@ void RangeLedger::retry(Slot slot, std::string const& why, Effects& effects)
         set(slot, State::open);
 }
 
-// One bad range rolls a whole call back. Eight times smaller at each failure, twice larger at each success, the pieces
-// close in on it in a few calls and are large again behind it.
-void RangeLedger::grow() { piece_ = std::min(policy_.call_limit, piece_ * 2); }
-void RangeLedger::end_round(bool not_stored) { not_stored ? shrink() : grow(); }
+// One bad range rolls a whole call back. Eight times smaller at each failure, twice larger at each success,
+// the pieces close in on it in a few calls and are large again behind it.
+void RangeLedger::grow()
+{
+    piece_ = std::min(policy_.call_limit, piece_ * 2);
+}
+void RangeLedger::end_round(bool not_stored)
+{
+    not_stored ? shrink() : grow();
+}
 void RangeLedger::shrink()
 {
     piece_ = std::max<std::size_t>(1, piece_ / 8);

@@ -70,9 +70,9 @@ class RangeLedger {
     struct Effects {
         std::vector<Slot> settled;  ///< accepted and refused ones, to be written down
         std::vector<Refusal> refused;
-        bool job_gone = false;  ///< nothing of this job counts any more
+        bool job_gone = false;    ///< nothing of this job counts any more
         bool not_stored = false;  ///< something that was sent is not there
-        bool stop = false;      ///< nothing more in this tick: the server does not answer, or not to us
+        bool stop = false;        ///< nothing more in this tick: the server does not answer, or not to us
     };
     Effects on_answer(Call const& call, RangeUpdatesAnswer const& answer, std::int64_t panda_id);
 

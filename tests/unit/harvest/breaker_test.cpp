@@ -6,8 +6,10 @@ namespace yoda {
 namespace {
 
 constexpr BreakerPolicy policy{3, Duration::from_s(1), Duration::from_s(4)};
-TimePoint at(double s) { return TimePoint{} + Duration::from_s(s); }
-
+TimePoint at(double s)
+{
+    return TimePoint{} + Duration::from_s(s);
+}
 
 TEST(Breaker, StaysClosedBelowTheLimitAndASuccessForgets)
 {

@@ -15,7 +15,10 @@ StageRecord sealed()
     return record;
 }
 
-Error failure(ErrorKind kind) { return {kind, "what", "why", "fix"}; }
+Error failure(ErrorKind kind)
+{
+    return {kind, "what", "why", "fix"};
+}
 
 TEST(Stager, WalksFromSealedToCleaned)
 {
