@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <future>
@@ -224,6 +225,47 @@ TEST_F(JournalFileTest, DurableStaysWhereItWasWhenASyncFails)
     journal_->append("later");
     journal_.reset();
     EXPECT_EQ(gate_.begun, begun) << "no sync that could seem to help";
+}
+
+TEST_F(JournalFileTest, WhatWasQueuedBehindAFailureIsNotWritten)
+{
+    JournalOptions options;
+    options.sync = gate_.hook();
+    gate_.closed = true;
+    gate_.fail_with = EIO;
+    open(1, options);
+    journal_->append("lost");
+    ASSERT_TRUE(eventually([&] { return gate_.begun == 1; }));
+    journal_->append("queued");
+    gate_.closed = false;
+    wait_error();
+    gate_.fail_with = 0;
+    journal_.reset();
+    EXPECT_EQ(segment_text(1, 1), "lost");
+}
+
+TEST_F(JournalFileTest, AnOldSegmentIsSyncedBeforeTheNewOneCounts)
+{
+    std::vector<std::string> synced;
+    JournalOptions options;
+    options.sync = [&, gate = gate_.hook()](int fd) {
+        char target[512];
+        ssize_t const n = ::readlink(("/proc/self/fd/" + std::to_string(fd)).c_str(), target, sizeof target);
+        synced.emplace_back(target, static_cast<std::size_t>(std::max<ssize_t>(n, 0)));
+        return gate(fd);
+    };
+    gate_.closed = true;
+    open(1, options);
+    journal_->append("first");
+    ASSERT_TRUE(eventually([&] { return gate_.begun == 1; }));
+    // All of this is one commit.
+    journal_->append("end of the old");
+    ASSERT_TRUE(journal_->rotate());
+    journal_->append("begin of the new");
+    gate_.closed = false;
+    journal_.reset();
+    std::string const old_path = segment_path(folder_.path(), 1, 1);
+    EXPECT_EQ(synced, (std::vector{old_path, old_path, segment_path(folder_.path(), 1, 2)}));
 }
 
 TEST_F(JournalFileTest, ARotationSplitsExactlyWhereItWasAskedFor)
