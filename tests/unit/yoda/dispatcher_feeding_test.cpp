@@ -116,42 +116,57 @@ TEST(Feeding, AHelloThatClaimsAbsurdlyManyWorkersDoesNoHarm)
     }
 }
 
-TEST(Feeding, BatchesGrowWithTheMeasuredRate)
-{
-    DispatchPolicy policy;
-    policy.ask_interval = Duration::from_s(3);
-    YodaUnderTest yoda({.ranges = 100000}, 1, policy);
-    yoda.hello(1, 2);
-    std::size_t next = 0;
-    for (int second = 0; second < 30; ++second) {  // The Droid works off 100 ranges a second.
-        yoda.now = yoda.now + Duration::from_s(1);
-        auto const granted = yoda.effects.granted(1);
-        auto const done = std::min<std::size_t>(100, granted.size() - next);
-        std::vector<HandOut> const part(granted.begin() + static_cast<std::ptrdiff_t>(next),
-                                        granted.begin() + static_cast<std::ptrdiff_t>(next + done));
-        next += done;
-        yoda.finish(1, part, 20);
-        if (yoda.outstanding(1) == 0) yoda.request(1, 2);
+/// A Droid of two workers that does a hundred ranges a second.
+struct SteadyDroid : YodaUnderTest {
+    SteadyDroid() : YodaUnderTest({.ranges = 30000}, 1)
+    {
+        hello(1, 2);
+        for (int second = 0; second < 30; ++second) {
+            now = now + Duration::from_s(1);
+            finish_some(100);
+            if (outstanding(1) == 0) request(1, 2);
+        }
     }
+    /// The oldest `most` that it holds.
+    void finish_some(std::size_t most)
+    {
+        auto const granted = effects.granted(1);
+        queue.insert(queue.end(), granted.begin(), granted.end());
+        effects.clear();
+        for (most = std::min(most, queue.size()); most > 0;) {
+            auto const part = static_cast<std::ptrdiff_t>(std::min(most, max_finished_entries));
+            finish(1, {queue.begin(), queue.begin() + part}, 20);
+            queue.erase(queue.begin(), queue.begin() + part);
+            most -= static_cast<std::size_t>(part);
+        }
+    }
+    std::vector<HandOut> queue;
+};
+
+TEST(Feeding, ADroidHoldsWhatItDoesInTheAskInterval)
+{
+    SteadyDroid const yoda;
     EXPECT_GE(yoda.outstanding(1), 200u) << "about three seconds' worth";
-    EXPECT_LE(yoda.outstanding(1), 1000u);
+    EXPECT_LE(yoda.outstanding(1), 400u);
 }
 
-TEST(Feeding, ADroidThatRunsDryIsGivenMore)
+TEST(Feeding, ADroidThatRunsDryIsGivenUpToTwiceAsMuch)
 {
-    YodaUnderTest yoda({.ranges = 10000}, 1);
-    yoda.hello(1, 2);
-    std::size_t seen = 0;
-    std::uint32_t most = 0;
-    for (int round = 0; round < 40; ++round) {  // Faster than the rate has been measured.
-        yoda.now = yoda.now + Duration::from_ms(10);
+    SteadyDroid yoda;
+    auto const usual = yoda.outstanding(1);
+    for (int round = 0; round < 12; ++round) {  // In no time, so that the rate stays as measured.
         auto const granted = yoda.effects.granted(1);
-        yoda.finish(1, {granted.begin() + static_cast<std::ptrdiff_t>(seen), granted.end()}, 1);
-        seen = granted.size();
+        yoda.effects.clear();
+        yoda.queue.insert(yoda.queue.end(), granted.begin(), granted.end());
+        for (auto const& what : yoda.queue) {  // All in one poll, so that it holds nothing when it asks.
+            std::vector<FinishedEntry> const entries{{what.range, what.hand_out, 1, 1}};
+            yoda.dispatcher.on_message(yoda.now, 1, {1, 0}, Finished{9999, 0, 0, entries}, yoda.effects);
+        }
+        yoda.queue.clear();
         yoda.request(1, 2);
-        most = std::max(most, yoda.outstanding(1));
     }
-    EXPECT_GT(most, 16u);
+    EXPECT_GT(yoda.outstanding(1), usual * 3 / 2);
+    EXPECT_LE(yoda.outstanding(1), usual * 5 / 2);
 }
 
 TEST(Feeding, NearTheEndNobodyTakesMoreThanHalfOfItsShare)

@@ -237,6 +237,27 @@ TEST(Tail, OldNewsOfARangeIsNotBelieved)
     EXPECT_TRUE(yoda.effects.granted(3 - holder).empty()) << "it has only just begun";
 }
 
+TEST(Tail, NewsOfAHandOutThatIsOverIsIgnored)
+{
+    TailWorld yoda(2);
+    yoda.finish(1, {{0, 1}}, 100);
+    yoda.run({{{1, 9}, 900000}});
+    yoda.tick(Duration::from_s(1));
+    EXPECT_TRUE(yoda.effects.granted(2).empty());
+}
+
+TEST(Tail, ACopyGoesToAnotherDroidEvenIfTheFirstHasIdleWorkersToo)
+{
+    TailWorld yoda(2, 0);
+    yoda.finish(1, {{0, 1}}, 100);
+    yoda.request(1, 1);
+    yoda.request(2, 1);
+    yoda.effects.clear();
+    yoda.run({{{1, 1}, 900000}});
+    yoda.tick(Duration::from_s(1));
+    EXPECT_EQ(yoda.effects.granted(2), (std::vector<HandOut>{{1, 2}}));
+}
+
 TEST(Tail, NewsOfRangesThatDoNotExistIsIgnored)
 {
     TailWorld yoda(2);

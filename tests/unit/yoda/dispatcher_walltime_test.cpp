@@ -252,6 +252,15 @@ TEST(Walltime, ASignalSetsADeadlineToDroidsThatAreLeaving)
     EXPECT_EQ(yoda.dispatcher.exit_code(), 0) << "all was done";
 }
 
+TEST(Walltime, ADeadlineInThePastEndsLeavingAtOnce)
+{
+    YodaUnderTest yoda({.ranges = 1}, 1);
+    yoda.hello(1, 1);
+    yoda.finish(1, {{0, 1}}, 10);
+    yoda.dispatcher.on_drain(yoda.now, yoda.now - Duration::from_s(1), "SIGTERM", yoda.effects);
+    EXPECT_TRUE(yoda.dispatcher.over());
+}
+
 TEST(Walltime, AbsurdlyLongTimesDoNoHarm)
 {
     auto policy = limited();
