@@ -311,6 +311,11 @@ void Dispatcher::handle(TimePoint, Rank from, Goodbye const&, DispatcherEffects&
 
 // ---- Other inputs
 
+void Dispatcher::on_deaf(TimePoint now)
+{
+    for (auto& droid : droids_) droid.last_heard = std::max(droid.last_heard, now);
+}
+
 void Dispatcher::on_exit(TimePoint, Rank rank, DispatcherEffects& effects)
 {
     auto const state = droids_[rank].state;

@@ -106,6 +106,9 @@ class Dispatcher {
     /// After the last message of a poll: hands out to whoever has room.
     void on_batch_end(TimePoint now, DispatcherEffects& effects);
     void on_tick(TimePoint now, DispatcherEffects& effects);
+    /// Rank 0 has not listened until now (it was stopped, or held back by a slow disk): that was no silence
+    /// of the Droids.
+    void on_deaf(TimePoint now);
     /// The launcher says that this rank has ended.
     void on_exit(TimePoint now, Rank rank, DispatcherEffects& effects);
     /// Stop starting ranges; workers may run until `deadline`, which leaves no time to seal.

@@ -14,6 +14,8 @@ namespace {
 constexpr Duration tick_interval = Duration::from_ms(50);
 constexpr Duration inbox_interval = Duration::from_s(1);
 constexpr Duration welcome_wait = Duration::from_s(10);
+/// Longer than this only when the process was stopped or a disk held it up.
+constexpr Duration longest_step = Duration::from_s(1);
 constexpr unsigned frames_a_round = 256;
 /// A Droid that takes nothing for so long that this piles up is as good as dead.
 constexpr std::size_t max_unsent_frames = 1 << 16;
@@ -39,7 +41,7 @@ RankZero::RankZero(RankZeroParts parts, Dispatcher dispatcher, JournalFile& jour
       rows_added_(parts_.rows_added_before)
 {
     for (auto& frames : frames_) frames.set_header({dispatcher_.table().life(), 0});
-    next_tick_ = next_status_ = next_inbox_ = now_;
+    next_tick_ = next_status_ = next_inbox_ = last_step_ = now_;
     next_checkpoint_ = now_ + Duration::from_s(parts_.config.journal_checkpoint_interval_s);
     if (transport_.fd() >= 0) poller_.add(transport_.fd(), [] {});
     poller_.add(journal_.event_fd(), [this] { journal_.clear_event(); });
@@ -120,7 +122,10 @@ bool RankZero::step()
 {
     now_ = clock_.now();
     bool busy = false;
-    if (!journal_.full() && !broken_) {
+    bool const listens = !journal_.full() && !broken_;
+    if (!listens || now_ - last_step_ > longest_step) dispatcher_.on_deaf(now_);
+    last_step_ = now_;
+    if (listens) {
         Rank from = 0;
         for (unsigned i = 0; i < frames_a_round && transport_.receive(from, frame_); ++i) {
             busy = true;

@@ -127,6 +127,7 @@ class RankZero final : private DispatcherEffects {
     std::set<std::string> pending_outbox_;
     std::deque<std::pair<std::uint64_t, std::string>> outbox_;  ///< answers that wait for their records
     TimePoint first_hello_ = TimePoint::never();
+    TimePoint last_step_;
     TimePoint last_end_ = TimePoint::never();  ///< when the last range ended
     TimePoint next_tick_;
     TimePoint next_status_;

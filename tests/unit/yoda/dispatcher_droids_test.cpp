@@ -68,6 +68,17 @@ TEST_F(Droids, AnyMessageShowsThatADroidLives)
     EXPECT_EQ(state(2), DroidState::alive);
 }
 
+TEST_F(Droids, WhatRankZeroCouldNotHearIsNoSilence)
+{
+    yoda.wait(Duration::from_s(9));
+    yoda.now = yoda.now + Duration::from_s(300);
+    yoda.dispatcher.on_deaf(yoda.now);
+    yoda.wait(Duration::from_s(9));
+    EXPECT_EQ(state(1), DroidState::alive);
+    yoda.wait(Duration::from_s(3));
+    EXPECT_EQ(state(1), DroidState::lost);
+}
+
 TEST_F(Droids, RangesOfALostDroidGoToTheOthers)
 {
     lose_first();
