@@ -314,6 +314,8 @@ Status PushWorker::note_verified(Claim& claim)
 void PushWorker::lose(Claim& claim, Error const& error)
 {
     std::string const& run = folder_.run_folder();
+    // A bundle that another harvest finished and cleaned meanwhile looks as if it were gone.
+    if (!folder_.is_ours_alone(claim.record.name)) return;
     std::string const bundle = claim.record.path.substr(claim.record.path.rfind('/') + 1);
     if (Status const status = quarantine_bundle(run, bundle, *shared_.clock); !status)
         return fail(claim, status.error());

@@ -284,13 +284,15 @@ std::string StageFolder::own_path(std::string const& name) const
     return fmt::format("{}/held/{}/{}{}", root_, holder_, name, suffix);
 }
 
-bool StageFolder::is_known_elsewhere(std::string const& name) const
+bool StageFolder::is_known_elsewhere(std::string const& name, std::string const& but_holder) const
 {
     for (std::string_view const part : {"held", "later"}) {
         auto const folders = list(fmt::format("{}/{}", root_, part));
         if (!folders) continue;
         for (auto const& folder : *folders)
-            if (path_exists(fmt::format("{}/{}/{}/{}{}", root_, part, folder, name, suffix))) return true;
+            if (folder != but_holder &&
+                path_exists(fmt::format("{}/{}/{}/{}{}", root_, part, folder, name, suffix)))
+                return true;
     }
     return path_exists(fmt::format("{}/done/{}{}", root_, name, suffix));
 }
@@ -313,7 +315,7 @@ Result<bool> StageFolder::add(StageRecord const& record)
     if (!linked && code != EEXIST) return os_error("create", target, code);
     if (!linked) return false;
     // It may have been made, claimed and moved on since we looked: then ours is one too many.
-    if (is_known_elsewhere(record.name)) {
+    if (is_known_elsewhere(record.name, {})) {
         ::unlink(target.c_str());
         return false;
     }
@@ -323,9 +325,17 @@ Result<bool> StageFolder::add(StageRecord const& record)
 Result<std::optional<Claim>> StageFolder::claim(std::string const& name)
 {
     std::string const from = fmt::format("{}/open/{}{}", root_, name, suffix);
-    if (::rename(from.c_str(), own_path(name).c_str()) != 0) {
-        if (errno == ENOENT) return std::optional<Claim>{};
-        return os_error("rename", from, errno);
+    // Never over a record that another thread of ours holds; file systems without that flag have plain
+    // rename.
+    std::string const own = own_path(name);
+    int code = ::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, own.c_str(), RENAME_NOREPLACE) == 0 ? 0 : errno;
+    if (code == EINVAL || code == ENOSYS) code = ::rename(from.c_str(), own.c_str()) == 0 ? 0 : errno;
+    if (code == ENOENT || code == EEXIST) return std::optional<Claim>{};
+    if (code != 0) return os_error("rename", from, code);
+    // What we took may be one that another harvest's add() made too many and is about to remove.
+    if (is_known_elsewhere(name, holder_)) {
+        ::unlink(own.c_str());
+        return std::optional<Claim>{};
     }
     auto text = read_file(own_path(name), record_limit_bytes);
     if (!text) return text.error();

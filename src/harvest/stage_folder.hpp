@@ -78,6 +78,9 @@ class StageFolder {
     Result<bool> add(StageRecord const& record);
     /// nullopt: somebody else was faster, or there is no such record.
     Result<std::optional<Claim>> claim(std::string const& name);
+    /// Whether nobody else has this record, which we hold, or has finished it. Asked before anything that
+    /// cannot be undone.
+    bool is_ours_alone(std::string const& name) const { return !is_known_elsewhere(name, holder_); }
     /// For showing; may be stale.
     Result<StageRecord> read(std::string const& name) const;
 
@@ -89,7 +92,7 @@ class StageFolder {
     Status save(StageRecord const& record);
     Status move_to(StagePlace const& place, std::string const& name);
     void give_back(std::string const& name);
-    bool is_known_elsewhere(std::string const& name) const;
+    bool is_known_elsewhere(std::string const& name, std::string const& but_holder) const;
     Status bury_dead_holders();
     bool is_dead(std::string const& holder, HolderIdentity const& identity);
     Status open_due(std::int64_t now_unix_h);

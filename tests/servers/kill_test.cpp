@@ -161,8 +161,7 @@ TEST_F(Kill, AtRandomInstantsLosesNothingAndStoresNothingTwice)
     EXPECT_EQ(names->open.size() + names->held.size() + names->later.size(), 0u);
 }
 
-// Disabled, as it shows a fault that is not mended yet: now and then one of the two aborts in a check.
-TEST_F(Kill, DISABLED_TwoHarvestsAtOnceShareTheWork)
+TEST_F(Kill, TwoHarvestsAtOnceShareTheWork)
 {
     make_bundles(0, 200, 3);
     pid_t const first = start();

@@ -80,9 +80,7 @@ TEST_F(Staging, WhatIsDoneIsNeverAddedAgain)
     EXPECT_EQ(folder.read("a")->stage, Stage::lost);
 }
 
-// Disabled, as it shows a fault that is not mended yet: two threads of one harvest that claim the same record
-// collide.
-TEST_F(Staging, DISABLED_ManyThreadsOfTwoHarvestsClaimEachRecordOnce)
+TEST_F(Staging, ManyThreadsOfTwoHarvestsClaimEachRecordOnce)
 {
     StageFolder folders[]{{folder_.path(), clock_}, {folder_.path(), clock_}};
     for (auto& folder : folders) ASSERT_TRUE(folder.join());
