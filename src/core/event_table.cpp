@@ -191,24 +191,28 @@ Status EventTable::check_duplicates() const
     return {};
 }
 
-Status EventTable::check_new(std::vector<EventRange> const& ranges) const
+Result<std::vector<bool>> EventTable::find_known(JobIndex job, std::vector<EventRange> const& ranges) const
 {
-    std::unordered_set<std::string_view> added;
-    for (auto const& range : ranges) added.insert(range.id);
+    std::vector<bool> known(ranges.size());
+    std::unordered_map<std::string_view, std::size_t> wanted;
     std::unordered_set<std::uint64_t> numbers;  // A cheap sieve: most rows need no text made of them.
-    for (auto const& range : ranges) {
-        if (auto const id = RangeId::parse(range.id))
+    for (std::size_t i = 0; i < ranges.size(); ++i) {
+        wanted.emplace(ranges[i].id, i);
+        if (auto const id = RangeId::parse(ranges[i].id))
             numbers.insert(static_cast<std::uint64_t>(id->process_id));
     }
     for (RangeIndex range = 0; range < size(); ++range) {
         if (!files_[rows_[range].file].text_ids && !numbers.contains(rows_[range].process_id)) continue;
-        if (auto const id = range_id(range); added.contains(id))
+        auto const found = wanted.find(range_id(range));
+        if (found == wanted.end()) continue;
+        if (this->job(range) != job || event_range(range) != ranges[found->second])
             return Error{ErrorKind::bad_input,
-                         fmt::format("event range '{}' is there already", id),
+                         fmt::format("event range '{}' is there already", found->first),
                          "an eventRangeID names one range",
                          {}};
+        known[found->second] = true;
     }
-    return {};
+    return known;
 }
 
 std::uint32_t EventTable::hand_out(Rank rank, FileIndex& file, std::uint32_t max_count,

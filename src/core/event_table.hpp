@@ -115,8 +115,9 @@ class EventTable {
     }
     /// Error naming an eventRangeID that is there twice, if there is one.
     Status check_duplicates() const;
-    /// Error naming the first of these ranges whose id is in the table already.
-    Status check_new(std::vector<EventRange> const& ranges) const;
+    /// Which of these ranges of a job are in the table just as they are. Error: an id of theirs is there for
+    /// another range.
+    Result<std::vector<bool>> find_known(JobIndex job, std::vector<EventRange> const& ranges) const;
 
     // Whole life.
     void start_life(Life life) { life_ = life; }

@@ -164,15 +164,4 @@ Result<RecoveryRecords> repair_bundles(RunFolder const& run, EventTable& table, 
     return records;
 }
 
-Result<RecoveryRecords> seal_leftovers(RunFolder const& run, EventTable& table, RepairFacts const& facts,
-                                       Findings& findings)
-{
-    ScanOptions options;
-    for (auto const& job : facts.jobs) options.panda_ids.push_back(job.panda_id());
-    auto const scan = scan_bundles(run.bundles(), table, options, findings);
-    if (!scan) return scan.error();
-    auto reconciled = reconcile(table, scan->facts, findings);
-    return repair_bundles(run, table, *scan, std::move(reconciled), facts, findings);
-}
-
 }  // namespace yoda

@@ -30,11 +30,6 @@ struct RepairFacts {
 Result<RecoveryRecords> repair_bundles(RunFolder const& run, EventTable& table, BundleScan const& scan,
                                        Reconciled reconciled, RepairFacts const& facts, Findings& findings);
 
-/// What the Droids that were lost in this life left open, sealed when nobody writes any more: the end of a
-/// life may do it instead of the begin of the next one. Scan, reconcile and repair at one go.
-Result<RecoveryRecords> seal_leftovers(RunFolder const& run, EventTable& table, RepairFacts const& facts,
-                                       Findings& findings);
-
 /// Moves a file to the quarantine under its name, or with a number behind it if that is taken.
 Status set_aside(RunFolder const& run, std::string const& path);
 

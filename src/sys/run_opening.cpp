@@ -216,26 +216,58 @@ Result<OpenedRun> open_run(RunFolder const& run, OpenOptions const& options)
     return opened;
 }
 
+namespace {
+
+/// All that only the journal knows, so that what is older may go.
+std::string make_records(OpenedRun const& opened, journal::Writer& writer, std::int64_t unix_s,
+                         std::string_view host)
+{
+    std::string bytes;
+    writer.append(journal::LifeStarted{unix_s, host, {}}, bytes);
+    bytes += opened.records.encode(writer);
+    for (auto const& [range, reason] : opened.failure_reasons) {
+        auto const& progress = opened.table.progress(range);
+        if (progress.state != RangeState::failed && progress.state != RangeState::fatal) continue;
+        auto const code = progress.holder == none ? 0u : progress.holder;
+        writer.append(journal::RangeFailed{range, progress.state, progress.burnt,
+                                           static_cast<std::uint16_t>(code), reason},
+                      bytes);
+    }
+    for (auto const& note : opened.applied_notes) writer.append(journal::InboxApplied{note}, bytes);
+    if (opened.closed) writer.append(journal::Closed{}, bytes);
+    writer.append(journal::LifeEnded{0, "recovered"}, bytes);
+    return bytes;
+}
+
+Status wait_until_durable(JournalFile& journal, std::uint64_t position)
+{
+    while (journal.durable() < position) {
+        if (auto status = journal.error(); !status) return status;
+        pollfd event{journal.event_fd(), POLLIN, 0};
+        ::poll(&event, 1, 1000);
+        journal.clear_event();
+    }
+    return {};
+}
+
+}  // namespace
+
 Status save_recovery(RunFolder const& run, OpenedRun const& opened, std::int64_t unix_s,
                      std::string_view host)
 {
     auto journal = JournalFile::open(run.journal(), opened.life, {});
     if (!journal) return journal.error();
     journal::Writer writer(opened.life, opened.next_sequence);
-    std::string bytes;
-    writer.append(journal::LifeStarted{unix_s, host, {}}, bytes);
-    bytes += opened.records.encode(writer);
-    writer.append(journal::LifeEnded{0, "recovered"}, bytes);
-    auto const position = (*journal)->append(bytes);
-    while ((*journal)->durable() < position) {
-        if (auto status = (*journal)->error(); !status) return status;
-        pollfd event{(*journal)->event_fd(), POLLIN, 0};
-        ::poll(&event, 1, 1000);
-        (*journal)->clear_event();
-    }
-    // What the table has beyond events.h5, and notes that were applied, only the journal knows.
-    return write_state_file(run.path(), opened.table, opened.info.run_id,
-                            {writer.next_sequence() - 1, opened.life});
+    auto const position = (*journal)->append(make_records(opened, writer, unix_s, host));
+    if (auto status = wait_until_durable(**journal, position); !status) return status;
+    auto status = write_state_file(run.path(), opened.table, opened.info.run_id,
+                                   {writer.next_sequence() - 1, opened.life});
+    // Rows that events.h5 lacks stand in older segments only: these stay.
+    if (!status || opened.rows_were_added) return status;
+    auto const segments = list_segments(run.journal());
+    if (!segments) return segments.error();
+    if (segments->empty()) return {};
+    return remove_segments(run.journal(), opened.life, segments->back().number);
 }
 
 }  // namespace yoda

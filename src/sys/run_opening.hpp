@@ -60,8 +60,9 @@ struct OpenedRun {
 /// disk. Then take_over has lost nothing and may be tried again.
 Result<OpenedRun> open_run(RunFolder const& run, OpenOptions const& options);
 
-/// What take_over found, made durable by itself: records in a segment of the new life, then a checkpoint. For
-/// harvest recover; a yoda writes the records to its own journal.
+/// What take_over found, made durable by itself: records in a segment of the new life, a checkpoint, and the
+/// segments that it includes go. For harvest recover and the end of a life; a yoda that begins writes the
+/// records to its own journal.
 Status save_recovery(RunFolder const& run, OpenedRun const& opened, std::int64_t unix_s,
                      std::string_view host);
 

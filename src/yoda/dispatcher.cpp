@@ -384,10 +384,13 @@ Status Dispatcher::on_more_ranges(TimePoint now, JobIndex job, std::vector<Event
         if (auto added = trial.add_range(job, ranges[i], pfns[i]); !added) return added.error();
     }
     if (auto status = trial.check_duplicates(); !status) return status;
-    if (auto status = table_.check_new(ranges); !status) return status;
+    // A crash may have come when a part of them was in the journal: then the note is applied again.
+    auto const known = table_.find_known(job, ranges);
+    if (!known) return known.error();
 
     std::size_t file_count = table_.files().size();
     for (std::size_t i = 0; i < ranges.size(); ++i) {
+        if ((*known)[i]) continue;
         auto const added = table_.add_range(job, ranges[i], pfns[i]);
         YODA_CHECK(added, "a range that passed the trial can be added");
         for (; file_count < table_.files().size(); ++file_count)

@@ -274,7 +274,7 @@ void BundleThread::seal_folder()
     manifest.entry_count = sealing_.entry_count;
     manifest.index_bytes = sim_.disk.file(sealing_.index).bytes.size();
     FileId file = 0;
-    auto const part = names.manifest + ".part";
+    auto const part = fmt::format("{}.{}.part", names.manifest, self_);
     bool const good = sim_.disk.sync_folder(self_, Folder::bundles) &&
                       sim_.disk.create(self_, Folder::bundles, part, false, file) &&
                       sim_.disk.append(self_, file, print_manifest(manifest)) &&

@@ -12,8 +12,16 @@ constexpr std::uint64_t block_bytes = 512;
 
 }  // namespace
 
+void Disk::begin_operation(ProcessId who)
+{
+    if (interrupted != who || interrupted_in-- > 0) return;
+    interrupted = no_process;
+    throw Interrupted{};
+}
+
 bool Disk::may_write(ProcessId who)
 {
+    begin_operation(who);
     if (full) return false;
     if (broken_for != who) return true;
     broken_for = no_process;
@@ -85,6 +93,7 @@ bool Disk::move(ProcessId who, Folder from_folder, std::string const& from, Fold
     auto const found = names_[index(from_folder)].find(from);
     if (found == names_[index(from_folder)].end()) return false;
     FileId const id = found->second;
+    begin_operation(who);
     set_name(who, to_folder, to, true, id);
     set_name(who, from_folder, from, false, id);
     return true;
@@ -93,12 +102,14 @@ bool Disk::move(ProcessId who, Folder from_folder, std::string const& from, Fold
 bool Disk::remove(ProcessId who, Folder folder, std::string const& name)
 {
     if (!names_[index(folder)].contains(name)) return false;
+    begin_operation(who);
     set_name(who, folder, name, false, 0);
     return true;
 }
 
 bool Disk::sync_folder(ProcessId who, Folder folder)
 {
+    begin_operation(who);
     if (broken_for == who) {
         broken_for = no_process;
         return false;

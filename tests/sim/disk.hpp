@@ -56,6 +56,9 @@ struct CheckpointData {
     std::vector<BundleState> bundles;
 };
 
+/// Thrown when a process is to die at this very operation.
+struct Interrupted {};
+
 class Disk {
   public:
     // All names are within a folder. Errors: false, and nothing (or with append: a part) is done.
@@ -86,7 +89,9 @@ class Disk {
 
     // Faults.
     bool full = false;
-    ProcessId broken_for = no_process;  ///< the next write or sync of this process fails
+    ProcessId broken_for = no_process;   ///< the next write or sync of this process fails
+    ProcessId interrupted = no_process;  ///< this process dies at an operation to come
+    std::uint32_t interrupted_in = 0;    ///< at which
     static constexpr ProcessId no_process = UINT32_MAX;
 
   private:
@@ -98,6 +103,7 @@ class Disk {
         FileId old;
     };
     static constexpr std::size_t index(Folder folder) { return static_cast<std::size_t>(folder); }
+    void begin_operation(ProcessId who);
     bool may_write(ProcessId who);
     void set_name(ProcessId who, Folder folder, std::string const& name, bool is_there, FileId id);
     void tear(File& file, Random& random);

@@ -139,10 +139,10 @@ void Node::send_frames()
 
 void Node::check_queues() const
 {
-    auto const& plan = sim_.plan;
-    if (core_->running_count() > plan.worker_count)
-        throw Violation{"queues", fmt::format("Droid {} runs {} ranges on {} workers", rank_,
-                                              core_->running_count(), plan.worker_count)};
+    std::uint32_t busy = 0;
+    for (auto const& each : payloads_) busy += each->busy_count();
+    if (busy > sim_.plan.worker_count)
+        throw Violation{"queues", fmt::format("Droid {} has {} busy workers", rank_, busy)};
 }
 
 // ---- Effects
@@ -151,6 +151,42 @@ void Node::send(Message const& message)
 {
     frames_.set_header({life_, core_ ? core_->generation() : 0});
     frames_.put(message);
+}
+
+void Node::start_payload(JobIndex job, std::uint32_t worker_count)
+{
+    sim_.tell("droid {}.{} starts payload {} with {} workers", life_, rank_, job, worker_count);
+    payload(job).start(worker_count);
+}
+
+void Node::add_workers(JobIndex job, std::uint32_t count)
+{
+    sim_.tell("droid {}.{} adds {} workers to payload {}", life_, rank_, count, job);
+    payload(job).add_workers(count);
+}
+
+void Node::answer(RequestId request, WorkItem const& item)
+{
+    sim_.tell("droid {}.{} runs {}:{}", life_, rank_, item.what.range, item.what.hand_out);
+    payload(item.job).answer(request, item);
+}
+
+void Node::end(JobIndex job, RequestId request)
+{
+    sim_.tell("droid {}.{} says the end word to payload {}", life_, rank_, job);
+    payload(job).end(request);
+}
+
+void Node::kill_range(JobIndex job, HandOut what)
+{
+    sim_.tell("droid {}.{} stops {}:{}", life_, rank_, what.range, what.hand_out);
+    payload(job).kill_range(what);
+}
+
+void Node::stop_payload(JobIndex job, bool at_once)
+{
+    sim_.tell("droid {}.{} stops payload {}{}", life_, rank_, job, at_once ? " at once" : "");
+    payload(job).stop(at_once);
 }
 
 void Node::store(std::uint32_t sequence, RangeOutput const& output)

@@ -39,15 +39,12 @@ class Node final : private DroidEffects, private BundleListener {
   private:
     // DroidEffects
     void send(Message const& message) override;
-    void start_payload(JobIndex job, std::uint32_t worker_count) override
-    {
-        payload(job).start(worker_count);
-    }
-    void add_workers(JobIndex job, std::uint32_t count) override { payload(job).add_workers(count); }
-    void answer(RequestId request, WorkItem const& item) override { payload(item.job).answer(request, item); }
-    void end(JobIndex job, RequestId request) override { payload(job).end(request); }
-    void kill_range(JobIndex job, HandOut what) override { payload(job).kill_range(what); }
-    void stop_payload(JobIndex job, bool at_once) override { payload(job).stop(at_once); }
+    void start_payload(JobIndex job, std::uint32_t worker_count) override;
+    void add_workers(JobIndex job, std::uint32_t count) override;
+    void answer(RequestId request, WorkItem const& item) override;
+    void end(JobIndex job, RequestId request) override;
+    void kill_range(JobIndex job, HandOut what) override;
+    void stop_payload(JobIndex job, bool at_once) override;
     void store(std::uint32_t sequence, RangeOutput const& output) override;
     void discard(RangeOutput const& output) override;
     void seal(JobIndex job, std::uint32_t sequence, std::vector<HandOut> const& rejected) override;

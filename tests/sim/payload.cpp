@@ -67,6 +67,12 @@ bool Payload::is_bad_output(HandOut what) const
     return draw_fate(what) == Fate::bad_output;
 }
 
+std::uint32_t Payload::busy_count() const
+{
+    return static_cast<std::uint32_t>(std::count_if(
+        workers_.begin(), workers_.end(), [](Worker const& w) { return w.state == Worker::State::busy; }));
+}
+
 Duration Payload::draw_time(HandOut what) const
 {
     auto const seed = mix(sim_.plan.seed, 200 + job_);
@@ -215,6 +221,7 @@ void Payload::on_event(std::uint64_t data, DroidCore& core, DroidEffects& effect
             if (!is_current || workers_[number].state == Worker::State::dead) return;
             workers_[number].state = Worker::State::dead;
             --living_;
+            sim_.tell("a worker of payload {} of process {} is gone", job_, self_);
             core.on_worker_ended(sim_.now, job_, effects);
             end_if_idle();
             return;
@@ -321,6 +328,7 @@ void Payload::die(std::uint16_t error_code, char const* reason, DroidCore& core,
             ledger_.on_payload_failure(output.what.range, FailKind::payload_death);
         for (auto const& what : judged_) ledger_.on_payload_failure(what.range, FailKind::payload_death);
     }
+    sim_.tell("payload {} of process {} is gone, code {}", job_, self_, error_code);
     running_ = up_ = false;
     workers_.clear();
     living_ = 0;

@@ -28,6 +28,7 @@ class Payload {
     /// Its event has come.
     void on_event(std::uint64_t data, DroidCore& core, DroidEffects& effects);
     bool is_bad_output(HandOut what) const;
+    std::uint32_t busy_count() const;
 
   private:
     enum class Action : std::uint8_t { up, ask, done, worker_gone, judge, gone, next_request };

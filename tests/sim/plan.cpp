@@ -231,6 +231,10 @@ Plan make_plan(std::uint64_t seed, Scale scale)
                                      plan.payloads[0].start_time.s() + 0.5);
     draw_policies(random, plan);
     draw_machine(random, plan);
+    // AthenaMP's outputs may be held back as long as rank 0 may be silent.
+    for (auto& payload : plan.payloads) {
+        if (!payload.requests_wait) payload.range_limit = payload.range_limit + plan.silence * 2;
+    }
     // A tick of 50 ms would cost more than all else where an event takes minutes.
     plan.tick = std::clamp(plan.expected * 0.001, Duration::from_ms(50), Duration::from_s(1));
     if (random.chance(0.35)) {

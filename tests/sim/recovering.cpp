@@ -30,108 +30,172 @@ EventTable load_checkpoint(Plan const& plan, Disk const& disk, Life& life, std::
     return table;
 }
 
-/// Calls `visit(record, info, place)` for every frame that checks.
+/// Calls `visit(record, info, place)` for every frame that checks. False: something is missing. `is_last` of
+/// its life: it may end in the middle of a write.
 template <class Visit>
-void walk(std::string const& name, std::string_view bytes, Findings& findings, Visit visit)
+bool walk(std::string const& name, std::string_view bytes, bool is_last, Findings& findings, Visit visit)
 {
+    bool whole = true;
     journal::Reader reader(bytes);
     for (;;) {
         auto const offset = reader.offset();
         auto const step = reader.next();
-        if (step == journal::Reader::Step::end) return;
+        if (step == journal::Reader::Step::end) return whole;
         if (step == journal::Reader::Step::record) {
             visit(reader.record(), reader.info(), JournalPlace{name, offset});
             continue;
         }
         if (!reader.skip_bad()) {
-            findings.add(FindingKind::leftover, "torn tail", name, "it is cut");
-            return;
+            findings.add(is_last ? FindingKind::leftover : FindingKind::damage, "unfinished write", name, "");
+            return whole && is_last;
         }
+        whole = false;
         findings.add(FindingKind::damage, "bad block", name, "outputs are taken from the bundles");
     }
 }
 
-struct BundleFiles {
-    std::string tar;  ///< name in the folder; empty: there is none
-    std::string index;
-    std::string manifest;
-    std::vector<std::string> others;  ///< what a crash left behind
-};
-
-/// What is in the bundle folder, by bundle.
-std::map<std::string, BundleFiles> list_bundles(Disk const& disk)
+std::uint32_t life_of(std::string const& segment)
 {
-    std::map<std::string, BundleFiles> bundles;
-    for (auto const& [name, id] : disk.names(Folder::bundles)) {
-        auto const dot = name.find('.');
-        auto& files = bundles[name.substr(0, dot)];
-        auto const ending = name.substr(dot);
-        auto const take = [&](std::string& place) {
-            if (!place.empty())
-                files.others.push_back(std::exchange(place, name));
-            else
-                place = name;
-        };
-        // In order of name: ".index" comes before ".index.part", which counts as long as there is no
-        // manifest.
-        if (ending == ".tar" || ending == ".tar.part")
-            take(files.tar);
-        else if (ending == ".index" || ending == ".index.part")
-            take(files.index);
-        else if (ending == ".manifest.json")
-            files.manifest = name;
-        else
-            files.others.push_back(name);
-    }
-    return bundles;
+    return static_cast<std::uint32_t>(std::strtoul(segment.c_str() + segment.find('-') + 1, nullptr, 10));
 }
+
+/// As sys/bundle_scan.cpp looks at a bundle's files.
+struct BundleFiles {
+    std::string tar;                     ///< name of the one that counts; empty: there is none
+    std::string index;                   ///< likewise
+    std::vector<std::string> own;        ///< in the order in which they can go
+    std::vector<std::string> leftovers;  ///< count in no case
+};
 
 struct Scan {
     std::vector<BundleFacts> facts;
     std::vector<BundleFiles> files;
     std::vector<std::vector<BundleEntry>> entries;
-    std::vector<std::string> leftovers;
 };
 
-Scan scan_bundles(Disk const& disk, EventTable const& table, std::span<std::uint64_t const> claims)
+struct Names {
+    BundleOrigin origin;  ///< but for the job
+    std::set<std::string> suffixes;
+};
+
+std::map<std::string, Names> list_bundles(Disk const& disk)
 {
-    Scan scan;
-    for (auto& [base, files] : list_bundles(disk)) {
-        auto const* const tar = files.tar.empty() ? nullptr : disk.find(Folder::bundles, files.tar);
-        auto const* const index = files.index.empty() ? nullptr : disk.find(Folder::bundles, files.index);
-        auto const* const note =
-            files.manifest.empty() ? nullptr : disk.find(Folder::bundles, files.manifest);
-        auto const decoded = index ? decode_index(index->bytes) : Result<BundleIndex>(Error{});
-        auto const manifest = note ? parse_manifest(note->bytes) : Result<BundleManifest>(Error{});
-        BundleFacts facts;
-        if (decoded) {
-            facts.origin = decoded->origin;
-        } else {
-            scan.leftovers.insert(scan.leftovers.end(), files.others.begin(), files.others.end());
-            for (auto const& name : {files.tar, files.index, files.manifest}) {
-                if (!name.empty()) scan.leftovers.push_back(name);
-            }
-            continue;
-        }
-        facts.data_bytes = tar ? tar->tar_bytes : 0;
-        if (manifest)
-            facts.condition = !tar                                ? BundleCondition::cleaned
-                              : manifest->bytes == tar->tar_bytes ? BundleCondition::sealed
-                                                                  : BundleCondition::cut;
-        auto const number = table.find_bundle(facts.origin);
-        facts.entries_known =
-            needs_entries(table, claims, number, facts.condition, manifest ? manifest->entry_count : 0);
-        if (facts.entries_known) {
-            std::uint32_t position = 0;
-            for (auto const& entry : decoded->entries)
-                facts.entries.push_back(
-                    {entry.range, Epoch{entry.epoch}, entry.end, entry.cpu_ms, entry.wall_ms, position++});
-        }
-        scan.facts.push_back(std::move(facts));
-        scan.files.push_back(std::move(files));
-        scan.entries.push_back(decoded->entries);
+    std::map<std::string, Names> bundles;
+    for (auto const& [name, id] : disk.names(Folder::bundles)) {
+        auto const dot = name.find('.');
+        auto& found = bundles[name.substr(0, dot)];
+        found.suffixes.insert(name.substr(dot));
+        auto& origin = found.origin;
+        char* at = nullptr;
+        origin.panda_id =
+            std::strtoll(name.c_str() + std::string_view("EventService_premerge_").size(), &at, 10);
+        for (auto* const number : {&origin.life, &origin.rank, &origin.sequence})
+            *number = static_cast<std::uint32_t>(std::strtoul(at + 1, &at, 10));
     }
-    return scan;
+    return bundles;
+}
+
+class Scanner {
+  public:
+    Scanner(Disk const& disk, EventTable const& table, std::span<std::uint64_t const> claims, bool read_all)
+        : disk_(disk), table_(table), claims_(claims), read_all_(read_all)
+    {}
+
+    Scan scan()
+    {
+        for (auto const& [base, names] : list_bundles(disk_)) look_at(base, names);
+        return std::move(scan_);
+    }
+
+  private:
+    void look_at(std::string const& base, Names const& names)
+    {
+        BundleFacts facts;
+        BundleFiles files;
+        entries_.clear();
+        facts.origin = names.origin;
+        auto const has = [&](char const* suffix) { return names.suffixes.contains(suffix); };
+        for (auto const* const suffix : {".manifest.json", ".index.part", ".index", ".tar.part", ".tar"}) {
+            if (has(suffix)) files.own.push_back(base + suffix);
+        }
+        for (auto const& suffix : names.suffixes) {
+            bool const is_open = suffix == ".tar.part" || suffix == ".index.part";
+            if (suffix.ends_with(".new") || (suffix.ends_with(".part") && !is_open))
+                files.leftovers.push_back(base + suffix);
+        }
+        auto const* const note = disk_.find(Folder::bundles, base + ".manifest.json");
+        auto const manifest = note ? parse_manifest(note->bytes) : Result<BundleManifest>(Error{});
+        if (manifest) {
+            look_at_sealed(base, *manifest, facts, files);
+        } else {
+            auto const take = [&](char const* open, char const* final, std::string& place) {
+                if (has(open) || has(final)) place = base + (has(open) ? open : final);
+            };
+            take(".tar.part", ".tar", files.tar);
+            take(".index.part", ".index", files.index);
+            if (!files.tar.empty()) facts.data_bytes = disk_.find(Folder::bundles, files.tar)->tar_bytes;
+            read_index(facts, files);
+        }
+        scan_.facts.push_back(std::move(facts));
+        scan_.files.push_back(std::move(files));
+        scan_.entries.push_back(std::move(entries_));
+    }
+
+    void look_at_sealed(std::string const& base, BundleManifest const& manifest, BundleFacts& facts,
+                        BundleFiles& files)
+    {
+        facts.origin = manifest.origin;
+        facts.condition = BundleCondition::cleaned;
+        if (auto const* const tar = disk_.find(Folder::bundles, base + ".tar")) {
+            files.tar = base + ".tar";
+            facts.data_bytes = tar->tar_bytes;
+            facts.condition =
+                tar->tar_bytes == manifest.bytes ? BundleCondition::sealed : BundleCondition::cut;
+        }
+        auto const* const index = disk_.find(Folder::bundles, base + ".index");
+        if (index) files.index = base + ".index";
+        for (auto const* const suffix : {".tar.part", ".index.part"}) {
+            if (std::erase(files.own, base + suffix) > 0) files.leftovers.push_back(base + suffix);
+        }
+        bool const index_is_whole = index && index->bytes.size() == manifest.index_bytes;
+        if (!index_is_whole && facts.condition == BundleCondition::sealed)
+            facts.condition = BundleCondition::cut;
+        auto const number = table_.find_bundle(facts.origin);
+        if (read_all_ || needs_entries(table_, claims_, number, facts.condition, manifest.entry_count))
+            read_index(facts, files);
+    }
+
+    void read_index(BundleFacts& facts, BundleFiles const& files)
+    {
+        facts.entries_known = true;
+        if (files.index.empty()) return;
+        auto const decoded = decode_index(disk_.find(Folder::bundles, files.index)->bytes);
+        if (!decoded) return;
+        auto named = facts.origin;
+        named.job = decoded->origin.job;
+        if (decoded->origin != named) return;
+        facts.origin.job = decoded->origin.job;
+        for (std::uint32_t position = 0; position < decoded->entries.size(); ++position) {
+            auto const& entry = decoded->entries[position];
+            if (entry.range >= table_.size() || table_.job(entry.range) != facts.origin.job) continue;
+            facts.entries.push_back(
+                {entry.range, Epoch{entry.epoch}, entry.end, entry.cpu_ms, entry.wall_ms, position});
+        }
+        entries_ = decoded->entries;
+    }
+
+    Disk const& disk_;
+    EventTable const& table_;
+    std::span<std::uint64_t const> claims_;
+    bool read_all_;
+    std::vector<BundleEntry> entries_;
+    Scan scan_;
+};
+
+Scan scan_bundles(Disk const& disk, EventTable const& table, std::span<std::uint64_t const> claims,
+                  bool read_all)
+{
+    return Scanner(disk, table, claims, read_all).scan();
 }
 
 class Repair {
@@ -144,30 +208,24 @@ class Repair {
     {
         auto& table = recovered_.table;
         auto const claims = count_claims(table);
-        auto const scan = scan_bundles(disk_, table, claims);
+        auto const scan = scan_bundles(disk_, table, claims, recovered_.incomplete);
         auto reconciled = reconcile(table, scan.facts, recovered_.findings);
+        find_next_sequence();
         for (std::size_t i = 0; i < scan.facts.size(); ++i) {
             auto const& plan = reconciled.plans[i];
             if (plan.use == BundleUse::copy) copy(scan, i, reconciled);
+            if (plan.use != BundleUse::keep) move(scan.files[i].own);
+            move(scan.files[i].leftovers);
         }
-        disk_.sync_folder(who_, Folder::bundles);
-        for (std::size_t i = 0; i < scan.facts.size(); ++i) {
-            auto const& files = scan.files[i];
-            for (auto const& name : files.others) set_aside(name);
-            if (reconciled.plans[i].use == BundleUse::keep) continue;
-            for (auto const& name : {files.tar, files.index, files.manifest}) {
-                if (!name.empty()) set_aside(name);
-            }
+        if (moved_any_) {
+            must(disk_.sync_folder(who_, Folder::quarantine));
+            must(disk_.sync_folder(who_, Folder::bundles));
         }
-        for (auto const& name : scan.leftovers) set_aside(name);
-        disk_.sync_folder(who_, Folder::bundles);
-        disk_.sync_folder(who_, Folder::quarantine);
-
         RecoveryRecords records;
         records.add_lost(table, reconciled.lost);
         records.add_changed(table, reconciled.changed);
         for (auto const& plan : reconciled.plans) {
-            if (!plan.adopted.empty()) records.add_adopted(table, plan.number, plan.adopted);
+            if (plan.number != none) records.add_adopted(table, plan.number, plan.adopted);
         }
         journal::Writer writer(recovered_.life, recovered_.next_sequence);
         recovered_.records = records.encode(writer);
@@ -175,76 +233,116 @@ class Repair {
     }
 
   private:
-    void set_aside(std::string const& name)
+    static void must(bool good)
     {
-        disk_.move(who_, Folder::bundles, name, Folder::quarantine,
-                   fmt::format("{}.{}", name, recovered_.life));
+        if (!good) throw CannotOpen{};
     }
 
-    /// write_sealed_copy() of sys/sealed_copy.cpp, and what is to be done about entries that cannot be read.
+    void find_next_sequence()
+    {
+        auto const begin = fmt::format("_{}_0_", recovered_.life);
+        for (auto const folder : {Folder::bundles, Folder::quarantine}) {
+            for (auto const& [name, id] : disk_.names(folder)) {
+                auto const at = name.find(begin);
+                if (at == std::string::npos) continue;
+                auto const number = std::strtoul(name.c_str() + at + begin.size(), nullptr, 10);
+                next_sequence_ = std::max(next_sequence_, static_cast<std::uint32_t>(number) + 1);
+            }
+        }
+    }
+
+    void move(std::vector<std::string> const& names)
+    {
+        for (auto const& name : names) {
+            moved_any_ = true;
+            auto free = name;
+            for (unsigned number = 2; disk_.find(Folder::quarantine, free); ++number)
+                free = fmt::format("{}.{}", name, number);
+            must(disk_.move(who_, Folder::bundles, name, Folder::quarantine, free));
+            if (name.ends_with(".json")) must(disk_.sync_folder(who_, Folder::bundles));
+        }
+    }
+
     void copy(Scan const& scan, std::size_t which, Reconciled& reconciled)
     {
         auto& table = recovered_.table;
         auto const& plan = reconciled.plans[which];
         auto const& from = scan.facts[which].origin;
         BundleOrigin const origin{from.panda_id, from.job, recovered_.life, repair_rank, next_sequence_++};
-        auto const names = bundle_names(origin);
         auto const* const source = disk_.find(Folder::bundles, scan.files[which].tar);
+        must(source != nullptr);
+        std::vector<BundleEntry> entries;
+        for (auto const position : plan.kept) entries.push_back(scan.entries[which][position]);
+        std::vector<EntryFact> damaged;
+        auto const count = write_sealed_copy(*source, entries, origin, damaged);
+        for (auto const& entry : damaged) {
+            if (!table.is_winner(entry.range, entry.epoch, plan.number)) continue;
+            table.lose_output(entry.range);
+            reconciled.lost.push_back(entry.range);
+        }
+        if (count == 0) return;
+        table.replace_bundle(plan.number, origin);
+        auto& changed = reconciled.changed;
+        if (std::find(changed.begin(), changed.end(), plan.number) == changed.end())
+            changed.push_back(plan.number);
+    }
+
+    /// As sys/sealed_copy.cpp does it. Returns how many entries the copy has.
+    std::uint64_t write_sealed_copy(File const& source, std::vector<BundleEntry> const& entries,
+                                    BundleOrigin const& origin, std::vector<EntryFact>& damaged)
+    {
+        auto const names = bundle_names(origin);
         FileId tar = 0;
         FileId index = 0;
         FileId manifest_file = 0;
-        disk_.create(who_, Folder::bundles, names.tar + ".new", true, tar);
-        disk_.create(who_, Folder::bundles, names.index + ".new", false, index);
+        disk_.remove(who_, Folder::bundles, names.tar + ".new");  // O_TRUNC, as it were.
+        disk_.remove(who_, Folder::bundles, names.index + ".new");
+        must(disk_.create(who_, Folder::bundles, names.tar + ".new", true, tar));
         std::string bytes = encode_index_header(origin);
         BundleManifest manifest;
-        std::vector<Extent> const extents = source ? source->extents : std::vector<Extent>{};
-        for (auto const position : plan.kept) {
-            auto entry = scan.entries[which][position];
+        for (auto entry : entries) {
             auto const extent =
-                std::lower_bound(extents.begin(), extents.end(), entry.begin,
+                std::lower_bound(source.extents.begin(), source.extents.end(), entry.begin,
                                  [](Extent const& a, std::uint64_t b) { return a.begin < b; });
-            bool const whole = extent != extents.end() && extent->begin == entry.begin &&
+            bool const whole = extent != source.extents.end() && extent->begin == entry.begin &&
                                extent->end == entry.end && extent->good && extent->range == entry.range &&
                                extent->epoch == entry.epoch;
             if (!whole) {
-                if (table.state(entry.range) == RangeState::finished &&
-                    table.progress(entry.range).holder == plan.number)
-                    table.lose_output(entry.range);
-                reconciled.lost.push_back(entry.range);
+                damaged.push_back({entry.range, Epoch{entry.epoch}, 0, 0, 0, 0});
                 continue;
             }
             auto const length = entry.end - entry.begin;
             entry.begin = disk_.file(tar).tar_bytes;
             entry.end = entry.begin + length;
             entry.members[0].data_offset = entry.begin + tar_block_bytes;
-            disk_.append_extent(who_, tar, {entry.begin, entry.end, entry.range, entry.epoch, true});
+            must(disk_.append_extent(who_, tar, {entry.begin, entry.end, entry.range, entry.epoch, true}));
             encode_index_entry(entry, bytes);
             ++manifest.entry_count;
         }
         if (manifest.entry_count == 0) {
             disk_.remove(who_, Folder::bundles, names.tar + ".new");
-            disk_.remove(who_, Folder::bundles, names.index + ".new");
-            return;
+            return 0;
         }
         auto const end = disk_.file(tar).tar_bytes;
-        disk_.append_extent(who_, tar, {end, end + tar_end_bytes, none, 0, true});
-        disk_.append(who_, index, bytes);
-        disk_.sync(who_, tar);
-        disk_.sync(who_, index);
-        disk_.rename(who_, Folder::bundles, names.index + ".new", names.index);
-        disk_.rename(who_, Folder::bundles, names.tar + ".new", names.tar);
-        disk_.sync_folder(who_, Folder::bundles);
+        must(disk_.append_extent(who_, tar, {end, end + tar_end_bytes, none, 0, true}));
+        must(disk_.sync(who_, tar));
+        must(disk_.create(who_, Folder::bundles, names.index + ".new", false, index));
+        must(disk_.append(who_, index, bytes));
+        must(disk_.sync(who_, index));
+        must(disk_.rename(who_, Folder::bundles, names.index + ".new", names.index));
+        must(disk_.rename(who_, Folder::bundles, names.tar + ".new", names.tar));
+        must(disk_.sync_folder(who_, Folder::bundles));
         manifest.origin = origin;
         manifest.bundle = names.tar;
         manifest.bytes = disk_.file(tar).tar_bytes;
         manifest.index_bytes = bytes.size();
-        disk_.create(who_, Folder::bundles, names.manifest + ".part", false, manifest_file);
-        disk_.append(who_, manifest_file, print_manifest(manifest));
-        disk_.sync(who_, manifest_file);
-        disk_.rename(who_, Folder::bundles, names.manifest + ".part", names.manifest);
-        disk_.sync_folder(who_, Folder::bundles);
-        table.replace_bundle(plan.number, origin);
-        reconciled.changed.push_back(plan.number);
+        auto const part = fmt::format("{}.{}.part", names.manifest, who_);
+        must(disk_.create(who_, Folder::bundles, part, false, manifest_file));
+        must(disk_.append(who_, manifest_file, print_manifest(manifest)));
+        must(disk_.sync(who_, manifest_file));
+        must(disk_.rename(who_, Folder::bundles, part, names.manifest));
+        must(disk_.sync_folder(who_, Folder::bundles));
+        return manifest.entry_count;
     }
 
     Plan const& plan_;
@@ -252,6 +350,7 @@ class Repair {
     ProcessId who_;
     Recovered& recovered_;
     std::uint32_t next_sequence_ = 0;
+    bool moved_any_ = false;
 };
 
 }  // namespace
@@ -267,20 +366,29 @@ Recovered read_table(Plan const& plan, Disk const& disk, std::string_view tail)
 
     Findings ignored;
     auto const each = [&](Findings& findings, auto visit) {
-        for (auto const& [name, id] : disk.names(Folder::journal))
-            walk(name, disk.file(id).bytes, findings, visit);
-        walk("tail", tail, findings, visit);
+        bool whole = true;
+        auto const& names = disk.names(Folder::journal);
+        for (auto name = names.begin(); name != names.end(); ++name) {
+            auto const next = std::next(name);
+            bool const is_last = next == names.end() || life_of(next->first) != life_of(name->first);
+            whole &= walk(name->first, disk.file(name->second).bytes, is_last, findings, visit);
+        }
+        return walk("tail", tail, true, findings, visit) && whole;
     };
     each(ignored, [&](journal::Record const&, journal::FrameInfo const& info, JournalPlace const&) {
         replay.begin_life(info.life, info.sequence);
     });
-    each(recovered.findings,
-         [&](journal::Record const& record, journal::FrameInfo const& info, JournalPlace const& place) {
-             replay.apply(record, info, place, recovered.findings);
-         });
+    recovered.incomplete =
+        !each(recovered.findings,
+              [&](journal::Record const& record, journal::FrameInfo const& info, JournalPlace const& place) {
+                  replay.apply(record, info, place, recovered.findings);
+              });
     replay.finish();
     recovered.life = static_cast<Life>(std::max<Life>(replay.life(), disk.lease_life) + 1);
     recovered.next_sequence = replay.next_sequence();
+    for (auto const& [name, id] : disk.names(Folder::journal))
+        recovered.life = std::max(recovered.life, static_cast<Life>(life_of(name) + 1));
+    recovered.incomplete |= replay.incomplete();
     recovered.closed = disk.closed || replay.closed();
     recovered.applied_notes = replay.applied_notes();
     recovered.applied_notes.insert(disk.noted.begin(), disk.noted.end());

@@ -18,19 +18,20 @@ struct Recovered {
     Life life = 1;  ///< of the life that begins
     std::uint64_t next_sequence = 1;
     bool closed = false;
+    bool incomplete = false;  ///< records are missing: bundles may hold what the table does not know
     bool rows_added = false;  ///< the table has rows that events.h5 lacks
     std::set<std::string> applied_notes;
     std::string records;  ///< what recovery did, to be written to the journal first
     Findings findings;
 };
 
-/// Thrown by the disk when the process that recovers is to die at this very operation.
-struct Interrupted {};
+/// Thrown when the disk is full or broken: the run cannot be opened now, nothing is lost.
+struct CannotOpen {};
 
 /// Reads the table as checkpoint and journal have it; `tail` are frames that are not on the disk yet.
 Recovered read_table(Plan const& plan, Disk const& disk, std::string_view tail = {});
 
-/// The whole recovery, which also changes the disk. `who` does it.
+/// The whole recovery, which also changes the disk. `who` does it. Throws CannotOpen, and Interrupted.
 Recovered recover(Plan const& plan, Disk& disk, ProcessId who);
 
 }  // namespace yoda::sim

@@ -33,6 +33,7 @@ int main(int argc, char** argv)
             trace_wanted = true;
         }
     }
+    std::setvbuf(stdout, nullptr, _IOLBF, 0);
     auto const begin = std::chrono::steady_clock::now();
     std::uint64_t ranges = 0, finished = 0, events = 0, lives = 0, bad = 0;
     for (std::uint64_t seed = first; seed < first + count; ++seed) {

@@ -1,5 +1,7 @@
 #include "world.hpp"
 
+#include <optional>
+
 #include "bundle_names.hpp"
 #include "ranges.hpp"
 
@@ -112,7 +114,26 @@ void World::begin_life()
 {
     if (++lives_ > most_lives) throw Violation{"liveness", "too many lives"};
     ProcessId const self = next_process_++;
-    auto recovered = recover(plan_, sim_.disk, self);
+    if (sim_.crashes.chance(0.05)) {  // Recovery itself is killed.
+        sim_.disk.interrupted = self;
+        sim_.disk.interrupted_in = static_cast<std::uint32_t>(sim_.crashes.log_pick(1, 100) - 1);
+    }
+    std::optional<Recovered> opened;
+    try {
+        opened = recover(plan_, sim_.disk, self);
+    } catch (CannotOpen const&) {
+        sim_.tell("the run cannot be opened");
+    } catch (Interrupted const&) {
+        sim_.tell("recovery is killed");
+        sim_.disk.crash(self, sim_.crashes);
+    }
+    sim_.disk.interrupted = Disk::no_process;
+    if (!opened) {
+        sim_.at(sim_.now + plan_.life_gap * sim_.machine.unit() + Duration::from_s(1), nobody,
+                EventKind::life);
+        return;
+    }
+    auto& recovered = *opened;
     sim_.tell("life {} begins; {}", recovered.life, recovered.findings.print());
     ledger_.check_recovered(recovered.table, sim_.disk);
     ledger_.adopt_recovered(recovered.table);

@@ -254,14 +254,24 @@ TEST(EventTableFilling, FindsADuplicateTextUnderAnotherFileName)
     EXPECT_EQ(duplicate_in(table), "event range 'same' is there twice");
 }
 
-TEST(EventTableFilling, NewRangesAreToldFromKnownOnes)
+TEST(EventTableFilling, KnownRangesAreFoundAmongNewOnes)
 {
     auto const table = test::make_table({.ranges = 5});
-    EXPECT_TRUE(table.check_new({make_range(0, 0, 6), make_range(0, 1, 1)}));
-    auto const status = table.check_new({make_range(0, 0, 6), make_range(0, 0, 2)});
-    ASSERT_FALSE(status);
-    EXPECT_EQ(status.error().what, "event range '100-200-300-2-10' is there already");
-    EXPECT_TRUE(table.check_new({}));
+    auto const known = table.find_known(0, {make_range(0, 0, 6), table.event_range(2), make_range(0, 1, 1)});
+    ASSERT_TRUE(known);
+    EXPECT_EQ(*known, (std::vector{false, true, false}));
+    EXPECT_EQ(table.find_known(0, {}).value(), std::vector<bool>{});
+}
+
+TEST(EventTableFilling, AnIdThatNamesAnotherRangeIsRefused)
+{
+    auto const table = test::make_table({.ranges = 5});
+    auto other = table.event_range(1);
+    ++other.last_event;
+    auto const known = table.find_known(0, {make_range(0, 0, 6), other});
+    ASSERT_FALSE(known);
+    EXPECT_EQ(known.error().what, "event range '100-200-300-2-10' is there already");
+    EXPECT_FALSE(table.find_known(1, {table.event_range(1)}));
 }
 
 TEST(EventTableFilling, AKnownTextIdIsFoundAmongNewRanges)
@@ -270,9 +280,9 @@ TEST(EventTableFilling, AKnownTextIdIsFoundAmongNewRanges)
     auto range = make_range(0, 0, 1);
     range.id = "known";
     ASSERT_TRUE(table.add_range(0, range, "/d"));
-    EXPECT_FALSE(table.check_new({range}));
+    EXPECT_EQ(table.find_known(0, {range}).value(), std::vector{true});
     range.id = "unknown";
-    EXPECT_TRUE(table.check_new({range}));
+    EXPECT_EQ(table.find_known(0, {range}).value(), std::vector{false});
 }
 
 }  // namespace
