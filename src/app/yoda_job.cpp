@@ -4,7 +4,9 @@
 #include <sched.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <cstdio>
+#include <initializer_list>
 #include <thread>
 
 #include "app/command_line.hpp"
@@ -45,6 +47,16 @@ void wait_for_work(Loop& loop, Transport const& transport, Poller& poller)
     auto const nap = loop.nap();
     poller.wait(nap);
     if (nap.ns == 0) ::sched_yield();
+}
+
+/// mpirun and srun pass a signal on to every rank, also while it starts, and its default action would be
+/// death. Rank 0 takes it when it is ready; a Droid hears from rank 0 what to do. Threads inherit this.
+void hold_back(std::initializer_list<int> signals)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    for (int const number : signals) sigaddset(&set, number);
+    ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
 }
 
 struct DroidEnd {
@@ -98,6 +110,7 @@ int run_alone(YodaOptions const& options, Spawner spawner, Log& log)
 {
     auto ends = make_local_transports(2);
     if (!ends) return report_error(ends.error());
+    hold_back({SIGTERM, SIGINT});
     auto& droid_end = *(*ends)[1];
     std::thread droid([&] { run_droid(RunFolder(options.run), spawner, droid_end, log); });
     int const code = live_as_rank_zero(options, *(*ends)[0], log).exit_code;
@@ -111,6 +124,7 @@ int run_yoda_job(YodaOptions const& options, int& argc, char**& argv)
 {
     Log log(options.debug ? LogLevel::debug : LogLevel::info);
     if (!options.debug) log.quieten_terminal();
+    hold_back({SIGUSR1, SIGXCPU});
     auto spawner = Spawner::start();
     if (!spawner) return report_error(spawner.error());
     if (!MpiTransport::launched_by_mpi()) return run_alone(options, *std::move(spawner), log);

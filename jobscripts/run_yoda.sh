@@ -1,0 +1,206 @@
+# shellcheck shell=bash
+# What all job scripts share: launch one yoda on the hosts of this job, pass signals on, end in any case.
+# Sourced by slurm/yoda.sh, pbs/yoda.sh and local/yoda.sh, which set YODA_HOSTS (an array) and say how to launch.
+#
+# Reads (defaults in brackets):
+#   YODA_RUN         the run folder
+#   YODA             the program [yoda, from PATH]
+#   YODA_ARGUMENTS   more words for yoda, e.g. "--set payload.workers=60"
+#   YODA_LAUNCHER    mpirun or srun [as the script says]
+#   YODA_MPI_ARGUMENTS  more words for the launcher
+#   YODA_WRAP        words before yoda, e.g. "apptainer exec --bind /scratch yoda.sif"
+#   YODA_SETUP       a file to source first (module load ..., export ...)
+#   YODA_SCRATCH     node-local folder for payloads' work [$TMPDIR or /tmp of each node]
+#   YODA_END_TIME    unix seconds at which the job is killed [asked of the batch system]
+#   YODA_MARGIN_S    seconds to be gone before that [30]
+#   YODA_GRACE_S     seconds between asking the launcher to end and killing it [30]
+#   YODA_SILENT_S    status.json unchanged for so long: rank 0 is gone, the launcher is killed [1800]
+#   YODA_JOB_NAME    set by harvest submit: name of this submission
+#   YODA_DRY_RUN     print what would be launched, and end
+# Exit code: yoda's own (docs/operations.md), from RUN/result.<life>.json: a launcher's says nothing after a lost node.
+
+# A signal may come before anything runs (Slurm sends its early one up to a minute early).
+yoda_drain=
+trap 'yoda_drain=yes' USR1
+
+yoda_say() { printf '%s yoda job: %s\n' "$(date -u +%FT%TZ)" "$*"; }
+
+yoda_die() {
+  yoda_say "$*" >&2
+  yoda_note_end 4
+  exit 4
+}
+
+# harvest learns from these notes how the job ended, also when the batch system has forgotten it.
+yoda_note_end() {
+  [ -n "${YODA_JOB_NAME-}" ] && [ -d "$YODA_RUN/batch" ] || return 0
+  printf '{"exit_code": %d}\n' "$1" >"$YODA_RUN/batch/$YODA_JOB_NAME.ended.part" &&
+    mv "$YODA_RUN/batch/$YODA_JOB_NAME.ended.part" "$YODA_RUN/batch/$YODA_JOB_NAME.ended"
+}
+
+# The highest life that has left its result; 0: none has.
+yoda_last_result() {
+  local name number last=0
+  for name in "$YODA_RUN"/result.*.json; do
+    number=${name##*/result.}
+    number=${number%.json}
+    case $number in '' | *[!0-9]*) continue ;; esac
+    [ "$number" -gt "$last" ] && last=$number
+  done
+  echo "$last"
+}
+
+yoda_prepare() {
+  : "${YODA_RUN:?set YODA_RUN to the run folder}"
+  YODA_RUN=${YODA_RUN%/}
+  [ -e "$YODA_RUN/job.json" ] || yoda_die "$YODA_RUN is no run folder (no job.json); was it moved?"
+  if [ -n "${YODA_JOB_NAME-}" ] && [ -e "$YODA_RUN/batch/current" ]; then
+    local current
+    current=$(cat "$YODA_RUN/batch/current")
+    if [ "$current" != "$YODA_JOB_NAME" ]; then
+      yoda_say "another submission ($current) has taken this one's place: nothing to do"
+      yoda_note_end 3
+      exit 0
+    fi
+  fi
+  # A login environment that was itself inside an MPI job would make every rank a stranger's.
+  local name
+  for name in ${!OMPI_COMM_@} ${!PMI_@} ${!PMIX_RANK@} ${!PMIX_NAMESPACE@} ${!PMIX_SERVER@} ${!SLURM_CPU_BIND@} DISPLAY; do
+    unset "$name"
+  done
+  ulimit -c 0
+  if [ -n "${YODA_SETUP-}" ]; then
+    # shellcheck disable=SC1090
+    . "$YODA_SETUP" || yoda_die "YODA_SETUP=$YODA_SETUP failed"
+  fi
+  YODA=${YODA:-yoda}
+  [ -n "${YODA_WRAP-}" ] || command -v "$YODA" >/dev/null || yoda_die "there is no program $YODA: set YODA"
+  [ "${#YODA_HOSTS[@]}" -gt 0 ] || yoda_die "the batch system names no hosts"
+  read -ra yoda_words <<<"${YODA_ARGUMENTS-}"
+  read -ra yoda_wrap <<<"${YODA_WRAP-}"
+  read -ra yoda_mpi_words <<<"${YODA_MPI_ARGUMENTS-}"
+  [ -n "${YODA_SCRATCH-}" ] && yoda_words+=(--set "work.folder=$YODA_SCRATCH")
+  if [ -n "${YODA_END_TIME-}" ]; then
+    YODA_END_TIME=$((YODA_END_TIME - ${YODA_MARGIN_S:-30}))
+    export YODA_END_TIME
+  fi
+  # Rank 0 beside the first host's Droid: it naps, so no core is lost to it.
+  yoda_hostfile=$(mktemp "${TMPDIR:-/tmp}/yoda_hosts.XXXXXX") || yoda_die "cannot write to ${TMPDIR:-/tmp}"
+  printf '%s\n' "${YODA_HOSTS[0]}" "${YODA_HOSTS[@]}" >"$yoda_hostfile"
+  yoda_ranks=$((${#YODA_HOSTS[@]} + 1))
+}
+
+yoda_build_command() {
+  local -a target=("${yoda_wrap[@]}" "$YODA" "$YODA_RUN" "${yoda_words[@]}")
+  case ${YODA_LAUNCHER:-mpirun} in
+    mpirun)
+      # --enable-recovery: a dead rank is Yoda's business, not the launcher's. plm_slurm_args: else Slurm kills the
+      # survivors when it notices the node.
+      yoda_command=(mpirun --enable-recovery --mca plm_slurm_args --no-kill --mca odls_base_sigkill_timeout 10
+        --hostfile "$yoda_hostfile" --map-by seq --oversubscribe --bind-to none "${yoda_mpi_words[@]}"
+        -n "$yoda_ranks" "${target[@]}")
+      ;;
+    srun)
+      export SLURM_HOSTFILE=$yoda_hostfile
+      yoda_command=(srun "--mpi=${YODA_MPI_TYPE:-pmix}" --distribution=arbitrary --ntasks="$yoda_ranks" --overcommit
+        --cpu-bind=none --no-kill --kill-on-bad-exit=0 --wait=0 "${yoda_mpi_words[@]}" "${target[@]}")
+      ;;
+    *) yoda_die "YODA_LAUNCHER=$YODA_LAUNCHER is neither mpirun nor srun" ;;
+  esac
+}
+
+# Asks the launcher to end, then makes it. $1: why.
+yoda_end_launcher() {
+  yoda_say "$1: ending the launcher"
+  local signal
+  for signal in TERM KILL; do
+    kill -"$signal" "$yoda_launcher" 2>/dev/null || return 0
+    local end=$((SECONDS + ${YODA_GRACE_S:-30}))
+    while [ "$SECONDS" -lt "$end" ] && kill -0 "$yoda_launcher" 2>/dev/null; do yoda_nap 1; done
+  done
+}
+
+# Sleeps for $1 s, or less: ends at once with the launcher or at a signal.
+yoda_nap() {
+  sleep "$1" &
+  local nap=$!
+  wait -n "$yoda_launcher" "$nap" 2>/dev/null
+  kill "$nap" 2>/dev/null
+  wait "$nap" 2>/dev/null
+}
+
+yoda_watch() {
+  local began written start=$SECONDS
+  began=$(date +%s)
+  while kill -0 "$yoda_launcher" 2>/dev/null; do
+    yoda_nap "${YODA_WATCH_S:-5}"
+    kill -0 "$yoda_launcher" 2>/dev/null || break
+    if [ "$(yoda_last_result)" -gt "$yoda_result_before" ]; then
+      # Yoda is done; with a lost node the launcher may wait for ever.
+      local end=$((SECONDS + ${YODA_GRACE_S:-30}))
+      while [ "$SECONDS" -lt "$end" ] && kill -0 "$yoda_launcher" 2>/dev/null; do yoda_nap 1; done
+      kill -0 "$yoda_launcher" 2>/dev/null && yoda_end_launcher "yoda is done, the launcher is not"
+      break
+    fi
+    # Passed on once rank 0 lives: a launcher that is just starting would die of it.
+    if [ -n "$yoda_drain" ] && { [ "$YODA_RUN/status.json" -nt "$yoda_hostfile" ] || [ $((SECONDS - start)) -gt 60 ]; }; then
+      yoda_say "draining"
+      kill -USR1 "$yoda_launcher" 2>/dev/null
+      yoda_drain=
+    fi
+    if [ -n "$yoda_asked_at" ] && [ $((SECONDS - yoda_asked_at)) -gt $((${YODA_GRACE_S:-30} * 3)) ]; then
+      yoda_end_launcher "told to end"
+      break
+    fi
+    written=$(stat -c %Y "$YODA_RUN/status.json" 2>/dev/null || echo 0)
+    [ "$written" -lt "$began" ] && written=$began
+    if [ $(($(date +%s) - written)) -gt "${YODA_SILENT_S:-1800}" ]; then
+      yoda_end_launcher "status.json has not changed for ${YODA_SILENT_S:-1800} s"
+      break
+    fi
+  done
+}
+
+# Runs yoda to its end; returns yoda's exit code.
+yoda_run() {
+  yoda_prepare
+  yoda_build_command
+  yoda_say "run $YODA_RUN, ${#YODA_HOSTS[@]} hosts: ${YODA_HOSTS[*]}"
+  yoda_say "command: ${yoda_command[*]}"
+  if [ -n "${YODA_DRY_RUN-}" ]; then
+    rm -f "$yoda_hostfile"
+    return 0
+  fi
+  if [ -n "$yoda_drain" ]; then
+    yoda_say "told to drain before anything has begun"
+    rm -f "$yoda_hostfile"
+    yoda_note_end 3
+    return 3
+  fi
+  yoda_result_before=$(yoda_last_result)
+  yoda_asked_at=
+  "${yoda_command[@]}" </dev/null &
+  yoda_launcher=$!
+  # USR1 is the word to drain: mpirun and srun pass it on to all ranks. TERM to the launcher would kill them.
+  trap 'yoda_asked_at=$SECONDS; yoda_drain=yes' TERM INT
+  yoda_watch
+  local status=0
+  wait "$yoda_launcher" 2>/dev/null || status=$?
+  trap - TERM INT
+  rm -f "$yoda_hostfile"
+  local life code
+  life=$(yoda_last_result)
+  if [ "$life" -gt "$yoda_result_before" ]; then
+    code=$(sed -n 's/.*"exit_code" *: *\([0-9]*\).*/\1/p' "$YODA_RUN/result.$life.json" | head -n 1)
+    code=${code:-4}
+  elif [ "$yoda_asked_at" ]; then
+    code=3
+  else
+    # Rank 0 has told nothing: it could not begin (the launcher may know why), or died.
+    code=$status
+    [ "$code" -eq 0 ] || [ "$code" -gt 4 ] && code=4
+  fi
+  yoda_say "yoda ended with $code (launcher $status, life $life)"
+  yoda_note_end "$code"
+  return "$code"
+}
