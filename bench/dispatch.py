@@ -2,7 +2,8 @@
 """Durable dispatch over MPI with a null payload in one Droid, against the raw limit (bench_limit) with the same batch,
 window and sync interval, in turn within one run. Usage: dispatch.py BUILD_FOLDER [RANGES] [ROUNDS]
 
-Prints one JSON line a batch: medians of both rates and the median of the ratios pair by pair."""
+Prints one JSON line for each window (grants in flight) and batch: medians of both rates and the median of the ratios pair by pair."""
+import itertools
 import json
 import os
 import shutil
@@ -14,7 +15,6 @@ import tempfile
 build = os.path.abspath(sys.argv[1])
 ranges = int(sys.argv[2]) if len(sys.argv) > 2 else 3_000_000
 rounds = int(sys.argv[3]) if len(sys.argv) > 3 else 3
-window = 2
 environment = dict(os.environ, OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1")
 mpirun = ["mpirun", "-n", "2", "--oversubscribe", "--bind-to", "none"]
 
@@ -35,7 +35,7 @@ try:
     template = os.path.join(folder, "template")
     call(os.path.join(build, "bin/harvest"), "new", template, "--input", os.path.join(folder, "input.dat"),
          "--events", str(ranges), "--payload", os.path.join(folder, "null.cfg"))
-    for batch in (1, 16, 256):
+    for window, batch in itertools.product((2, 16), (1, 16, 256)):
         ours, limits = [], []
         count = ranges if batch > 1 else ranges // 4
         for _ in range(rounds):
@@ -50,7 +50,7 @@ try:
             shutil.rmtree(run)
             limits.append(json.loads(call(*mpirun, os.path.join(build, "bin/bench_limit"), str(count), str(batch),
                                           str(window), "10", os.path.join(folder, "limit.journal")))["ranges_per_s"])
-        print(json.dumps({"batch": batch, "yoda_per_s": round(statistics.median(ours)),
+        print(json.dumps({"window": window, "batch": batch, "yoda_per_s": round(statistics.median(ours)),
                           "limit_per_s": round(statistics.median(limits)),
                           "ratio": round(statistics.median(a / b for a, b in zip(ours, limits)), 3)}), flush=True)
 finally:

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""One Droid with real payload processes. Usage: payloads.py BUILD_FOLDER
+"""One Droid with real payload processes. Usage: payloads.py BUILD_FOLDER [noop|small|processes|tail|waiting ...]
 
 Prints JSON lines: ranges/s of the worker protocol with no output and with 4 KiB outputs, of one process per range
 against `xargs -P2`, the utilisation at short tasks with a heavy tail, and the CPU of ranks that only wait."""
@@ -12,6 +12,7 @@ import tempfile
 import time
 
 build = os.path.abspath(sys.argv[1])
+parts = sys.argv[2:] or ["noop", "small", "processes", "tail", "waiting"]
 binaries = os.path.join(build, "bin")
 environment = dict(os.environ, OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1", PYTHONPATH=binaries)
 mpirun = ["mpirun", "-n", "2", "--oversubscribe", "--bind-to", "none"]
@@ -54,6 +55,48 @@ def cpu_s(pid):
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def noop():
+    status = run("noop", payload("noop", channel="worker", executable="noop_payload", output="none"), 400_000)
+    show(what="worker protocol, no output, 2 workers", ranges_per_s=round(400_000 / status["dispatch_s"]))
+
+
+def small():
+    with open(os.path.join(folder, "four_kib.py"), "w") as file:
+        file.write("#!/usr/bin/python3\nimport sys, yoda_payload\nkit = yoda_payload.Kit()\ntext = b'x' * 4096\n"
+                   "def work(todo, output):\n    with open(output.file('out'), 'wb') as file:\n        file.write(text)\n"
+                   "sys.exit(kit.run(work))\n")
+    os.chmod(os.path.join(folder, "four_kib.py"), 0o755)
+    status = run("small", payload("small", channel="worker", executable=os.path.join(folder, "four_kib.py")), 40_000)
+    show(what="worker protocol, 4 KiB outputs, 2 workers", ranges_per_s=round(40_000 / status["dispatch_s"]))
+
+
+def processes():
+    """Three pairs in turn: the machine's speed of making processes drifts."""
+    count = 4000
+    ratios = []
+    for _ in range(3):
+        begin = time.monotonic()
+        numbers = "\n".join(map(str, range(count)))
+        subprocess.run(["xargs", "-P2", "-n1", "/bin/true"], input=numbers, text=True, check=True)
+        xargs = count / (time.monotonic() - begin)
+        status = run("true", payload("true", channel="command", executable="/bin/true", argument="{first}", output="none"), count)
+        ours = count / status["dispatch_s"]
+        ratios.append((ours / xargs, ours, xargs))
+    ratio, ours, xargs = sorted(ratios)[1]
+    show(what="one process per range, /bin/true", processes_per_s=round(ours), xargs_per_s=round(xargs), ratio=round(ratio, 3))
+
+
+def tail():
+    with open(os.path.join(folder, "sleeper.py"), "w") as file:
+        file.write("#!/usr/bin/python3\nimport sys, time, yoda_payload\nkit = yoda_payload.Kit()\n"
+                   "def work(todo, output):\n    time.sleep(0.5 if todo.first % 50 == 0 else 0.05)\nsys.exit(kit.run(work))\n")
+    os.chmod(os.path.join(folder, "sleeper.py"), 0o755)
+    count = 2000
+    ideal = (count * 0.05 + count // 50 * 0.45) / 2
+    status = run("tail", payload("tail", channel="worker", executable=os.path.join(folder, "sleeper.py"), output="none"), count)
+    show(what="2,000 x 50 ms, every 50th 500 ms, 2 workers", utilisation=round(ideal / status["dispatch_s"], 4))
+
+
 def waiting():
     """Both ranks wait for ranges that never come."""
     path = os.path.join(folder, "wait")
@@ -86,34 +129,7 @@ def waiting():
 try:
     with open(os.path.join(folder, "input.dat"), "w") as file:
         file.write("no events in here\n")
-    status = run("noop", payload("noop", channel="worker", executable="noop_payload", output="none"), 400_000)
-    show(what="worker protocol, no output, 2 workers", ranges_per_s=round(400_000 / status["dispatch_s"]))
-
-    with open(os.path.join(folder, "four_kib.py"), "w") as file:
-        file.write("#!/usr/bin/python3\nimport sys, yoda_payload\nkit = yoda_payload.Kit()\ntext = b'x' * 4096\n"
-                   "def work(todo, output):\n    with open(output.file('out'), 'wb') as file:\n        file.write(text)\n"
-                   "sys.exit(kit.run(work))\n")
-    os.chmod(os.path.join(folder, "four_kib.py"), 0o755)
-    status = run("small", payload("small", channel="worker", executable=os.path.join(folder, "four_kib.py")), 40_000)
-    show(what="worker protocol, 4 KiB outputs, 2 workers", ranges_per_s=round(40_000 / status["dispatch_s"]))
-
-    count = 4000
-    begin = time.monotonic()
-    subprocess.run("seq %d | xargs -P2 -n1 /bin/true" % count, shell=True, check=True)
-    xargs = count / (time.monotonic() - begin)
-    status = run("true", payload("true", channel="command", executable="/bin/true", argument="{first}", output="none"), count)
-    ours = count / status["dispatch_s"]
-    show(what="one process per range, /bin/true", processes_per_s=round(ours), xargs_per_s=round(xargs),
-         ratio=round(ours / xargs, 3))
-
-    with open(os.path.join(folder, "sleeper.py"), "w") as file:
-        file.write("#!/usr/bin/python3\nimport sys, time, yoda_payload\nkit = yoda_payload.Kit()\n"
-                   "def work(todo, output):\n    time.sleep(0.5 if todo.first % 50 == 0 else 0.05)\nsys.exit(kit.run(work))\n")
-    os.chmod(os.path.join(folder, "sleeper.py"), 0o755)
-    count = 2000
-    ideal = (count * 0.05 + count // 50 * 0.45) / 2
-    status = run("tail", payload("tail", channel="worker", executable=os.path.join(folder, "sleeper.py"), output="none"), count)
-    show(what="2,000 x 50 ms, every 50th 500 ms, 2 workers", utilisation=round(ideal / status["dispatch_s"], 4))
-    waiting()
+    for part in parts:
+        globals()[part]()
 finally:
     shutil.rmtree(folder)

@@ -39,7 +39,7 @@ struct Config {
     std::uint64_t bundle_size_bytes = 1ull << 30;
     double bundle_time_gap_s = 7200;
     // journal
-    double journal_commit_interval_s = 0.01;
+    double journal_commit_interval_s = 0.05;
     std::uint64_t journal_queue_bytes = 64ull << 20;
     double journal_checkpoint_interval_s = 300;
     std::uint64_t journal_checkpoint_bytes = 1ull << 30;

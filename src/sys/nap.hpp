@@ -1,5 +1,6 @@
-// How long a loop that cannot be woken (MPI) may sleep: not at all right after traffic, then longer and
-// longer. A rank that waits must leave its core to the payload.
+// How long a loop that cannot be woken (MPI) may sleep. Where messages follow each other closely it yields
+// and looks again, which costs a core but no time; where they do not, it sleeps at once, longer and longer: a
+// rank that waits must leave its core to the payload. Which of the two it is, the last gaps tell.
 #pragma once
 
 #include "core/time.hpp"
@@ -9,25 +10,36 @@ namespace yoda {
 class Nap {
   public:
     explicit Nap(Duration longest) : longest_(longest) {}
-    void had_traffic() { idle_rounds_ = 0; }
+
+    void had_traffic()
+    {
+        short_gap_count_ = nap_count_ <= 1 ? short_gap_count_ + 1 : 0;
+        is_dense_ = is_dense_ ? short_gap_count_ > 0 : short_gap_count_ >= gaps_to_trust;
+        look_count_ = nap_count_ = 0;
+    }
+
     /// The next nap; zero means: yield and look again.
     Duration next()
     {
-        constexpr unsigned yield_rounds = 32;
-        constexpr Duration first{20'000};
-        if (idle_rounds_ < yield_rounds) {
-            ++idle_rounds_;
+        if (look_count_ < (is_dense_ ? 64u : 2u)) {
+            ++look_count_;
             return {0};
         }
-        unsigned const doubling = idle_rounds_ - yield_rounds;
-        if (doubling < 16) ++idle_rounds_;
-        Duration const nap{first.ns << doubling};
-        return nap < longest_ ? nap : longest_;
+        Duration const first{is_dense_ ? 20'000 : 200'000};
+        Duration const nap{first.ns << nap_count_};
+        if (nap >= longest_) return longest_;
+        ++nap_count_;
+        return nap;
     }
 
   private:
+    static constexpr unsigned gaps_to_trust = 3;
+
     Duration longest_;
-    unsigned idle_rounds_ = 0;
+    unsigned short_gap_count_ = gaps_to_trust;
+    bool is_dense_ = true;
+    unsigned look_count_ = 0;
+    unsigned nap_count_ = 0;
 };
 
 }  // namespace yoda

@@ -188,7 +188,11 @@ void RankZero::commit()
     }
     auto const durable = journal_.durable();
     while (!waiting_.empty() && waiting_.front().position <= durable) {
-        send(waiting_.front().to, Accepted{waiting_.front().sequence});
+        auto const& front = waiting_.front();
+        // A later word for the same rank says the same and more.
+        bool const is_last =
+            waiting_.size() == 1 || waiting_[1].to != front.to || waiting_[1].position > durable;
+        if (is_last) send(front.to, Accepted{front.sequence});
         waiting_.pop_front();
     }
     while (!outbox_.empty() && outbox_.front().first <= durable) {
