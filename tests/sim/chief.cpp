@@ -55,6 +55,7 @@ bool Chief::begin()
 {
     if (!journal_.open()) return false;
     record(journal::LifeStarted{0, "node0", "batch"});
+    read_inbox();  // Before anybody has spoken: what has come since the last life may undo that all is done.
     commit();
     sim_.at(sim_.now + sim_.plan.tick * sim_.machine.unit(), self_, EventKind::tick);
     return true;

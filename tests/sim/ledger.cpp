@@ -315,12 +315,17 @@ void Ledger::check_recovered(EventTable const& table, Disk const& disk) const
     check_counts(table);
     for (RangeIndex range = 0; range < std::min(range_count(), table.size()); ++range)
         check_one_recovered(table, range);
+    for (RangeIndex range = table.size(); range < range_count(); ++range) {
+        if (is_ended(sure_[range].state)) fail("lost", "range {} had ended, and is not in the table", range);
+    }
     check_outputs(table, disk);
 }
 
 void Ledger::adopt_recovered(EventTable const& table)
 {
-    for (RangeIndex range = 0; range < range_count(); ++range) {
+    // Ranges of a feed that was not durable are as if they had never been: the note will add them anew.
+    for (RangeIndex range = table.size(); range < range_count(); ++range) latest_[range] = sure_[range] = {};
+    for (RangeIndex range = 0; range < std::min(range_count(), table.size()); ++range) {
         auto const& progress = table.progress(range);
         Verdict verdict;
         verdict.state = progress.state;

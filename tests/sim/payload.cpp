@@ -87,7 +87,8 @@ Duration Payload::draw_time(HandOut what) const
 void Payload::start(std::uint32_t worker_count)
 {
     running_ = true;
-    up_ = stopping_ = said_end_ = going_ = false;
+    up_ = stopping_ = said_end_ = going_ = killed_ = false;
+    unheard_count_ = 0;
     ++run_;
     wanted_workers_ = worker_count;
     schedule(plan().start_time * (0.5 + sim_.machine.unit()), Action::up);
@@ -170,6 +171,7 @@ void Payload::stop(bool at_once)
     if (!running_) return;
     stopping_ = true;
     if (at_once || !up_) {
+        killed_ = at_once;
         going_ = true;
         schedule(moment() * 100, Action::gone);
         return;
@@ -245,6 +247,9 @@ void Payload::on_event(std::uint64_t data, DroidCore& core, DroidEffects& effect
             end_if_idle();
             return;
         case Action::gone:
+            // As the AthenaMP channel has it: ranges that it never spoke of again are its own fault.
+            if (unheard_count_ > 0 && !killed_)
+                return die(code::athenamp_died, "no word about some ranges", core, effects);
             return die(0, "it ended", core, effects);
     }
 }
@@ -277,12 +282,14 @@ void Payload::finish(std::uint32_t number, DroidCore& core, DroidEffects& effect
     }
     if (fate == Fate::worker_death) {
         ledger_.on_payload_failure(what.range, FailKind::failed);
+        if (!plan().requests_wait) {  // Nobody tells: it is missed when the payload ends, or at its limit.
+            ++unheard_count_;
+            schedule(moment() * 100, Action::ask, number, worker.serial);
+            return;
+        }
         judged_.push_back(what);
         schedule(judge_delay, Action::judge);
-        if (!plan().requests_wait)
-            schedule(moment() * 100, Action::ask, number, worker.serial);
-        else
-            schedule({}, Action::worker_gone, number, worker.serial);
+        schedule({}, Action::worker_gone, number, worker.serial);
         return;
     }
     // It asks for the next one when it has told of this one.

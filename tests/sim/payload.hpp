@@ -62,9 +62,11 @@ class Payload {
     bool running_ = false;
     bool up_ = false;
     bool stopping_ = false;
-    bool said_end_ = false;  ///< AthenaMP: no more requests
-    bool going_ = false;     ///< its end is under way
-    std::uint16_t run_ = 0;  ///< number of the start
+    bool said_end_ = false;            ///< AthenaMP: no more requests
+    bool going_ = false;               ///< its end is under way
+    bool killed_ = false;              ///< by order: what it had in hand is no fault of it
+    std::uint32_t unheard_count_ = 0;  ///< AthenaMP: ranges whose worker died
+    std::uint16_t run_ = 0;            ///< number of the start
     std::uint32_t wanted_workers_ = 0;
     std::vector<Worker> workers_;
     std::uint32_t living_ = 0;

@@ -142,6 +142,7 @@ void World::begin_life()
         if (!recovered.applied_notes.contains(name))
             throw Violation{"inbox", name + " was acknowledged and is forgotten"};
     }
+    nothing_left_ = false;
     TimePoint const end = plan_.walltime < Duration::max() ? sim_.now + plan_.walltime : TimePoint::never();
     Life const life = recovered.life;
 
@@ -181,7 +182,8 @@ void World::check_life()
         ledger_.check_counts(chief_->dispatcher().table());
     }
     bool const all_notes = outbox_.size() == plan_.notes.size();
-    if (!chief_->broken() && chief_->dispatcher().table().unended_count() == 0 && all_notes) {
+    nothing_left_ = !chief_->broken() && chief_->dispatcher().table().unended_count() == 0;
+    if (nothing_left_ && all_notes) {
         auto const& table = chief_->dispatcher().table();
         ledger_.check_complete(table);
         ledger_.check_outputs(table, sim_.disk);
@@ -202,7 +204,12 @@ void World::end_life(bool all_die)
         if (all_die) kill_droid(*droid, false, false);
         // Others live on until they notice the silence.
     }
-    if (!complete_) sim_.at(sim_.now + plan_.life_gap * sim_.machine.unit(), nobody, EventKind::life);
+    if (complete_) return;
+    auto next = sim_.now + plan_.life_gap * sim_.machine.unit();
+    // With nothing left to do but a note to come, nobody would start another life before it is there.
+    if (nothing_left_ && inbox_.size() < plan_.notes.size())
+        next = std::max(next, TimePoint{} + plan_.notes[inbox_.size()].at + Duration::from_ms(1));
+    sim_.at(next, nobody, EventKind::life);
 }
 
 void World::kill_rank_zero()
