@@ -114,6 +114,10 @@ void RankZero::begin(RecoveryRecords const& found)
 {
     if (!found.empty()) journal_buffer_ += found.encode(writer_);
     record(journal::LifeStarted{parts_.facts.begun_unix_s, parts_.facts.host, parts_.facts.batch_job});
+    // A life may have ended between the record and the answer: nobody else would give it.
+    for (auto const& name : parts_.applied_notes) {
+        if (!path_exists(parts_.folder.outbox() + "/" + name)) pending_outbox_.insert(name);
+    }
     if (parts_.checkpoint_soon) next_checkpoint_ = now_;
     write_status(false);
 }

@@ -55,6 +55,9 @@ bool Chief::begin()
 {
     if (!journal_.open()) return false;
     record(journal::LifeStarted{0, "node0", "batch"});
+    for (auto const& name : applied_notes_) {
+        if (!outbox_.contains(name)) pending_outbox_.insert(name);
+    }
     read_inbox();  // Before anybody has spoken: what has come since the last life may undo that all is done.
     commit();
     sim_.at(sim_.now + sim_.plan.tick * sim_.machine.unit(), self_, EventKind::tick);
@@ -244,7 +247,8 @@ void Chief::send_frames()
 void Chief::read_inbox()
 {
     for (auto const& note : inbox_) {
-        if (applied_notes_.contains(note.name)) continue;
+        // The outbox remembers what a checkpoint has made the journal forget.
+        if (applied_notes_.contains(note.name) || outbox_.contains(note.name)) continue;
         apply(note);
         applied_notes_.insert(note.name);
         record(journal::InboxApplied{note.name});
@@ -304,8 +308,6 @@ void Chief::step_checkpoint()
         checkpoint_->winners.resize(table.size());
         auto const feeds = find_feeds(table);
         checkpoint_feeds_ = {feeds.begin(), feeds.end()};
-        checkpoint_notes_ = applied_notes_;
-        checkpoint_closed_ = dispatcher_.policy().closed;
         checkpoint_next_ = 0;
         checkpoint_done_ = TimePoint::never();
         return;
@@ -332,8 +334,6 @@ void Chief::step_checkpoint()
         sim_.disk.feeds = feeds;
         rows_added_ = find_feeds(table).size() > feeds.size();
     }
-    sim_.disk.noted.insert(checkpoint_notes_.begin(), checkpoint_notes_.end());
-    sim_.disk.closed = checkpoint_closed_;
     sim_.disk.checkpoint = std::move(checkpoint_);
     checkpoint_.reset();
     journal_.remove_before(keep_segments_from_);

@@ -115,8 +115,6 @@ class Chief final : private DispatcherEffects {
     TimePoint next_checkpoint_;
     std::shared_ptr<CheckpointData> checkpoint_;  ///< being made
     std::set<std::size_t> checkpoint_feeds_;
-    std::set<std::string> checkpoint_notes_;
-    bool checkpoint_closed_ = false;
     RangeIndex checkpoint_next_ = 0;
     TimePoint checkpoint_done_;
     std::uint64_t keep_segments_from_ = 0;

@@ -80,8 +80,6 @@ class Disk {
     // What is replaced whole and durably.
     std::shared_ptr<CheckpointData const> checkpoint;  ///< state.h5; null: none yet
     std::vector<std::size_t> feeds;                    ///< whose ranges events.h5 has, in this order
-    std::set<std::string> noted;                       ///< inbox notes that events.h5 knows to be applied
-    bool closed = false;
     Life lease_life = 0;  ///< in the lock
 
     /// What this process has written and not synced is lost or torn.

@@ -389,9 +389,8 @@ Recovered read_table(Plan const& plan, Disk const& disk, std::string_view tail)
     for (auto const& [name, id] : disk.names(Folder::journal))
         recovered.life = std::max(recovered.life, static_cast<Life>(life_of(name) + 1));
     recovered.incomplete |= replay.incomplete();
-    recovered.closed = disk.closed || replay.closed();
+    recovered.closed = replay.closed();
     recovered.applied_notes = replay.applied_notes();
-    recovered.applied_notes.insert(disk.noted.begin(), disk.noted.end());
     recovered.rows_added = recovered.table.size() > base_size;
     return recovered;
 }

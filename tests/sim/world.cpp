@@ -138,9 +138,9 @@ void World::begin_life()
     ledger_.check_recovered(recovered.table, sim_.disk);
     ledger_.adopt_recovered(recovered.table);
     ledger_.begin_life(recovered.life);
-    for (auto const& name : outbox_) {
-        if (!recovered.applied_notes.contains(name))
-            throw Violation{"inbox", name + " was acknowledged and is forgotten"};
+    for (auto const& note : inbox_) {
+        if (plan_.notes[note.number].kind == NoteKind::closed && outbox_.contains(note.name))
+            recovered.closed = true;
     }
     nothing_left_ = false;
     TimePoint const end = plan_.walltime < Duration::max() ? sim_.now + plan_.walltime : TimePoint::never();
@@ -185,6 +185,10 @@ void World::check_life()
     nothing_left_ = !chief_->broken() && chief_->dispatcher().table().unended_count() == 0;
     if (nothing_left_ && all_notes) {
         auto const& table = chief_->dispatcher().table();
+        auto wanted = plan_.range_count();
+        for (auto const& note : plan_.notes) wanted += note.count;
+        if (table.size() != wanted)
+            throw Violation{"feed", fmt::format("{} ranges, {} have been fed", table.size(), wanted)};
         ledger_.check_complete(table);
         ledger_.check_outputs(table, sim_.disk);
         check_poison();
