@@ -15,6 +15,12 @@ struct HarvestCommand {
 std::vector<HarvestCommand> const& harvest_commands();
 
 int harvest_new(std::vector<std::string> const& words);
+int harvest_fetch(std::vector<std::string> const& words);
+int harvest_push(std::vector<std::string> const& words);
+int harvest_report(std::vector<std::string> const& words);
+int harvest_submit(std::vector<std::string> const& words);
+int harvest_poll(std::vector<std::string> const& words);
+int harvest_cancel(std::vector<std::string> const& words);
 int harvest_status(std::vector<std::string> const& words);
 int harvest_merge(std::vector<std::string> const& words);
 int harvest_recover(std::vector<std::string> const& words);

@@ -58,32 +58,6 @@ class TaskQueue {
     std::size_t taken_ = 0;
 };
 
-/// Runs of a spool, or the folder itself.
-Result<std::vector<std::string>> find_runs(std::vector<std::string> const& folders)
-{
-    namespace fs = std::filesystem;
-    std::vector<std::string> runs;
-    std::error_code code;
-    auto const is_run = [&](fs::path const& path) {
-        return fs::is_directory(path / "bundles", code) || fs::is_directory(path / "stage", code);
-    };
-    for (auto const& folder : folders) {
-        if (!fs::is_directory(folder, code))
-            return Error{ErrorKind::usage, folder + " cannot be pushed", "there is no such folder",
-                         "name a run folder or a spool"};
-        if (is_run(folder)) {
-            runs.push_back(folder);
-            continue;
-        }
-        std::vector<std::string> inside;
-        for (auto const& entry : fs::directory_iterator(folder, code))
-            if (is_run(entry.path())) inside.push_back(entry.path().string());
-        std::sort(inside.begin(), inside.end());
-        runs.insert(runs.end(), inside.begin(), inside.end());
-    }
-    return runs;
-}
-
 /// In the order of their names; those known first, since they are older.
 std::deque<Task> make_tasks(StageFolder::Names const& names, std::vector<std::string> sealed)
 {
@@ -166,7 +140,7 @@ class RunPush {
                 return record.stage == Stage::verified
                            ? "wait to be reported"
                            : fmt::format("wait until {}: {}", record.next_try_unix_s, record.reason);
-            case Step::none:
+            case Step::nothing:
                 break;
         }
         return std::string(print_stage(record.stage));
@@ -260,6 +234,31 @@ class RunPush {
 };
 
 }  // namespace
+
+Result<std::vector<std::string>> find_runs(std::vector<std::string> const& folders)
+{
+    namespace fs = std::filesystem;
+    std::vector<std::string> runs;
+    std::error_code code;
+    auto const is_run = [&](fs::path const& path) {
+        return fs::is_directory(path / "bundles", code) || fs::is_directory(path / "stage", code);
+    };
+    for (auto const& folder : folders) {
+        if (!fs::is_directory(folder, code))
+            return Error{ErrorKind::usage, folder + " cannot be pushed", "there is no such folder",
+                         "name a run folder or a spool"};
+        if (is_run(folder)) {
+            runs.push_back(folder);
+            continue;
+        }
+        std::vector<std::string> inside;
+        for (auto const& entry : fs::directory_iterator(folder, code))
+            if (is_run(entry.path())) inside.push_back(entry.path().string());
+        std::sort(inside.begin(), inside.end());
+        runs.insert(runs.end(), inside.begin(), inside.end());
+    }
+    return runs;
+}
 
 Result<PushSummary> push(PushOptions const& options, Log& log, Clock const& clock)
 {

@@ -66,6 +66,9 @@ struct PushSummary {
     std::vector<PushFailure> failures;  ///< the first 20
     std::vector<std::string> plan;      ///< dry run: what would be done
 
+    /// The figures of another run's push.
+    void add(PushSummary const& other);
+    bool did_something() const { return verified_count + cleaned_count > 0; }
     bool all_well() const { return failed_count == 0 && lost_count == 0; }
     /// One line.
     std::string text() const;
@@ -74,6 +77,9 @@ struct PushSummary {
     /// quarantine.
     int exit_code() const;
 };
+
+/// The runs among the folders: itself, or those in a folder of runs. Error (usage): no such folder.
+Result<std::vector<std::string>> find_runs(std::vector<std::string> const& folders);
 
 /// Errors are of the call as a whole (no such folder, a store that cannot be used); what happens to single
 /// files is in the summary.

@@ -6,6 +6,23 @@
 
 namespace yoda {
 
+void PushSummary::add(PushSummary const& other)
+{
+    run_count += other.run_count;
+    found_count += other.found_count;
+    verified_count += other.verified_count;
+    cleaned_count += other.cleaned_count;
+    failed_count += other.failed_count;
+    lost_count += other.lost_count;
+    waiting_count += other.waiting_count;
+    busy_count += other.busy_count;
+    sent_bytes += other.sent_bytes;
+    took = took + other.took;
+    for (auto const& failure : other.failures)
+        if (failures.size() < 20) failures.push_back(failure);
+    plan.insert(plan.end(), other.plan.begin(), other.plan.end());
+}
+
 std::string PushSummary::text() const
 {
     std::string line = fmt::format("push: {} of {} files verified ({:.1f} MB in {:.1f} s)", verified_count,

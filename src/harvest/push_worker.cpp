@@ -189,7 +189,7 @@ void PushWorker::steps(Claim& claim)
                 return;
             }
             case Step::wait:
-            case Step::none: {
+            case Step::nothing: {
                 if (record.stage == Stage::sealed || record.stage == Stage::verified) {
                     std::scoped_lock const lock(shared_.mutex);
                     ++shared_.summary.waiting_count;

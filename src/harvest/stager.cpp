@@ -50,14 +50,14 @@ Step next_step(StageRecord const& record, StagePolicy const& policy, std::int64_
         case Stage::verified:
             return Step::wait;
         case Stage::reported:
-            if (!policy.clean) return Step::none;
+            if (!policy.clean) return Step::nothing;
             return now_unix_s >= record.reported_unix_s + policy.keep_s ? Step::clean : Step::wait;
         case Stage::cleaned:
             return Step::clean;  // it was decided; a kill may have come before the data was gone
         case Stage::lost:
             break;
     }
-    return Step::none;
+    return Step::nothing;
 }
 
 StagePlace place_of(StageRecord const& record, StagePolicy const& policy)

@@ -77,7 +77,7 @@ struct StagePolicy {
 };
 
 /// What to do with it now. `wait`: nothing before next_try_unix_s, or it is somebody else's turn (reporting).
-enum class Step { upload, check, clean, wait, none };
+enum class Step { upload, check, clean, wait, nothing };
 Step next_step(StageRecord const& record, StagePolicy const& policy, std::int64_t now_unix_s);
 
 /// Where a record belongs when nobody works on it.

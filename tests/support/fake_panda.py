@@ -267,6 +267,9 @@ class Admin:
             self.world.table.jobs[PandaID].fields.pop(name, None)
         return {}
 
+    def definition(self, PandaID):
+        return {"fields": self.world.table.jobs[PandaID].fields}
+
     def assign(self, PandaID, job_processIDs):
         self.world.table.assign(PandaID, set(job_processIDs))
         return {}

@@ -190,7 +190,7 @@ Status Feeder::ask(Turn& turn)
             if (auto const status = journal_.keep_end(*ask, judgement); !status) return status;
             if (judgement.outcome == PandaOutcome::unknown) summary.lost_count += next->range_count;
             plan.on_stop(next->job);
-            if (first_problem)
+            if (first_problem)  // None yet.
                 first_problem = Error{ErrorKind::unavailable, "PanDA gave no more ranges", judgement.why,
                                       "call again later"};
             continue;
@@ -227,16 +227,37 @@ Status Feeder::close_when_empty()
 
 }  // namespace
 
+std::string FeedSummary::text() const
+{
+    std::string line = fmt::format("{} more ranges", range_count);
+    if (refused_count > 0) line += fmt::format("; {} refused", refused_count);
+    if (lost_count > 0) line += fmt::format("; answers with up to {} were lost", lost_count);
+    if (closed) line += "; PanDA has no more, the run is closed";
+    return line;
+}
+
+std::string FeedSummary::json() const
+{
+    nlohmann::ordered_json out;
+    out["ranges"] = range_count;
+    out["refused_ranges"] = refused_count;
+    out["lost_ranges"] = lost_count;
+    out["closed"] = closed;
+    out["requests"] = traffic.request_count;
+    out["sent_bytes"] = traffic.sent_bytes;
+    out["received_bytes"] = traffic.received_bytes;
+    return out.dump() + "\n";
+}
+
 Result<FeedSummary> feed_run(FeedOptions const& options, HttpClient& http, Clock const& clock, Log& log)
 {
     PandaFolder const folder(options.run);
-    auto const settings = folder.read_settings();
-    if (!settings) return settings.error();
+    if (auto const status = folder.adopt_workplace(); !status) return status.error();
     auto const text = read_file(options.run + "/job.json", job_file_limit_bytes);
     if (!text) return text.error();
     auto const jobs = parse_jobs(*text);
     if (!jobs) return jobs.error();
-    PandaClient client(http, clock, log, settings->server, settings->credentials);
+    PandaClient client(http, clock, log, options.panda.server, options.panda.credentials);
     if (auto const status = client.check(); !status) return status.error();
     auto turn = Turn::take(folder.path(), clock);
     if (!turn) return turn.error();

@@ -41,6 +41,10 @@ class RunFolderSink final : public RunSink {
 
     Status add_job(Job const& job) override
     {
+        auto const& fields = job.fields();
+        if (auto const found = fields.find("overwriteQueuedata"); found != fields.end() && found->is_object())
+            for (auto const& [name, value] : found->items())
+                if (value.is_string()) overwrites[job.panda_id()][name] = value.get<std::string>();
         PathsOfJob paths;
         for (auto const& input : job.inputs()) paths.by_lfn.emplace(input.lfn, input.pfn);
         paths.index = builder_.add_job(without_secrets(job));
@@ -57,6 +61,8 @@ class RunFolderSink final : public RunSink {
         }
         return builder_.add_range(paths.index, range, *paths.last_pfn);
     }
+
+    std::map<std::int64_t, std::map<std::string, std::string>> overwrites;  ///< by PandaID
 
   private:
     struct PathsOfJob {
@@ -102,7 +108,7 @@ Status write_workplace(FetchOptions const& options, std::string const& workplace
         auto const path = fmt::format("{}/refused-{}.json", workplace, panda_id);
         if (auto const status = replace_file(path, print_refused(ranges)); !status) return status;
     }
-    return replace_file(workplace + "/settings.json", print_settings(options.panda));
+    return replace_file(workplace + "/harvest.cfg", options.run_config);
 }
 
 /// Remembers the secrets of the jobs that pass through.
@@ -233,9 +239,13 @@ Result<FetchCommandSummary> fetch_run(FetchOptions const& options, HttpClient& h
         if (!acquired) return acquired.error();
         return result;
     }
+    FetchOptions changed = options;
+    if (options.apply_overwrites)
+        for (auto const& [panda_id, settings] : folder_sink.overwrites)
+            options.apply_overwrites(panda_id, settings, changed);
     builder->set_payload(options.payload);
-    builder->set_options(options.config + (options.leave_open ? "run.open = true\n" : ""));
-    if (auto const status = write_workplace(options, workplace, result.fetched); !status)
+    builder->set_options(changed.config + (options.leave_open ? "run.open = yes\n" : ""));
+    if (auto const status = write_workplace(changed, workplace, result.fetched); !status)
         return status.error();
     auto const made = builder->commit();
     if (!made) return made.error();

@@ -37,7 +37,12 @@ struct FetchOptions {
     InputPolicy inputs;
     std::vector<StoreConfig> input_stores;  ///< best first
     PayloadConfig payload;
-    std::string config;       ///< content of RUN/yoda.cfg
+    std::string config;      ///< content of RUN/yoda.cfg
+    std::string run_config;  ///< content of RUN/panda/harvest.cfg
+    /// What jobs say of the queue in --overwriteQueuedata: may change `config` and `run_config`.
+    std::function<void(std::int64_t panda_id, std::map<std::string, std::string> const& settings,
+                       FetchOptions& options)>
+        apply_overwrites;
     bool leave_open = false;  ///< more ranges may be fetched while it runs
     /// With some ranges in hand, make the run although PanDA does not answer any more.
     bool settle_for_less = false;
@@ -56,6 +61,7 @@ Result<FetchCommandSummary> fetch_run(FetchOptions const& options, HttpClient& h
 
 struct FeedOptions {
     std::string run;
+    PandaSettings panda;
     std::int64_t range_count = 10'000;  ///< how many more, at most
     std::int64_t chunk = 10'000;
 };
@@ -66,6 +72,8 @@ struct FeedSummary {
     std::int64_t lost_count = 0;  ///< of answers that never came
     bool closed = false;          ///< PanDA has no more, and the run was told so
     PandaTraffic traffic;
+    std::string text() const;
+    std::string json() const;
 };
 
 Result<FeedSummary> feed_run(FeedOptions const& options, HttpClient& http, Clock const& clock, Log& log);

@@ -1,5 +1,5 @@
-// How a run speaks to PanDA: set once by `harvest fetch`, kept in RUN/panda/settings.json, used by every
-// later command on that run. Holds no secret, only where they are.
+// How we speak to PanDA (harvest_options.hpp makes it from the configuration), and what lies in RUN/panda.
+// Holds no secret, only where they are.
 #pragma once
 
 #include <cstdint>
@@ -24,14 +24,12 @@ struct PandaSettings {
     std::string pilot_id;  ///< "id|...|batch system|tag|version"
     std::int64_t heartbeat_s = 1800;
     std::int64_t debug_heartbeat_s = 300;
+    std::int64_t final_limit_s = 48 * 3600;  ///< a final state that PanDA does not take is given up then
+    std::size_t report_chunk = 10'000;       ///< ranges in one report
     /// Numeric storage ids by activity ("es_events" -> 117), and the paths' convention there.
     std::map<std::string, std::int64_t> objstore_ids;
     std::map<std::string, std::int64_t> path_conventions;
 };
-
-std::string print_settings(PandaSettings const& settings);
-/// Errors: not JSON, another version, a value of the wrong kind.
-Result<PandaSettings> parse_settings(std::string_view text);
 
 /// Fields of every updateJob: node, siteName, schedulerID, pilotID, computingElement; what is empty is left
 /// out.
@@ -42,7 +40,9 @@ class PandaFolder {
   public:
     explicit PandaFolder(std::string const& run) : run_(run), path_(run + "/panda") {}
     std::string const& path() const { return path_; }
-    std::string settings() const { return path_ + "/settings.json"; }
+    /// The configuration that the run was fetched with; there when the fetch is complete.
+    std::string config() const { return path_ + "/harvest.cfg"; }
+    bool is_there() const;
     std::string fetched() const { return path_ + "/fetch"; }
     std::string feed() const { return path_ + "/feed"; }
     std::string job(std::int64_t panda_id) const
@@ -52,6 +52,10 @@ class PandaFolder {
     std::string refused(std::int64_t panda_id) const
     {
         return path_ + "/refused-" + std::to_string(panda_id) + ".json";
+    }
+    std::string reported(std::int64_t panda_id) const
+    {
+        return path_ + "/reported-" + std::to_string(panda_id) + ".log";
     }
     std::string secrets(std::int64_t panda_id) const
     {
@@ -63,8 +67,6 @@ class PandaFolder {
     static std::string workplace(std::string const& run) { return run + ".fetch"; }
     /// Brings that workplace into the run once the run folder is there; harmless when done already.
     Status adopt_workplace() const;
-
-    Result<PandaSettings> read_settings() const;
 
   private:
     std::string run_;

@@ -61,7 +61,7 @@ TEST(Stager, DataStaysForItsTimeAndItsRecordIsNotOpenedBefore)
     EXPECT_EQ(next_step(record, policy, 3600 + 7000), Step::clean);
     EXPECT_EQ(place_of(record, policy), (StagePlace{StagePlace::Kind::later, 3}));
     policy.clean = false;
-    EXPECT_EQ(next_step(record, policy, 1'000'000), Step::none);
+    EXPECT_EQ(next_step(record, policy, 1'000'000), Step::nothing);
     EXPECT_EQ(place_of(record, policy).kind, StagePlace::Kind::done);
 }
 
