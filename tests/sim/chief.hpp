@@ -52,6 +52,8 @@ class Chief final : private DispatcherEffects {
     {
         return over() && (journal_.failed() || journal_.durable() == journal_.appended());
     }
+    /// Its last words, when it is settled.
+    void end() { commit(), send_frames(); }
     Dispatcher const& dispatcher() const { return dispatcher_; }
     Life life() const { return life_; }
     ProcessId self() const { return self_; }

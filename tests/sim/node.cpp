@@ -79,7 +79,7 @@ void Node::on_event(Event const& event)
     if (event.kind == EventKind::frame) ++arrived_;
     if (event.kind == EventKind::writer) bundles_.step();
     if (event.kind == EventKind::payload) payload(event.detail).on_event(event.data, *core_, *this);
-    wake();
+    if (core_) wake();  // Before its first words it does not listen.
 }
 
 void Node::die()

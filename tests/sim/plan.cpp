@@ -33,7 +33,7 @@ PayloadPlan draw_payload(Random& random, Scale scale, Duration typical)
     payload.null_payload = random.chance(scale == Scale::large ? 0.5 : 0.05);
     payload.has_output = !random.chance(0.1);
     payload.requests_wait = !random.chance(0.25);
-    payload.fixed_workers = !payload.requests_wait || random.chance(0.1);
+    payload.fixed_workers = !payload.requests_wait;
     if (random.chance(0.3)) {
         payload.straggler_share = random.between(0.001, 0.03);
         payload.straggler_factor = random.between(3.0, 20.0);

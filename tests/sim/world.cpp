@@ -175,6 +175,7 @@ void World::begin_life()
 void World::check_life()
 {
     if (!chief_ || !chief_->settled()) return;
+    chief_->end();
     sim_.tell("life {} is over, exit code {}: {}", chief_->life(), chief_->dispatcher().exit_code(),
               chief_->dispatcher().why_stopped());
     if (!chief_->broken()) {
