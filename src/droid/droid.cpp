@@ -486,7 +486,13 @@ void Droid::watch()
         for (auto const& breach : watch_->check_logs(job, channels_[job]->log_paths())) {
             log_.warning("limit_broken",
                          {{"job", job}, {"error_code", breach.error_code}, {"why", breach.reason}});
+            // Which of its ranges wrote so much nobody knows: it counts as the payload's death.
+            std::vector<BusyWorker> busy;
+            channels_[job]->list_busy(busy);
             channels_[job]->stop(now_, true);
+            for (auto const& worker : busy)
+                core_->on_failure(now_, worker.what, FailKind::payload_death, breach.error_code,
+                                  breach.reason, *this);
         }
     }
     if (now_ < next_full_watch_) return;

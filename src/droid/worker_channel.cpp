@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <charconv>
 #include <cstring>
+#include <utility>
 
 namespace yoda {
 
@@ -18,6 +19,8 @@ constexpr Duration judge_delay = Duration::from_ms(100);
 constexpr Duration look_interval = Duration::from_ms(500);
 constexpr std::size_t max_line_bytes = 1 << 16;
 constexpr int control_fd_number = 3;
+/// Workers in a row that end before they ask for a range: then it is the payload that cannot work.
+constexpr unsigned stillborn_limit = 8;
 
 bool send_with_fd(int socket, std::string_view text, int fd)
 {
@@ -58,6 +61,7 @@ void WorkerChannel::start(TimePoint now, std::uint32_t worker_count)
     wanted_workers_ = worker_count;
     up_ = stopping_ = said_end_ = false;
     init_error_.clear();
+    stillborn_count_ = unmade_count_ = 0;
     kill_at_ = TimePoint::never();
     start_folder_ = fmt::format("{}/start_{}", setup_.work_folder, start_count_++);
     auto const fail = [&](Error const& error) {
@@ -129,11 +133,12 @@ void WorkerChannel::read_control()
 void WorkerChannel::add_workers(TimePoint now, std::uint32_t count)
 {
     now_ = now;
+    if (!control_) return;  // The parent is gone: that its workers are free again comes with its end.
     for (std::uint32_t i = 0; i < count; ++i) {
         auto const number = next_worker_++;
         auto const folder = fmt::format("{}/worker_{}", start_folder_, number);
         int ends[2];
-        bool good = static_cast<bool>(make_folders(folder)) && static_cast<bool>(control_) &&
+        bool good = static_cast<bool>(make_folders(folder)) &&
                     ::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0;
         if (good) {
             FileDescriptor ours(ends[0]);
@@ -147,7 +152,7 @@ void WorkerChannel::add_workers(TimePoint now, std::uint32_t count)
                 poller_.add(worker.socket.get(), [this, number] { read_worker(number); });
             }
         }
-        if (!good) events_.worker_ended(setup_.job);
+        if (!good) ++unmade_count_;  // Told at the next tick: told now, another would be asked for at once.
     }
 }
 
@@ -187,6 +192,8 @@ void WorkerChannel::on_line(std::uint32_t number, std::string_view line)
             return fail_and_kill(worker, "the worker asked for a range before it ended the one it has");
         if (worker.asked) return;
         worker.asked = true;
+        worker.has_worked = true;
+        stillborn_count_ = 0;
         worker.request = next_request_++;
         requests_[worker.request] = number;
         events_.request(setup_.job, worker.request);
@@ -260,6 +267,11 @@ void WorkerChannel::lose_worker(std::uint32_t number)
         events_.request_gone(setup_.job, worker.request);
     }
     if (worker.range && !worker.killed) deaths_.push_back({now_ + judge_delay, *worker.range});
+    if (!worker.has_worked && !stopping_ && ++stillborn_count_ == stillborn_limit && payload_) {
+        init_error_ = fmt::format("{} workers in a row ended before they asked for a range; see {}.err",
+                                  stillborn_limit, setup_.log_prefix);
+        spawner_.kill_tree(*payload_);
+    }
     poller_.remove(worker.socket.get());
     workers_.erase(number);
     // With the parent gone the spawner will report the whole payload; its cores are free only then.
@@ -393,6 +405,8 @@ void WorkerChannel::on_tick(TimePoint now)
         events_.failure(what, FailKind::failed, code::payload_failure,
                         "the worker died with this range in hand");
     }
+    for (auto left = std::exchange(unmade_count_, 0u); left > 0 && control_; --left)
+        events_.worker_ended(setup_.job);
     if (now >= look_at_) {
         look_at_ = now + look_interval;
         lose_ended_workers();

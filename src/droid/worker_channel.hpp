@@ -37,6 +37,7 @@ class WorkerChannel final : public PayloadChannel {
         pid_t pid = 0;
         bool asked = false;
         bool killed = false;
+        bool has_worked = false;  ///< has asked for a range at least once
         RequestId request = 0;
         std::optional<HandOut> range;
         std::string range_id;
@@ -72,6 +73,8 @@ class WorkerChannel final : public PayloadChannel {
     bool stopping_ = false;
     bool said_end_ = false;
     std::string init_error_;
+    unsigned stillborn_count_ = 0;
+    std::uint32_t unmade_count_ = 0;  ///< workers for which there was no folder or socket
     std::map<std::uint32_t, Worker> workers_;
     std::uint32_t next_worker_ = 0;
     RequestId next_request_ = 0;

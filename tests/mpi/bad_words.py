@@ -85,13 +85,13 @@ def test(world, long):
     with open(secret, "w") as file:
         file.write("not yours\n")
     expect_failed("dots", raw("dots", "return folder + '/../../../../%s,ID:' + name + ',CPU:0,WALL:0\\n'" %
-                              os.path.relpath(secret, "/")), "folder")
+                              os.path.relpath(secret, "/")), "goes up by")
     expect_failed("absolute", raw("absolute", "return %r + ',ID:' + name + ',CPU:0,WALL:0\\n'" % secret), "folder")
     expect_failed("linked", raw("linked", "os.remove(path); os.symlink(%r, path); "
                                 "return path + ',ID:' + name + ',CPU:0,WALL:0\\n'" % secret), "link")
     expect_failed("linked_folder", raw(
         "linked_folder", "os.path.islink(folder + '/d') or os.symlink(%r, folder + '/d'); "
-        "return folder + '/d/secret.txt,ID:' + name + ',CPU:0,WALL:0\\n'" % world.folder), "folder")
+        "return folder + '/d/secret.txt,ID:' + name + ',CPU:0,WALL:0\\n'" % world.folder), "symbolic link")
     with open(secret) as file:
         assert file.read() == "not yours\n"
 
@@ -124,7 +124,7 @@ def test(world, long):
     for name in os.listdir(os.path.join(folder, "logs")):
         os.truncate(os.path.join(folder, "logs", name), 0)
     endless = loud.replace("range(%d)" % (1024 // RANGES), "range(1 << 30)")
-    folder, code, status = run("louder", raw("louder", answer, endless), ["payload.stdout=50 MB", "payload.starts=2"])
+    folder, code, status = run("louder", raw("louder", answer, endless), ["payload.stdout=50 MB", "range.tries=1", "range.payload_deaths=1"])
     assert code in (1, 4), (code, status)
     told = json.dumps(status) + world.harvest("explain", folder).stdout
     assert "the limit is 50 MB" in told, told
