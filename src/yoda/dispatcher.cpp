@@ -65,10 +65,9 @@ void Dispatcher::on_message(TimePoint now, Rank from, FrameHeader const& header,
 {
     YODA_CHECK(from > 0 && from < droids_.size(), "messages come from Droid ranks only");
     auto& droid = droids_[from];
-    if (header.life != table_.life()) {  // A Droid of an older life: nothing of what it made counts.
-        if (auto const* finished = std::get_if<Finished>(&message)) reject_all(from, *finished, effects);
-        return;
-    }
+    // A Droid of an older life: nothing of what it made counts, and an answer would reach the Droid that has
+    // its rank now, to which the same sequences and hand-outs mean its own work.
+    if (header.life != table_.life()) return;
     droid.last_heard = now;
     bool const is_goodbye = std::holds_alternative<Goodbye>(message);
     if (droid.state == DroidState::lost && !is_goodbye) {
@@ -194,7 +193,7 @@ void Dispatcher::reject_all(Rank from, Finished const& finished, DispatcherEffec
     for (auto const& entry : finished.entries) rejected_.push_back({entry.range, entry.hand_out});
     if (!rejected_.empty()) effects.send(from, Rejected{rejected_});
     effects.accept(from, finished.sequence);
-    effects.note("finished_of_nothing_we_know", from, rejected_.size(), "another life, or no such job");
+    effects.note("finished_of_nothing_we_know", from, rejected_.size(), "no such job");
 }
 
 /// The range has ended by hand-out `epoch` of rank `from`: nobody holds it any more, other copies must stop.

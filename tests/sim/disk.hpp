@@ -80,7 +80,7 @@ class Disk {
     // What is replaced whole and durably.
     std::shared_ptr<CheckpointData const> checkpoint;  ///< state.h5; null: none yet
     std::vector<std::size_t> feeds;                    ///< whose ranges events.h5 has, in this order
-    Life lease_life = 0;  ///< in the lock
+    Life lease_life = 0;                               ///< in the lock
 
     /// What this process has written and not synced is lost or torn.
     void crash(ProcessId who, Random& random);

@@ -168,7 +168,10 @@ void World::begin_life()
     life_end_ = end;
     drain_begun_ = TimePoint::never();
     if (end != TimePoint::never()) sim_.at(end, nobody, EventKind::kill_life, life);
-    if (!chief_->begin()) kill_rank_zero();
+    if (!chief_->begin()) {
+        cannot_begin_ = true;
+        kill_rank_zero();
+    }
 }
 
 /// Whether the life is over by its own decision.
@@ -211,6 +214,8 @@ void World::end_life(bool all_die)
     }
     if (complete_) return;
     auto next = sim_.now + plan_.life_gap * sim_.machine.unit();
+    if (std::exchange(cannot_begin_, false))
+        next = next + Duration::from_s(1);  // A full disk stays full a while.
     // With nothing left to do but a note to come, nobody would start another life before it is there.
     if (nothing_left_ && inbox_.size() < plan_.notes.size())
         next = std::max(next, TimePoint{} + plan_.notes[inbox_.size()].at + Duration::from_ms(1));

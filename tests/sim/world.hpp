@@ -70,6 +70,7 @@ class World {
     std::set<std::string> outbox_;
     unsigned lives_ = 0;
     bool complete_ = false;
+    bool cannot_begin_ = false;  ///< the journal could not be opened
     bool nothing_left_ = false;  ///< the last life has ended with every range ended
     bool closing_known_ = false;
     TimePoint life_end_ = TimePoint::never();

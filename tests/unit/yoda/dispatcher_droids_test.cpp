@@ -263,8 +263,8 @@ TEST_F(Droids, NothingOfAnOlderLifeCounts)
     FrameHeader const old{2, 0};
     effects.clear();
     yoda.say_as(1, old, Finished{1, 0, 0, yoda.entries({{0, 1}})});
-    EXPECT_EQ(effects.rejected(1), (std::vector<HandOut>{{0, 1}}));
-    EXPECT_EQ(effects.accepted(1), std::vector<std::uint32_t>{1}) << "so that it need not wait for ever";
+    EXPECT_TRUE(effects.rejected(1).empty()) << "rank 1 is another process now, and may have finished {0, 1}";
+    EXPECT_TRUE(effects.accepted(1).empty()) << "its own report 1 may not be durable";
     EXPECT_EQ(yoda.state(0), RangeState::sent);
     EXPECT_TRUE(effects.records.empty());
     EXPECT_TRUE(yoda.dispatcher.table().bundles().empty());
