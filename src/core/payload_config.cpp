@@ -38,6 +38,17 @@ bool find_kind(Names const& names, std::string_view value, Kind& kind)
     return false;
 }
 
+bool* find_flag(PayloadConfig& config, std::string_view key)
+{
+    if (key == "deterministic") return &config.deterministic;
+    if (key == "stage_in") return &config.stage_in;
+    if (key == "no_file_validation") return &config.job_pars.no_file_validation;
+    if (key == "first_file_only") return &config.job_pars.first_file_only;
+    if (key == "no_db_release") return &config.job_pars.no_db_release;
+    if (key == "no_frontier") return &config.job_pars.no_frontier;
+    return nullptr;
+}
+
 }  // namespace
 
 Result<PayloadConfig> parse_payload_config(std::string_view text, std::string_view source)
@@ -66,26 +77,37 @@ Result<PayloadConfig> parse_payload_config(std::string_view text, std::string_vi
         } else if (key == "output") {
             if (!find_kind(output_names, value, config.output))
                 return refuse("no such output", "one of hdf5, opaque, none");
-        } else if (key == "deterministic") {
+        } else if (key == "prefix") {
+            config.prefix.push_back(value);
+        } else if (key == "finalisation") {
+            auto const seconds = parse_seconds(value);
+            if (!seconds) return refuse(seconds.error().text());
+            config.finalisation_s = *seconds;
+        } else if (bool* const flag = find_flag(config, key)) {
             auto const yes = parse_yes_no(value);
             if (!yes) return refuse(yes.error().text());
-            config.deterministic = *yes;
+            *flag = *yes;
         } else {
-            auto const near = nearest_name(
-                key, {"name", "executable", "argument", "environment", "channel", "output", "deterministic"});
+            auto const near =
+                nearest_name(key, {"name", "executable", "argument", "environment", "channel", "output",
+                                   "deterministic", "prefix", "finalisation", "stage_in",
+                                   "no_file_validation", "first_file_only", "no_db_release", "no_frontier"});
             return refuse("no such setting of a payload",
                           near.empty() ? "" : fmt::format("did you mean '{}'?", near));
         }
     }
     if (config.channel == ChannelKind::null) {
         config.output = OutputKind::nothing;
-    } else if (config.executable.empty()) {
+    } else if (config.executable.empty() && config.channel != ChannelKind::athenamp) {
         return Error{ErrorKind::usage,
                      fmt::format("{} names no executable", source),
                      {},
                      "add `executable = PROGRAM`"};
     }
-    if (config.name.empty()) config.name = config.executable.empty() ? "null" : config.executable;
+    if (config.name.empty())
+        config.name = !config.executable.empty()                ? config.executable
+                      : config.channel == ChannelKind::athenamp ? "athenamp"
+                                                                : "null";
     return config;
 }
 
@@ -101,6 +123,13 @@ std::string print_payload_config(PayloadConfig const& config)
     for (auto const& variable : config.environment) text += fmt::format("environment = {}\n", variable);
     text +=
         fmt::format("output = {}\ndeterministic = {}\n", output->name, config.deterministic ? "yes" : "no");
+    if (config.channel != ChannelKind::athenamp) return text;
+    for (auto const& word : config.prefix) text += fmt::format("prefix = {}\n", word);
+    text += fmt::format("finalisation = {} s\n", config.finalisation_s);
+    PayloadConfig flags = config;
+    for (auto const* key :
+         {"stage_in", "no_file_validation", "first_file_only", "no_db_release", "no_frontier"})
+        text += fmt::format("{} = {}\n", key, *find_flag(flags, key) ? "yes" : "no");
     return text;
 }
 

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/job_pars.hpp"
 #include "core/result.hpp"
 
 namespace yoda {
@@ -30,6 +31,11 @@ struct PayloadConfig {
     std::vector<std::string> environment;  ///< NAME=value
     OutputKind output = OutputKind::opaque;
     bool deterministic = true;  ///< the same range gives the same bytes; no: no second copies
+    // Of channel athenamp only (docs/athenamp.md).
+    std::vector<std::string> prefix;  ///< words before the command: a container's
+    JobParsChanges job_pars;
+    double finalisation_s = 60;  ///< of one worker; they finalise one after another
+    bool stage_in = false;       ///< copy inputs to the node first
 };
 
 /// Errors name `source` and the line: unknown key or value, no executable, NAME=value without a name.

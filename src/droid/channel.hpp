@@ -41,6 +41,10 @@ struct PayloadSetup {
     std::vector<std::vector<unsigned>> cores;  ///< by worker; may be fewer than workers
     bool bind = true;
     Duration stop_grace;
+    // For channels whose workers the Droid does not know one by one:
+    unsigned rank = 0;
+    Duration range_limit = Duration::max();  ///< of one range
+    Duration silence = Duration::max();      ///< no message and no change in its folder
 };
 
 /// One worker with a range in hand, for whoever watches limits.
@@ -59,7 +63,9 @@ class PayloadChannel {
     virtual void add_workers(TimePoint now, std::uint32_t count) = 0;
     virtual void answer(TimePoint now, RequestId request, WorkItem const& item) = 0;
     virtual void end(RequestId request) = 0;
-    virtual void kill_range(HandOut what) = 0;
+    /// Its result is not wanted. `must_stop`: it has broken a limit, so whatever works on it has to end; else
+    /// only if that costs nothing but the range.
+    virtual void kill_range(HandOut what, bool must_stop) = 0;
     virtual void stop(TimePoint now, bool at_once) = 0;
     /// An event of a process that this channel spawned; false: not its own.
     virtual bool on_spawn_event(TimePoint now, SpawnEvent const& event) = 0;

@@ -113,7 +113,7 @@ void CommandChannel::end_worker(std::uint32_t number)
     finish_if_idle();
 }
 
-void CommandChannel::kill_range(HandOut what)
+void CommandChannel::kill_range(HandOut what, bool)
 {
     for (auto& [number, worker] : workers_) {
         if (worker.range != what) continue;

@@ -9,6 +9,7 @@
 #include <charconv>
 #include <filesystem>
 
+#include "droid/athenamp/channel.hpp"
 #include "droid/command_channel.hpp"
 #include "droid/worker_channel.hpp"
 #include "sys/environment.hpp"
@@ -184,6 +185,10 @@ Status Droid::try_set_up()
                                {"node_index", welcome_.node_index},
                                {"node_count", welcome_.node_count}});
     if (auto made = make_work_folder(); !made) return made;
+    if (payload_.channel == ChannelKind::athenamp) {
+        if (auto const count = athenamp::remove_stale_channels(); count > 0)
+            log_.info("stale_channels_removed", {{"count", count}});
+    }
 
     auto environment = clean_environment(current_environment());
     for (auto const& variable : payload_.environment) {
@@ -204,12 +209,20 @@ Status Droid::try_set_up()
         // Without a core for each worker binding would make some share and leave others idle.
         setup.bind = config_.payload_bind && worker_count <= cores.size();
         setup.stop_grace = Duration::from_s(config_.payload_stop_grace_s);
+        setup.rank = static_cast<unsigned>(transport_.rank());
+        setup.range_limit = Duration::from_s(config_.range_time_limit_s);
+        if (config_.range_silence_s > 0) setup.silence = Duration::from_s(config_.range_silence_s);
         setups_.push_back(std::move(setup));
 
         JobPolicy policy;
         policy.null_payload = payload_.channel == ChannelKind::null;
         policy.has_output = payload_.output != OutputKind::nothing;
         policy.range_limit = Duration::from_s(config_.range_time_limit_s);
+        if (payload_.channel == ChannelKind::athenamp) {
+            policy.requests_wait = false;
+            policy.fixed_workers = true;
+            policy.finalisation = Duration::from_s(payload_.finalisation_s) * worker_count;
+        }
         policies.push_back(policy);
     }
     channels_.resize(jobs_.size());
@@ -338,6 +351,8 @@ std::unique_ptr<PayloadChannel> Droid::make_channel(PayloadSetup setup)
     ChannelEvents& events = *this;
     if (setup.payload.channel == ChannelKind::command)
         return std::make_unique<CommandChannel>(std::move(setup), spawner_, events);
+    if (setup.payload.channel == ChannelKind::athenamp)
+        return std::make_unique<athenamp::Channel>(std::move(setup), spawner_, poller_, events);
     return std::make_unique<WorkerChannel>(std::move(setup), spawner_, poller_, events);
 }
 
@@ -366,7 +381,7 @@ void Droid::end(JobIndex job, RequestId request)
 
 void Droid::kill_range(JobIndex job, HandOut what)
 {
-    channels_[job]->kill_range(what);
+    channels_[job]->kill_range(what, false);
 }
 
 void Droid::stop_payload(JobIndex job, bool at_once)
@@ -505,7 +520,7 @@ void Droid::watch()
         log_.warning(
             "limit_broken",
             {{"range", breach.what.range}, {"error_code", breach.error_code}, {"why", breach.reason}});
-        channels_[breach.job]->kill_range(breach.what);
+        channels_[breach.job]->kill_range(breach.what, true);
         core_->on_failure(now_, breach.what, FailKind::failed, breach.error_code, breach.reason, *this);
     }
 }

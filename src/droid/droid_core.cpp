@@ -9,6 +9,8 @@ namespace yoda {
 namespace {
 
 constexpr unsigned bundle_failures_allowed = 3;
+/// How long a request that holds back outputs may wait while ranges cannot be started for want of disk.
+constexpr Duration request_patience = Duration::from_s(60);
 
 }  // namespace
 
@@ -16,6 +18,7 @@ DroidCore::DroidCore(DroidPolicy policy, std::vector<JobPolicy> jobs, TimePoint 
     : policy_(policy),
       last_heard_(now),
       last_heartbeat_(now),
+      unpaused_(now),
       free_workers_(policy.worker_count),
       counted_(now)
 {
@@ -295,20 +298,26 @@ WorkItem DroidCore::make_item(RangeRun const& run, std::string const& text_id) c
     return item;
 }
 
-/// Whether a range of so many events would, started now, probably end before workers must be done.
-bool DroidCore::in_time(TimePoint now, std::uint32_t events) const
+/// Whether the job's next range would, started now, probably end before workers must be done.
+bool DroidCore::in_time(TimePoint now, Job const& job) const
 {
+    auto const events = job.queue.front().run.events;
     if (worker_deadline_ == TimePoint::never()) return true;
     auto const needed_ns =
         event_time_us_ == none ? 0 : static_cast<std::int64_t>(event_time_us_) * 1000 * events;
-    return (worker_deadline_ - now).ns > needed_ns;
+    return (worker_deadline_ - now).ns > needed_ns + job.policy.finalisation.ns;
+}
+
+bool DroidCore::may_start(TimePoint now, Job const& job) const
+{
+    return !job.queue.empty() && !paused_ && in_time(now, job);
 }
 
 bool DroidCore::start_next(TimePoint now, JobIndex index, RequestId request, DroidEffects& effects)
 {
     auto& job = jobs_[index];
     auto& front = job.queue.front();
-    if (paused_ || !in_time(now, front.run.events)) return false;
+    if (!may_start(now, job)) return false;
     WorkItem const item = make_item(front.run, front.text_id);
     auto& run = front.run;
     run.first += run.stride;
@@ -344,9 +353,20 @@ void DroidCore::serve(TimePoint now, JobIndex index, DroidEffects& effects)
 {
     auto& job = jobs_[index];
     while (!job.requests.empty() && !job.queue.empty() && job.payload == PayloadState::up) {
-        if (!start_next(now, index, job.requests.front(), effects)) break;
+        // Off the list first: an answer that cannot be given makes the channel ask anew, from within.
+        RequestId const request = job.requests.front();
         job.requests.pop_front();
+        if (!start_next(now, index, request, effects)) {
+            job.requests.push_front(request);
+            break;
+        }
     }
+    // What is queued may not be started: waiting for that would hold back the outputs of the whole node.
+    bool const too_late = !job.queue.empty() && !in_time(now, job);
+    bool const paused_long = paused_ && now - unpaused_ > request_patience;
+    if (!job.policy.requests_wait && !job.requests.empty() && job.payload == PayloadState::up &&
+        (too_late || paused_long))
+        begin_ending(index, effects);
     if (job.payload == PayloadState::ending) end_requests(index, effects);
 }
 
@@ -371,6 +391,7 @@ void DroidCore::work(TimePoint now, DroidEffects& effects)
             continue;
         }
         if (job.payload == PayloadState::off) {
+            if (!job.policy.requests_wait && !may_start(now, job)) continue;
             job.workers = free_workers_;
             free_workers_ = 0;
             job.payload = PayloadState::starting;
@@ -564,10 +585,13 @@ void DroidCore::on_payload_ended(TimePoint now, JobIndex index, std::uint16_t er
     });
     for (auto const& what : left) {
         end_flight(flights_.find(what.range));
-        if (error_code != 0 && !killed_rest_)
-            effects.send(Failed{what, FailKind::payload_death, error_code, reason});
+        // Even if it ended well after the end word: it was given them and never spoke of them again. At no
+        // cost a range that kills its worker would come back for ever.
+        if (!killed_rest_)
+            effects.send(Failed{what, FailKind::payload_death,
+                                error_code != 0 ? error_code : code::athenamp_died, reason});
     }
-    if (!left.empty() && (error_code == 0 || killed_rest_)) effects.send(GivenBack{left});
+    if (!left.empty() && killed_rest_) effects.send(GivenBack{left});
     if (error_code != 0) effects.note("payload_died", index, left.size(), reason);
     if (error_code != 0 && job.starts >= policy_.payload_starts && !job.given_up) {
         job.given_up = true;
@@ -691,6 +715,7 @@ void DroidCore::on_bundle_failed(TimePoint now, JobIndex index, std::uint32_t se
 void DroidCore::on_tick(TimePoint now, std::uint64_t free_bytes, DroidEffects& effects)
 {
     count_busy(now);
+    if (!paused_) unpaused_ = now;
     std::vector<HandOut> slow;
     visit_running([&](HandOut what, JobIndex index, TimePoint since) {
         if (now - since > jobs_[index].policy.range_limit) slow.push_back(what);

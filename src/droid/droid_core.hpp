@@ -66,6 +66,7 @@ struct JobPolicy {
     bool requests_wait =
         true;  ///< false: an unanswered request holds back outputs (AthenaMP), so it gets the end word
     bool fixed_workers = false;  ///< the number of workers is fixed when the payload starts
+    Duration finalisation{0};    ///< after its last range, till its last output is there
     bool has_output = true;
     Duration range_limit = Duration::max();  ///< a range running longer is killed and has failed
 };
@@ -226,7 +227,8 @@ class DroidCore {
     void work(TimePoint now, DroidEffects& effects);
     void serve(TimePoint now, JobIndex job, DroidEffects& effects);
     bool start_next(TimePoint now, JobIndex job, RequestId request, DroidEffects& effects);
-    bool in_time(TimePoint now, std::uint32_t events) const;
+    bool in_time(TimePoint now, Job const& job) const;
+    bool may_start(TimePoint now, Job const& job) const;
     void ask_if_idle(DroidEffects& effects);
     bool start_or_leave(TimePoint now, JobIndex job, RequestId request, DroidEffects& effects);
     void end_requests(JobIndex job, DroidEffects& effects);
@@ -265,6 +267,7 @@ class DroidCore {
     std::uint32_t asked_idle_ = 0;  ///< idle workers that rank 0 knows of
     unsigned bundle_failures_ = 0;
     bool paused_ = false;
+    TimePoint unpaused_;  ///< when it last was not
     std::uint32_t free_workers_;
     std::uint32_t running_count_ = 0;
     TimePoint counted_;

@@ -187,6 +187,8 @@ void WorkerChannel::on_line(std::uint32_t number, std::string_view line)
         return;
     }
     if (worker.killed) return;
+    // First, as an error's text may hold any words.
+    if (on_error_line(worker, line)) return;
     if (line.find("Ready for events") != std::string_view::npos) {
         if (worker.range)
             return fail_and_kill(worker, "the worker asked for a range before it ended the one it has");
@@ -199,7 +201,6 @@ void WorkerChannel::on_line(std::uint32_t number, std::string_view line)
         events_.request(setup_.job, worker.request);
         return;
     }
-    if (on_error_line(worker, line)) return;
     on_result(worker, line);
 }
 
@@ -208,9 +209,15 @@ bool WorkerChannel::on_error_line(Worker& worker, std::string_view line)
     if (!line.starts_with("ERR_")) return false;
     auto const blank = std::min(line.find(' '), line.size());
     auto const colon = line.find(": ", blank);
-    auto const id =
+    auto id =
         colon == std::string_view::npos ? std::string_view{} : line.substr(blank + 1, colon - blank - 1);
-    if (!worker.range || id != worker.range_id) {
+    while (id.ends_with(' ')) id.remove_suffix(1);
+    // Without an id it speaks of the only range that it has.
+    if (id.empty() && !worker.range) {
+        events_.note("payload_error", setup_.job, line);
+        return true;
+    }
+    if (!worker.range || (!id.empty() && id != worker.range_id)) {
         fail_and_kill(worker,
                       fmt::format("the worker reported an error of a range that it was not given: {}", line));
         return true;
@@ -322,7 +329,7 @@ void WorkerChannel::end(RequestId request)
     say(worker, "No more events\n");
 }
 
-void WorkerChannel::kill_range(HandOut what)
+void WorkerChannel::kill_range(HandOut what, bool)
 {
     for (auto& [number, worker] : workers_) {
         if (worker.range != what) continue;

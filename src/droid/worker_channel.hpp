@@ -22,7 +22,7 @@ class WorkerChannel final : public PayloadChannel {
     void add_workers(TimePoint now, std::uint32_t count) override;
     void answer(TimePoint now, RequestId request, WorkItem const& item) override;
     void end(RequestId request) override;
-    void kill_range(HandOut what) override;
+    void kill_range(HandOut what, bool must_stop) override;
     void stop(TimePoint now, bool at_once) override;
     bool on_spawn_event(TimePoint now, SpawnEvent const& event) override;
     void on_tick(TimePoint now) override;

@@ -1,0 +1,453 @@
+#include "core/job_pars.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+namespace yoda {
+
+namespace {
+
+constexpr std::string_view variable_name = "PILOT_EVENTRANGECHANNEL";
+constexpr std::string_view placeholder = "PILOT_EVENTRANGECHANNEL_CHANGE_ME";
+constexpr std::string_view jps_import = "from AthenaMP.AthenaMPFlags import jobproperties as jps";
+constexpr std::string_view jps_setting = "jps.AthenaMPFlags.EventRangeChannel";
+constexpr std::string_view ca_setting = "ConfigFlags.MP.EventRangeChannel";
+
+bool is_name_character(char c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+}
+
+void replace_all(std::string& text, std::string_view old, std::string_view fresh)
+{
+    for (std::size_t at = 0; (at = text.find(old, at)) != std::string::npos; at += fresh.size())
+        text.replace(at, old.size(), fresh);
+}
+
+/// Reads one text into words; each function takes what it understands off the front.
+class Splitter {
+  public:
+    Splitter(std::string_view text, VariableLookup const& variable) : rest_(text), variable_(variable) {}
+
+    Result<Words> split()
+    {
+        while (!rest_.empty()) {
+            char const c = rest_.front();
+            if (c == ' ' || c == '\t') {
+                end_word();
+                rest_.remove_prefix(1);
+            } else if (auto taken = take_piece(c); !taken) {
+                return taken.error();
+            }
+        }
+        end_word();
+        return std::move(words_);
+    }
+
+  private:
+    static Error refuse(std::string why)
+    {
+        return {ErrorKind::bad_input, "the job's command line (jobPars) cannot be read", std::move(why),
+                "quote it, or start the transform by a script of your own (executable)"};
+    }
+
+    void end_word()
+    {
+        if (in_word_) words_.push_back(std::exchange(word_, {}));
+        in_word_ = false;
+    }
+
+    Status take_piece(char c)
+    {
+        constexpr std::string_view shell_only = ";|&<>()`\n\r";
+        if (shell_only.find(c) != std::string_view::npos)
+            return refuse(
+                fmt::format("it holds {} outside of quotes, which needs a shell",
+                            c == '\n' || c == '\r' ? std::string("a new line") : fmt::format("'{}'", c)));
+        if (c == '#' && !in_word_) return refuse("it holds a comment");
+        in_word_ = true;
+        if (c == '\'') return take_single();
+        if (c == '"') return take_double();
+        if (c == '$') return take_variable();
+        rest_.remove_prefix(1);
+        if (c == '\\') {
+            if (rest_.empty()) return refuse("it ends in a backslash");
+            c = rest_.front();
+            rest_.remove_prefix(1);
+        }
+        word_ += c;
+        return {};
+    }
+
+    Status take_single()
+    {
+        auto const end = rest_.find('\'', 1);
+        if (end == std::string_view::npos) return refuse("a ' is never closed");
+        word_ += rest_.substr(1, end - 1);
+        rest_.remove_prefix(end + 1);
+        return {};
+    }
+
+    Status take_double()
+    {
+        rest_.remove_prefix(1);
+        while (!rest_.empty()) {
+            char const c = rest_.front();
+            if (c == '$') {
+                if (auto taken = take_variable(); !taken) return taken;
+                continue;
+            }
+            if (c == '`') return refuse("it holds a backquote, which needs a shell");
+            rest_.remove_prefix(1);
+            if (c == '"') return {};
+            constexpr std::string_view escaped = "$`\"\\";
+            if (c == '\\' && !rest_.empty() && escaped.find(rest_.front()) != std::string_view::npos) {
+                word_ += rest_.front();
+                rest_.remove_prefix(1);
+            } else {
+                word_ += c;
+            }
+        }
+        return refuse("a \" is never closed");
+    }
+
+    Status take_variable()
+    {
+        rest_.remove_prefix(1);
+        if (rest_.starts_with('(')) return refuse("it holds $(...), which needs a shell");
+        bool const braced = rest_.starts_with('{');
+        if (braced) rest_.remove_prefix(1);
+        auto const end = std::find_if_not(rest_.begin(), rest_.end(), is_name_character);
+        auto const name = rest_.substr(0, static_cast<std::size_t>(end - rest_.begin()));
+        if (braced && (name.empty() || rest_.substr(name.size(), 1) != "}"))
+            return refuse("it holds a ${...} that is more than a name");
+        bool const is_name = !name.empty() && (name.front() < '0' || name.front() > '9');
+        if (!is_name) {  // "$5" and "$?" are a shell's own; a lone $ is itself.
+            if (!name.empty() || braced) return refuse("it holds a $ that is no variable");
+            word_ += '$';
+            return {};
+        }
+        rest_.remove_prefix(name.size() + (braced ? 1 : 0));
+        word_ += variable_(name).value_or("");
+        return {};
+    }
+
+    std::string_view rest_;
+    VariableLookup const& variable_;
+    Words words_;
+    std::string word_;
+    bool in_word_ = false;
+};
+
+/// One occurrence of an option: `--name=value`, or `--name` and the words up to the next option.
+struct Option {
+    std::size_t index = 0;  ///< of the word with the name
+    bool joined = false;
+    std::size_t value_count = 0;
+};
+
+bool is_option(std::string_view word)
+{
+    return word.starts_with("-") && word.size() > 1 && word.find(' ') == std::string_view::npos;
+}
+
+template <class IsName>
+std::vector<Option> find_options_if(Words const& words, IsName is_name)
+{
+    std::vector<Option> found;
+    for (std::size_t i = 0; i < words.size(); ++i) {
+        std::string_view const word = words[i];
+        auto const equals = word.find('=');
+        if (!word.starts_with("--") || !is_name(word.substr(2, equals == word.npos ? equals : equals - 2)))
+            continue;
+        Option option{i, equals != word.npos, 1};
+        if (!option.joined) {
+            option.value_count = 0;
+            while (i + 1 + option.value_count < words.size() && !is_option(words[i + 1 + option.value_count]))
+                ++option.value_count;
+        }
+        found.push_back(option);
+    }
+    return found;
+}
+
+std::vector<Option> find_options(Words const& words, std::string_view name)
+{
+    return find_options_if(words, [&](std::string_view its) { return its == name; });
+}
+
+std::string get_value(Words const& words, Option const& option, std::size_t number)
+{
+    auto const& word = words[option.index + (option.joined ? 0 : 1 + number)];
+    return option.joined ? word.substr(word.find('=') + 1) : word;
+}
+
+void set_value(Words& words, Option const& option, std::size_t number, std::string const& value)
+{
+    auto& word = words[option.index + (option.joined ? 0 : 1 + number)];
+    word = option.joined ? word.substr(0, word.find('=') + 1) + value : value;
+}
+
+/// "EVNTtoHITS:" of "EVNTtoHITS:code"; empty without a scope.
+std::string_view scope_of(std::string_view value)
+{
+    auto const end = std::find_if_not(value.begin(), value.end(), is_name_character);
+    auto const length = static_cast<std::size_t>(end - value.begin());
+    bool const is_scope = length > 0 && end != value.end() && *end == ':';
+    return is_scope ? value.substr(0, length + 1) : std::string_view{};
+}
+
+/// The step that runs the Event Service: where its include is scoped.
+std::string event_service_scope(Words const& words)
+{
+    for (auto const& option : find_options(words, "preInclude")) {
+        for (std::size_t i = 0; i < option.value_count; ++i) {
+            auto const value = get_value(words, option, i);
+            if (value.find("AthenaMP_EventService") != std::string::npos) return std::string(scope_of(value));
+        }
+    }
+    return {};
+}
+
+/// Which values of an option reach the step of the Event Service: one for all steps, else its own, else every
+/// one.
+std::vector<std::size_t> find_targets(Words const& words, Option const& option)
+{
+    std::vector<std::size_t> all;
+    std::optional<std::size_t> own;
+    auto const step = event_service_scope(words);
+    for (std::size_t i = 0; i < option.value_count; ++i) {
+        auto const value = get_value(words, option, i);
+        auto const scope = scope_of(value);
+        if (scope.empty() || scope == "all:") return {i};
+        if (scope == step) own = i;
+        all.push_back(i);
+    }
+    return own ? std::vector{*own} : all;
+}
+
+/// Sets `setting="old"` to `value` wherever it stands in `text`; whether it does.
+bool set_again(std::string& text, std::string_view setting, std::string_view value)
+{
+    bool found = false;
+    for (std::size_t at = 0; (at = text.find(setting, at)) != std::string::npos;) {
+        at += setting.size();
+        auto const quote = text.find_first_not_of(" =", at);
+        if (quote == std::string::npos || quote == at || (text[quote] != '"' && text[quote] != '\''))
+            continue;
+        auto const end = text.find(text[quote], quote + 1);
+        if (end == std::string::npos) continue;
+        text.replace(quote + 1, end - quote - 1, value);
+        at = quote + value.size() + 2;
+        found = true;
+    }
+    return found;
+}
+
+/// Changes what the Event Service's step gets by this option, behind its scope; without the option adds it
+/// with `alone`.
+template <class Edit>
+void edit_option(Words& words, std::string_view name, std::string const& alone, Edit edit)
+{
+    auto const options = find_options(words, name);
+    bool edited = false;
+    for (auto const& option : options) {
+        for (auto const target : find_targets(words, option)) {
+            auto const value = get_value(words, option, target);
+            std::string const scope(scope_of(value));
+            set_value(words, option, target, scope + edit(value.substr(scope.size())));
+            edited = true;
+        }
+    }
+    if (edited) return;
+    for (auto const& option : options) {  // `--preExec` without a value.
+        words.insert(words.begin() + static_cast<std::ptrdiff_t>(option.index) + 1, alone);
+        return;
+    }
+    words.push_back(fmt::format("--{}", name));
+    words.push_back(alone);
+}
+
+void inject_athenaopts(Words& words, std::string_view channel)
+{
+    auto const ours = fmt::format("--mtes --mtes-channel=\"{}\"", channel);
+    auto const edit = [&](std::string value) {
+        constexpr std::string_view name = "--mtes-channel";
+        bool const has_mtes = (" " + value + " ").find(" --mtes ") != std::string::npos;
+        for (auto at = value.find(name); at != std::string::npos; at = value.find(name)) {
+            auto end = value.find_first_of(" =", at);
+            if (end != std::string::npos) end = value.find(' ', value.find_first_not_of(" =", end));
+            value.erase(at, end == std::string::npos ? end : end + 1 - at);
+        }
+        auto const add = has_mtes ? ours.substr(ours.find(' ') + 1) : ours;
+        while (value.ends_with(' ')) value.pop_back();
+        return value.empty() ? add : add + " " + value;
+    };
+    auto const before = words.size();
+    edit_option(words, "athenaopts", ours, edit);
+    // A separate value that starts with dashes would be taken for an option.
+    if (words.size() == before + 2 && words[before] == "--athenaopts") {
+        words[before] = "--athenaopts=" + words[before + 1];
+        words.pop_back();
+    }
+}
+
+bool has_ca(Words const& words)
+{
+    bool on = false;
+    for (auto const& option : find_options(words, "CA")) {
+        auto const value = option.value_count > 0 ? get_value(words, option, 0) : std::string("True");
+        on = !value.ends_with("False") && !value.ends_with("false");
+    }
+    return on;
+}
+
+bool is_event_input(std::string_view name)
+{
+    constexpr std::array kinds{"EVNT", "EVNT_TR", "HITS", "RDO", "ESD", "AOD", "BS", "RAW"};
+    if (!name.starts_with("input") || !name.ends_with("File")) return false;
+    name.remove_prefix(5);
+    name.remove_suffix(4);
+    return std::find(kinds.begin(), kinds.end(), name) != kinds.end();
+}
+
+void remove_option(Words& words, std::string_view name)
+{
+    for (auto options = find_options(words, name); !options.empty(); options = find_options(words, name)) {
+        auto const& option = options.back();
+        auto const first = words.begin() + static_cast<std::ptrdiff_t>(option.index);
+        auto const count = 1 + (option.joined ? 0 : option.value_count);
+        words.erase(first, first + static_cast<std::ptrdiff_t>(count));
+    }
+}
+
+void keep_first_file(Words& words)
+{
+    for (auto const& option : find_options_if(words, is_event_input)) {
+        if (option.value_count == 0) continue;
+        auto const value = get_value(words, option, 0);
+        set_value(words, option, 0, value.substr(0, value.find(',')));
+        auto const rest = words.begin() + static_cast<std::ptrdiff_t>(option.index) + 2;
+        if (!option.joined) words.erase(rest, rest + static_cast<std::ptrdiff_t>(option.value_count) - 1);
+        if (!option.joined && option.value_count > 1) return keep_first_file(words);  // Positions have moved.
+    }
+}
+
+void make_inputs_absolute(Words& words, std::vector<InputFile> const& inputs)
+{
+    auto const place = [&](std::string const& lfn) {
+        auto const found = std::find_if(inputs.begin(), inputs.end(),
+                                        [&](InputFile const& input) { return input.lfn == lfn; });
+        return found == inputs.end() || found->pfn.empty() ? lfn : found->pfn;
+    };
+    auto const is_input = [](std::string_view name) { return name.starts_with("input"); };
+    for (auto const& option : find_options_if(words, is_input)) {
+        for (std::size_t i = 0; i < option.value_count; ++i) {
+            auto const value = get_value(words, option, i);
+            std::string list;
+            for (std::size_t begin = 0; begin <= value.size();) {
+                auto const end = std::min(value.find(',', begin), value.size());
+                list += (begin > 0 ? "," : "") + place(value.substr(begin, end - begin));
+                begin = end + 1;
+            }
+            set_value(words, option, i, list);
+        }
+    }
+}
+
+/// `a.py,UseFrontier.py,b.py` -> `a.py,b.py`, behind a scope too; an option left empty goes.
+void remove_frontier(Words& words)
+{
+    auto const options = find_options(words, "postInclude");
+    for (auto option = options.rbegin(); option != options.rend(); ++option) {
+        std::size_t left = option->value_count;
+        for (std::size_t i = option->value_count; i-- > 0;) {
+            auto const value = get_value(words, *option, i);
+            std::string const scope(scope_of(value));
+            std::string list;
+            for (std::size_t begin = scope.size(); begin <= value.size();) {
+                auto const end = std::min(value.find(',', begin), value.size());
+                auto const name = value.substr(begin, end - begin);
+                if (!name.empty() && name.find("UseFrontier.py") == std::string::npos)
+                    list += (list.empty() ? "" : ",") + name;
+                begin = end + 1;
+            }
+            set_value(words, *option, i, scope + list);
+            if (!list.empty()) continue;
+            --left;
+            if (!option->joined)
+                words.erase(words.begin() + static_cast<std::ptrdiff_t>(option->index + 1 + i));
+        }
+        if (left == 0) words.erase(words.begin() + static_cast<std::ptrdiff_t>(option->index));
+    }
+}
+
+}  // namespace
+
+Result<Words> split_words(std::string_view text, VariableLookup const& variable)
+{
+    return Splitter(text, variable).split();
+}
+
+std::string print_words(Words const& words)
+{
+    std::string text;
+    for (auto const& word : words) {
+        if (!text.empty()) text += ' ';
+        bool const plain = !word.empty() && std::all_of(word.begin(), word.end(), [](char c) {
+            return is_name_character(c) || std::string_view("-+=:,./@%").find(c) != std::string_view::npos;
+        });
+        auto quoted = word;
+        replace_all(quoted, "'", "'\\''");
+        text += plain ? word : "'" + quoted + "'";
+    }
+    return text;
+}
+
+bool is_multithreaded(Words const& words)
+{
+    if (!has_ca(words)) return false;
+    bool on = false;
+    for (auto const& option : find_options(words, "multithreaded")) {
+        auto value = option.value_count > 0 ? get_value(words, option, 0) : std::string("true");
+        std::transform(value.begin(), value.end(), value.begin(),
+                       [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+        on = value == "true";
+    }
+    return on;
+}
+
+void inject_channel(Words& words, std::string_view channel)
+{
+    bool told = false;
+    for (auto& word : words) {
+        told |= word.find(variable_name) != std::string::npos || word.find(channel) != std::string::npos;
+        replace_all(word, placeholder, channel);
+    }
+    if (told) return;
+    if (is_multithreaded(words)) return inject_athenaopts(words, channel);
+    bool const ca = has_ca(words);
+    auto const setting = ca ? ca_setting : jps_setting;
+    auto const assignment = fmt::format("{}=\"{}\"", setting, channel);
+    auto const alone = ca ? assignment : fmt::format("{};{}", jps_import, assignment);
+    edit_option(words, "preExec", alone, [&](std::string value) {
+        if (set_again(value, setting, channel)) return value;
+        auto const import = ca ? std::string::npos : value.find(jps_import);
+        if (import != std::string::npos) return value.insert(import + jps_import.size(), ";" + assignment);
+        return value.empty() ? alone : alone + ";" + value;
+    });
+}
+
+void change_job_pars(Words& words, JobParsChanges const& changes, std::vector<InputFile> const& inputs)
+{
+    if (changes.no_db_release) remove_option(words, "DBRelease");
+    if (changes.no_frontier) remove_frontier(words);
+    if (changes.first_file_only) keep_first_file(words);
+    make_inputs_absolute(words, inputs);
+    if (changes.no_file_validation && find_options(words, "fileValidation").empty())
+        words.push_back("--fileValidation=FALSE");
+}
+
+}  // namespace yoda

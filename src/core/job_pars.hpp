@@ -1,0 +1,53 @@
+// A transform's command line (jobPars, protocols.md §2.4 and §5.6) as words: parsed as a shell would without
+// running one, changed for the Event Service, printed back. Pure.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/job.hpp"
+#include "core/result.hpp"
+
+namespace yoda {
+
+using Words = std::vector<std::string>;
+
+/// The value of an environment variable; nullopt counts as empty.
+using VariableLookup = std::function<std::optional<std::string>(std::string_view)>;
+
+/// Quotes, backslashes, $NAME and ${NAME} as in sh (a value is never split into words); patterns stay as they
+/// are, as in a folder where nothing matches. Errors: an open quote; what only a running shell could do (`;`,
+/// `|`, `&`, `<`,
+/// `>`, brackets, a backquote, `$(`, a new line, a comment).
+Result<Words> split_words(std::string_view text, VariableLookup const& variable);
+/// Text that sh splits into the same words.
+std::string print_words(Words const& words);
+
+/// Tells the payload the name of its channel, by the rules of protocols.md §5.6:
+///  - the word PILOT_EVENTRANGECHANNEL_CHANGE_ME is replaced; a line that holds PILOT_EVENTRANGECHANNEL (to
+///  be read from
+///    the environment) or the channel's name has it: nothing else is changed;
+///  - `--CA` with `--multithreaded=true`: into `--athenaopts`; `--CA`: `--preExec ConfigFlags...`; else
+///  `--preExec
+///    from AthenaMP...`, into an existing one behind its scope (`all:`, `EVNTtoHITS:`) and after an import of
+///    its own;
+///  - a channel that is set already is set to this one.
+void inject_channel(Words& words, std::string_view channel);
+/// AthenaMT (`--CA --multithreaded=true`): threads, no worker processes.
+bool is_multithreaded(Words const& words);
+
+/// What the originals change in every job (protocols.md §5.6).
+struct JobParsChanges {
+    bool no_file_validation = true;  ///< adds --fileValidation=FALSE unless something is said about it
+    bool first_file_only =
+        true;  ///< of a list in --inputEVNTFile and its like: the others come with their ranges
+    bool no_db_release = true;  ///< removes --DBRelease
+    bool no_frontier = false;   ///< removes UseFrontier.py from --postInclude
+};
+/// Also makes the job's inputs absolute: an LFN in an --input... option becomes its PFN, where that is known.
+void change_job_pars(Words& words, JobParsChanges const& changes, std::vector<InputFile> const& inputs);
+
+}  // namespace yoda

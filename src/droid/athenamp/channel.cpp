@@ -1,0 +1,435 @@
+#include "droid/athenamp/channel.hpp"
+
+#include <fmt/format.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "droid/athenamp/launch.hpp"
+#include "droid/athenamp/output_names.hpp"
+#include "droid/athenamp/pool_catalogue.hpp"
+#include "droid/athenamp/worker_search.hpp"
+#include "droid/watch.hpp"
+
+namespace yoda::athenamp {
+
+namespace {
+
+constexpr Duration last_words_limit =
+    Duration::from_s(10);  ///< for what an ended payload's connections still hold
+constexpr Duration look_interval = Duration::from_s(10);
+constexpr double longest_margin = 1.5;
+
+}  // namespace
+
+Channel::Channel(PayloadSetup setup, Spawner& spawner, Poller& poller, ChannelEvents& events)
+    : setup_(std::move(setup)), spawner_(spawner), poller_(poller), events_(events)
+{
+    wake_.reset(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+    YODA_CHECK(wake_, "there is a descriptor for an eventfd");
+    poller_.add(wake_.get(), [this] {
+        std::uint64_t count = 0;
+        [[maybe_unused]] ssize_t const n = ::read(wake_.get(), &count, sizeof count);
+        settle_refused();
+        read();
+    });
+}
+
+Channel::~Channel()
+{
+    close_channel();
+    poller_.remove(wake_.get());
+}
+
+std::vector<std::string> Channel::log_paths() const
+{
+    return {setup_.log_prefix + ".out", setup_.log_prefix + ".err"};
+}
+
+// ---- Start
+
+void Channel::start(TimePoint now, std::uint32_t worker_count)
+{
+    now_ = last_sign_ = next_look_ = now;
+    worker_count_ = worker_count;
+    up_ = stopping_ = ended_ = killed_late_ = false;
+    trouble_code_ = 0;
+    trouble_.clear();
+    exited_.reset();
+    kill_at_ = heard_all_by_ = TimePoint::never();
+    seen_use_ = 0;
+    if (auto started = try_start(worker_count); !started) {
+        close_channel();
+        events_.payload_ended(setup_.job, yoda::code::setup_failure, started.error().text());
+    }
+}
+
+Status Channel::try_start(std::uint32_t worker_count)
+{
+    auto const number = start_count_++;
+    start_folder_ = fmt::format("{}/start_{}", setup_.work_folder, number);
+    if (auto made = make_folders(start_folder_); !made) return made;
+    auto const ids = ChannelId{"EventRanges", setup_.definition.panda_id(), setup_.rank,
+                               static_cast<int>(::getpid()), number};
+    auto router = Router::bind(make_channel_name(ids));
+    if (!router) return router.error();
+    router_.emplace(*std::move(router));
+    poller_.add(router_->fd(), [this] { read(); });
+
+    LaunchInput input;
+    input.job = &setup_.definition;
+    input.payload = &setup_.payload;
+    input.environment = setup_.environment;
+    input.channel = router_->name();
+    input.folder = start_folder_;
+    input.worker_count = worker_count;
+    auto launch = plan_launch(std::move(input));
+    if (!launch) return launch.error();
+    auto const catalogue = print_pool_catalogue(setup_.definition.inputs());
+    if (auto written = replace_file(start_folder_ + "/PoolFileCatalog.xml", catalogue); !written)
+        return written;
+
+    SpawnRequest request;
+    request.arguments = std::move(launch->arguments);
+    request.environment = std::move(launch->environment);
+    request.folder = start_folder_;
+    request.stdout_path = setup_.log_prefix + ".out";
+    request.stderr_path = setup_.log_prefix + ".err";
+    if (setup_.bind) {
+        for (auto const& core : setup_.cores)
+            request.cores.insert(request.cores.end(), core.begin(), core.end());
+    }
+    auto const id = spawner_.spawn(std::move(request));
+    if (!id) return id.error();
+    payload_ = *id;
+    return {};
+}
+
+// ---- The dialogue
+
+void Channel::wake()
+{
+    std::uint64_t const one = 1;
+    [[maybe_unused]] ssize_t const n = ::write(wake_.get(), &one, sizeof one);
+}
+
+void Channel::read()
+{
+    std::string peer;
+    std::string body;
+    while (router_ && router_->receive(peer, body)) {
+        last_sign_ = now_;
+        hear(peer, body);
+    }
+    finish_if_all_heard();
+}
+
+void Channel::hear(std::string const& peer, std::string_view body)
+{
+    auto message = read_message(body);
+    if (std::holds_alternative<Ready>(message))
+        hear_request(peer);
+    else if (auto* const result = std::get_if<ResultLine>(&message))
+        hear_result(std::move(*result));
+    else if (auto const* const failure = std::get_if<Failure>(&message))
+        hear_failure(*failure);
+    else
+        events_.note("payload_says_nonsense", setup_.job, std::get<Unknown>(message).text);
+}
+
+void Channel::hear_request(std::string const& peer)
+{
+    if (trouble_code_ != 0) return send_end_word(peer);
+    up_ = true;
+    auto const request = next_request_++;
+    requests_[request] = peer;
+    events_.request(setup_.job, request);
+}
+
+void Channel::answer(TimePoint now, RequestId request, WorkItem const& item)
+{
+    now_ = now;
+    auto const found = requests_.find(request);
+    if (found == requests_.end()) return;
+    auto const peer = std::move(found->second);
+    requests_.erase(found);
+    auto const refuse = [&](FailKind kind, std::string reason, bool asks_again) {
+        refused_.push_back({item.what, kind, peer, std::move(reason), asks_again});
+        wake();
+    };
+    // Numbers that run over all of the job's files count from the first of them: the payload has them in
+    // order.
+    bool const own_file = setup_.definition.positions_in_file() || setup_.definition.inputs().size() <= 1;
+    auto const text =
+        print_range_text(item.range, own_file ? std::string_view(item.pfn) : std::string_view{});
+    if (!text) return refuse(FailKind::fatal, text.error().text(), true);
+    if (router_->send(peer, *text) != Router::Sent::yes)
+        return refuse(FailKind::given_back, "the payload's connection was gone before it had its range",
+                      false);
+    flights_.emplace(item.range.id, Flight{item.what, now});
+    if (router_->readable()) wake();  // Sending takes the change that the poller waits for.
+}
+
+/// What answer() could not pass on: told from the loop, since answer() is called out of the midst of the
+/// core.
+void Channel::settle_refused()
+{
+    while (!refused_.empty()) {
+        Refused const refused = std::move(refused_.front());
+        refused_.pop_front();
+        events_.failure(refused.what, refused.kind,
+                        refused.kind == FailKind::fatal ? yoda::code::es_fatal : 0, refused.reason);
+        if (refused.asks_again && router_) hear_request(refused.peer);
+    }
+}
+
+void Channel::send_end_word(std::string const& peer)
+{
+    ended_ = true;
+    if (router_->send(peer, end_word) != Router::Sent::yes)
+        events_.note("end_word_not_sent", setup_.job, "the payload's connection is gone");
+    if (router_->readable()) wake();
+}
+
+void Channel::end(RequestId request)
+{
+    auto const found = requests_.find(request);
+    if (found == requests_.end()) return;
+    auto const peer = std::move(found->second);
+    requests_.erase(found);
+    if (router_) send_end_word(peer);
+}
+
+/// The hand-out that a message speaks of. A range that was revoked and came again is here twice: what comes
+/// first is taken for the one that nobody wants.
+Channel::Flights::iterator Channel::find_flight(std::string_view id)
+{
+    auto const [begin, end] = flights_.equal_range(id);
+    auto const unwanted = std::find_if(begin, end, [](auto const& entry) { return !entry.second.wanted; });
+    if (unwanted != end) return unwanted;
+    return begin != end ? begin : flights_.end();
+}
+
+void Channel::hear_result(ResultLine&& result)
+{
+    auto const found = find_flight(result.range_id);
+    if (found == flights_.end())
+        return events_.note("result_of_no_range", setup_.job,
+                            fmt::format("range {} was not given to it, or has ended", result.range_id));
+    Flight const flight = found->second;
+    flights_.erase(found);
+    auto const taken = now_ - flight.begun;
+    longest_ = std::max({longest_, result.wall_ms > 0 ? Duration::from_ms(result.wall_ms) : taken});
+    RangeOutput output;
+    output.what = flight.what;
+    output.job = setup_.job;
+    output.folder = start_folder_;
+    output.paths = flight.wanted ? give_merge_names(result.paths, result.range_id, setup_.definition)
+                                 : std::move(result.paths);
+    output.cpu_ms = result.cpu_ms;
+    output.wall_ms = result.wall_ms > 0
+                         ? result.wall_ms
+                         : static_cast<std::uint32_t>(std::clamp<std::int64_t>(taken.ms(), 0, UINT32_MAX));
+    output.range_id = std::move(result.range_id);
+    events_.output(std::move(output));
+}
+
+void Channel::hear_failure(Failure const& failure)
+{
+    auto const found = find_flight(failure.range_id);
+    if (found != flights_.end()) {
+        HandOut const what = found->second.what;
+        flights_.erase(found);
+        events_.failure(what, failure.kind, failure.error_code, failure.text);
+    } else {
+        events_.note("payload_error", setup_.job, failure.text);
+    }
+    if (failure.ends_payload) stop_for(failure.error_code, failure.text, setup_.stop_grace);
+}
+
+// ---- Limits
+
+void Channel::kill_range(HandOut what, bool must_stop)
+{
+    auto const found = std::find_if(flights_.begin(), flights_.end(),
+                                    [&](auto const& entry) { return entry.second.what == what; });
+    if (found == flights_.end()) return;
+    found->second.wanted = false;
+    bool const too_old = now_ - found->second.begun > setup_.range_limit;
+    if (payload_) {
+        for (auto const& worker : find_workers(pid_, start_folder_, {found->first})) {
+            spawner_.kill_member(*payload_, worker.pid);  // The payload makes a new worker.
+            return;
+        }
+    }
+    if (must_stop || too_old)
+        stop_for(yoda::code::looping_job, "a range had to be stopped and its worker was not to be found", {});
+}
+
+void Channel::list_busy(std::vector<BusyWorker>& busy) const
+{
+    if (!payload_ || flights_.empty()) return;
+    std::vector<std::string> ids;
+    for (auto const& [id, flight] : flights_) {
+        if (flight.wanted) ids.push_back(id);
+    }
+    for (auto const& worker : find_workers(pid_, start_folder_, ids)) {
+        auto const& flight = flights_.find(worker.range_id)->second;
+        busy.push_back({flight.what, setup_.job, worker.pid, worker.folder, flight.begun});
+    }
+}
+
+/// A payload that says nothing and writes nothing, initialising or with all workers stuck.
+void Channel::watch_silence()
+{
+    if (now_ < next_look_ || !payload_ || exited_ || setup_.silence == Duration::max()) return;
+    next_look_ = now_ + std::min(look_interval, setup_.silence * 0.25);
+    auto const use = measure_folder(start_folder_);
+    auto const sign = use.bytes * 31 + static_cast<std::uint64_t>(use.newest_ns);
+    if (sign != std::exchange(seen_use_, sign)) last_sign_ = now_;
+    if (now_ - last_sign_ > setup_.silence)
+        stop_for(yoda::code::looping_job,
+                 fmt::format("the payload neither spoke nor wrote for {:.0f} s", (now_ - last_sign_).s()),
+                 {});
+}
+
+// ---- The end
+
+/// The longest range, and then the workers' finalisations one after another.
+Duration Channel::finish_limit() const
+{
+    auto const longest = longest_.ns > 0 ? longest_ * longest_margin : setup_.range_limit;
+    return std::min(longest, setup_.range_limit) +
+           Duration::from_s(setup_.payload.finalisation_s) * worker_count_ + setup_.stop_grace;
+}
+
+void Channel::stop(TimePoint now, bool at_once)
+{
+    now_ = now;
+    stopping_ = true;
+    if (!payload_) return;
+    if (at_once) return kill_payload();
+    // Before its first request it has nothing to lose.
+    kill_at_ = std::min(kill_at_, now + (up_ ? finish_limit() : setup_.stop_grace));
+}
+
+/// It cannot go on: no more ranges, and it is killed if it does not end by itself.
+void Channel::stop_for(std::uint16_t error_code, std::string reason, Duration grace)
+{
+    if (trouble_code_ != 0) return;
+    trouble_code_ = error_code;
+    trouble_ = std::move(reason);
+    while (!requests_.empty()) {
+        auto const request = requests_.begin()->first;
+        events_.request_gone(setup_.job, request);
+        end(request);
+    }
+    if (grace.ns == 0)
+        kill_payload();
+    else
+        kill_at_ = std::min(kill_at_, now_ + grace);
+}
+
+void Channel::kill_payload()
+{
+    kill_at_ = TimePoint::never();
+    if (payload_) spawner_.kill_tree(*payload_);
+}
+
+/// Ranges that the payload was not to blame for: nothing is burnt.
+void Channel::give_back_flights(std::string_view reason)
+{
+    for (auto const& [id, flight] : std::exchange(flights_, {}))
+        events_.failure(flight.what, FailKind::given_back, 0, reason);
+}
+
+bool Channel::on_spawn_event(TimePoint now, SpawnEvent const& event)
+{
+    now_ = now;
+    auto const id = std::visit([](auto const& e) { return e.id; }, event);
+    if (!payload_ || id != *payload_) return false;
+    if (auto const* started = std::get_if<PayloadStarted>(&event)) {
+        pid_ = started->pid;
+    } else if (auto const* failed = std::get_if<PayloadStartFailed>(&event)) {
+        payload_.reset();
+        close_channel();
+        events_.payload_ended(setup_.job, yoda::code::setup_failure, failed->error.text());
+    } else if (auto const* exited = std::get_if<PayloadExited>(&event)) {
+        payload_.reset();
+        exited_ = *exited;
+        heard_all_by_ = now + last_words_limit;
+        read();
+    }
+    return true;
+}
+
+/// What the payload said before it ended may still be on its way through the library.
+void Channel::finish_if_all_heard()
+{
+    if (!exited_ || !router_) return;
+    bool const all = router_->all_gone() && !router_->readable();
+    if (!all && now_ < heard_all_by_) return;
+    end_payload(*std::exchange(exited_, std::nullopt));
+}
+
+void Channel::end_payload(PayloadExited const& exited)
+{
+    settle_refused();
+    close_channel();
+    auto const used = fmt::format("{:.1f} s CPU, {} MB in its largest process",
+                                  static_cast<double>(exited.user_us + exited.system_us) * 1e-6,
+                                  exited.max_memory_bytes / 1'000'000);
+    auto const how = print_exit(exited);
+    auto const logs = fmt::format("see {}.err", setup_.log_prefix);
+    auto const left = flights_.size();
+    events_.note("payload_used", setup_.job, used);
+    auto const tell = [&](std::uint16_t error_code, std::string_view why) {
+        flights_.clear();
+        events_.payload_ended(setup_.job, error_code, why);
+    };
+    if (trouble_code_ != 0) {
+        give_back_flights(trouble_);
+        return tell(trouble_code_, trouble_);
+    }
+    if (!ended_ && !stopping_) {
+        auto const why = up_ ? "before the end word" : "before it asked for a range";
+        return tell(up_ ? yoda::code::athenamp_died : yoda::code::setup_failure,
+                    fmt::format("the payload {} {}; {}", how, why, logs));
+    }
+    if (left == 0) return tell(0, how);
+    auto const why = fmt::format("the payload {} without a word about {} ranges; {}", how, left, logs);
+    // What we killed was not done yet: nothing is burnt, and the next time it is given as long as a range may
+    // take. What ended by itself is to blame: at no cost a range that kills its worker would come back for
+    // ever.
+    if (killed_late_) give_back_flights(why);
+    tell(yoda::code::athenamp_died, why);
+}
+
+void Channel::close_channel()
+{
+    if (router_) poller_.remove(router_->fd());
+    router_.reset();
+    requests_.clear();
+    refused_.clear();
+}
+
+void Channel::on_tick(TimePoint now)
+{
+    now_ = now;
+    if (router_ && (exited_ || router_->readable())) read();
+    watch_silence();
+    if (now > kill_at_ && payload_) {
+        auto const why =
+            trouble_code_ != 0 ? trouble_ : std::string("it did not end in time after the end word");
+        events_.note("payload_killed", setup_.job, why);
+        if (trouble_code_ == 0) {
+            killed_late_ = true;
+            longest_ = setup_.range_limit;
+        }
+        kill_payload();
+    }
+}
+
+}  // namespace yoda::athenamp

@@ -1,0 +1,106 @@
+// AthenaMP (and AthenaMT) as a payload, unmodified: one process tree, which asks for ranges over a yampl
+// channel (docs/athenamp.md).
+//
+//   off -start-> starting -first request-> up -end word-> ending -exit, all heard-> off
+//                                          up -fatal error-> stopping -exit-> off
+//
+// One connection speaks for all workers, and holds back every output while its request is unanswered: so a
+// request either gets a range soon or the end word. Which worker has which range the payload does not tell;
+// for limits it is found by the file of the range in the worker's folder.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <optional>
+
+#include "droid/athenamp/dialogue.hpp"
+#include "droid/athenamp/router.hpp"
+#include "droid/channel.hpp"
+
+namespace yoda::athenamp {
+
+class Channel final : public PayloadChannel {
+  public:
+    Channel(PayloadSetup setup, Spawner& spawner, Poller& poller, ChannelEvents& events);
+    ~Channel() override;
+
+    void start(TimePoint now, std::uint32_t worker_count) override;
+    void add_workers(TimePoint, std::uint32_t) override {}  // Their number is fixed when it starts.
+    void answer(TimePoint now, RequestId request, WorkItem const& item) override;
+    void end(RequestId request) override;
+    void kill_range(HandOut what, bool must_stop) override;
+    void stop(TimePoint now, bool at_once) override;
+    bool on_spawn_event(TimePoint now, SpawnEvent const& event) override;
+    void on_tick(TimePoint now) override;
+    void list_busy(std::vector<BusyWorker>& busy) const override;
+    std::vector<std::string> log_paths() const override;
+
+  private:
+    struct Flight {
+        HandOut what;
+        TimePoint begun;
+        bool wanted = true;  ///< false: revoked; what comes of it is thrown away
+    };
+    struct Refused {
+        HandOut what;
+        FailKind kind;
+        std::string peer;
+        std::string reason;
+        bool asks_again;  ///< the peer still waits for an answer
+    };
+    using Flights = std::multimap<std::string, Flight, std::less<>>;
+
+    Status try_start(std::uint32_t worker_count);
+    void read();
+    void hear(std::string const& peer, std::string_view body);
+    void hear_request(std::string const& peer);
+    void hear_result(ResultLine&& result);
+    void hear_failure(Failure const& failure);
+    void send_end_word(std::string const& peer);
+    void wake();
+    void settle_refused();
+    Flights::iterator find_flight(std::string_view id);
+    void give_back_flights(std::string_view reason);
+    void stop_for(std::uint16_t error_code, std::string reason, Duration grace);
+    void kill_payload();
+    void finish_if_all_heard();
+    void end_payload(PayloadExited const& exited);
+    void watch_silence();
+    Duration finish_limit() const;
+    void close_channel();
+
+    PayloadSetup setup_;
+    Spawner& spawner_;
+    Poller& poller_;
+    ChannelEvents& events_;
+
+    FileDescriptor wake_;
+    std::optional<Router> router_;
+    std::optional<SpawnId> payload_;
+    pid_t pid_ = 0;
+    std::string start_folder_;
+    unsigned start_count_ = 0;
+    std::uint32_t worker_count_ = 0;
+
+    std::map<RequestId, std::string> requests_;  ///< to peer
+    RequestId next_request_ = 0;
+    Flights flights_;  ///< by range id
+    std::deque<Refused> refused_;
+
+    bool up_ = false;
+    bool stopping_ = false;
+    bool ended_ = false;        ///< the end word has been said
+    bool killed_late_ = false;  ///< it did not end in time after the end word
+    std::uint16_t trouble_code_ = 0;
+    std::string trouble_;
+    std::optional<PayloadExited> exited_;
+    TimePoint heard_all_by_ = TimePoint::never();
+    TimePoint kill_at_ = TimePoint::never();
+    Duration longest_{0};
+    TimePoint now_;
+    TimePoint last_sign_;
+    TimePoint next_look_;
+    std::uint64_t seen_use_ = 0;
+};
+
+}  // namespace yoda::athenamp

@@ -1,0 +1,34 @@
+// How AthenaMP is started: the command and its environment, made from the PanDA job and the payload's
+// configuration (protocols.md §5.6; docs/athenamp.md). Pure.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/job.hpp"
+#include "core/payload_config.hpp"
+#include "core/result.hpp"
+
+namespace yoda::athenamp {
+
+struct LaunchInput {
+    Job const* job = nullptr;
+    PayloadConfig const* payload = nullptr;
+    std::vector<std::string> environment;  ///< what it inherits
+    std::string channel;
+    std::string folder;
+    std::uint32_t worker_count = 1;
+    std::vector<InputFile> inputs;  ///< with the PFNs that it shall use; empty: the job's
+};
+
+struct Launch {
+    std::vector<std::string> arguments;
+    std::vector<std::string> environment;
+};
+
+/// Errors: jobPars that only a shell could read; an unknown placeholder; neither `executable` nor a
+/// transformation.
+Result<Launch> plan_launch(LaunchInput input);
+
+}  // namespace yoda::athenamp

@@ -1,0 +1,24 @@
+// The names under which the merge job looks for outputs: `<outLFN>.<eventRangeID>` (protocols.md §7.3).
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/job.hpp"
+
+namespace yoda::athenamp {
+
+/// `<outFile>_000.<id>` or `<outFile>.<id>` (base names) -> `<outLFN>.<id>`. The outFile is one of the job's
+/// outputs; a name that is none of them is taken for the job's output if there is but one, else it stays.
+std::string merge_name(std::string_view name, std::string_view range_id,
+                       std::vector<std::string> const& out_lfns);
+
+/// The job's outputs without its log.
+std::vector<std::string> out_lfns(Job const& job);
+
+/// Renames the files, in their folders, and returns their paths; one that cannot be renamed keeps its name.
+std::vector<std::string> give_merge_names(std::vector<std::string> const& paths, std::string_view range_id,
+                                          Job const& job);
+
+}  // namespace yoda::athenamp
