@@ -101,7 +101,7 @@ def test(world, long):
     seed = int(os.environ.get("YODA_SEED", "20260201"))
     rng = random.Random(seed)
     rounds, done, number = (60 if long else 10), 0, 0
-    payload = mock(world, "slow_mock", "MOCK_RANGE_MS=60")
+    payload = mock(world, "slow_mock", "MOCK_RANGE_MS=150")
     while done < rounds:
         number += 1
         run = new_run(world, "kill%d" % number, source, payload, 2)

@@ -1,0 +1,186 @@
+#include "droid/athenamp/launch.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "droid/athenamp/output_names.hpp"
+#include "droid/athenamp/pool_catalogue.hpp"
+#include "support/python.hpp"
+
+namespace yoda::athenamp {
+namespace {
+
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::Not;
+using ::testing::StartsWith;
+
+Job make_job(nlohmann::json more = {})
+{
+    nlohmann::json fields{{"PandaID", 6001},
+                          {"taskID", 4001},
+                          {"inFiles", "EVNT.1,EVNT.2"},
+                          {"GUID", "G1,G2"},
+                          {"fsize", "1,2"},
+                          {"checksum", "ad:1,ad:2"},
+                          {"scopeIn", "mc,mc"},
+                          {"inFilePaths", "/data/EVNT.1,/data/EVNT.2"},
+                          {"inFilePosEvtNum", "True"},
+                          {"outFiles", "HITS.1,log.1"},
+                          {"logFile", "log.1"},
+                          {"transformation", "Sim_tf.py"},
+                          {"swRelease", "Atlas-22.0.115"},
+                          {"homepackage", "Athena/22.0.115"},
+                          {"cmtConfig", "x86_64-centos7-gcc11-opt"},
+                          {"processingType", "simul"},
+                          {"container_name", "docker://atlas:1"},
+                          {"sourceSite", "NERSC_P"},
+                          {"jobPars", "--inputEVNTFile=EVNT.1,EVNT.2 --fileValidation=TRUE --preExec 'x=1'"}};
+    if (!more.is_null()) fields.update(more);
+    return *Job::from_json(fields);
+}
+
+struct LaunchTest : ::testing::Test {
+    Result<Launch> plan(Job const& job)
+    {
+        LaunchInput input;
+        input.job = &job;
+        input.payload = &payload;
+        input.environment = {"PATH=/bin", "RUCIO_ACCOUNT=me", "ATHENA_PROC_NUMBER=99"};
+        input.channel = "CHANNEL_1";
+        input.folder = "/work/start_0";
+        input.worker_count = 4;
+        return plan_launch(std::move(input));
+    }
+    PayloadConfig payload;
+    std::string const injected =
+        "from AthenaMP.AthenaMPFlags import jobproperties as "
+        "jps;jps.AthenaMPFlags.EventRangeChannel=\"CHANNEL_1\";x=1";
+};
+
+TEST_F(LaunchTest, TransformOfTheJobIsStartedDirectly)
+{
+    auto const launch = plan(make_job());
+    ASSERT_TRUE(launch) << launch.error().text();
+    EXPECT_THAT(launch->arguments, ElementsAre("Sim_tf.py", "--inputEVNTFile=/data/EVNT.1",
+                                               "--fileValidation=TRUE", "--preExec", injected));
+}
+
+TEST_F(LaunchTest, RunScriptGetsTransformAndWords)
+{
+    payload.executable = "/site/run_athena.sh";
+    auto const launch = plan(make_job());
+    ASSERT_TRUE(launch) << launch.error().text();
+    EXPECT_THAT(launch->arguments,
+                ElementsAre("/site/run_athena.sh", "Sim_tf.py", "--inputEVNTFile=/data/EVNT.1",
+                            "--fileValidation=TRUE", "--preExec", injected));
+}
+
+TEST_F(LaunchTest, ContainerAndPlaceholdersComeFirst)
+{
+    payload.prefix = {"apptainer", "exec", "--bind", "/tmp,{work}", "{image}"};
+    payload.executable = "/site/run.sh";
+    payload.arguments = {"--release",        "{release}", "{package}",        "{cmtConfig}",
+                         "{processingType}", "{pandaID}", "{taskID}",         "{threads}",
+                         "{channel}",        "--",        "{transformation}", "{jobPars}"};
+    auto const launch = plan(make_job({{"jobPars", "PILOT_EVENTRANGECHANNEL --fileValidation=TRUE"}}));
+    ASSERT_TRUE(launch) << launch.error().text();
+    EXPECT_THAT(launch->arguments,
+                ElementsAre("apptainer", "exec", "--bind", "/tmp,/work/start_0", "docker://atlas:1",
+                            "/site/run.sh", "--release", "22.0.115", "Athena/22.0.115",
+                            "x86_64-centos7-gcc11-opt", "simul", "6001", "4001", "4", "CHANNEL_1", "--",
+                            "Sim_tf.py", "PILOT_EVENTRANGECHANNEL", "--fileValidation=TRUE"));
+}
+
+TEST_F(LaunchTest, JobParsInsideAnArgumentAreTextForAShell)
+{
+    payload.arguments = {"bash", "-c", "exec {transformation} {jobPars}"};
+    auto const launch =
+        plan(make_job({{"jobPars", "--a='b c' --x=PILOT_EVENTRANGECHANNEL --fileValidation=TRUE"}}));
+    ASSERT_TRUE(launch) << launch.error().text();
+    EXPECT_THAT(launch->arguments, ElementsAre("bash", "-c",
+                                               "exec Sim_tf.py '--a=b c' --x=PILOT_EVENTRANGECHANNEL "
+                                               "--fileValidation=TRUE"));
+}
+
+TEST_F(LaunchTest, EnvironmentTellsChannelWorkersAndJob)
+{
+    auto const launch = plan(make_job());
+    ASSERT_TRUE(launch);
+    for (auto const* entry :
+         {"PILOT_EVENTRANGECHANNEL=CHANNEL_1", "ATHENA_PROC_NUMBER=4", "ATHENA_CORE_NUMBER=4",
+          "FRONTIER_ID=[4001_6001]", "CMSSW_VERSION=[4001_6001]", "RUCIO_APPID=simul", "RUCIO_ACCOUNT=me",
+          "PandaID=6001", "PANDA_RESOURCE=NERSC_P", "TRF_ECHO=1", "PATH=/bin"})
+        EXPECT_THAT(launch->environment, Contains(entry));
+}
+
+TEST_F(LaunchTest, ThreadsAreNotToldToFork)
+{
+    auto const launch = plan(make_job({{"jobPars", "--CA --multithreaded=true"}}));
+    ASSERT_TRUE(launch);
+    EXPECT_THAT(launch->arguments, Contains("--athenaopts=--mtes --mtes-channel=\"CHANNEL_1\""));
+    EXPECT_THAT(launch->environment, Contains("ATHENA_CORE_NUMBER=4"));
+}
+
+TEST_F(LaunchTest, RunningNumbersKeepTheWholeListOfFiles)
+{
+    auto const launch = plan(make_job({{"inFilePosEvtNum", "NULL"}}));
+    ASSERT_TRUE(launch);
+    EXPECT_THAT(launch->arguments, Contains("--inputEVNTFile=/data/EVNT.1,/data/EVNT.2"));
+}
+
+TEST_F(LaunchTest, WhatCannotBeStartedSaysWhy)
+{
+    auto const shell = plan(make_job({{"jobPars", "--a=b; rm -rf x"}}));
+    ASSERT_FALSE(shell);
+    EXPECT_NE(shell.error().text().find("';'"), std::string::npos);
+    EXPECT_FALSE(plan(make_job({{"transformation", "NULL"}})));
+    payload.arguments = {"{nonsense}"};
+    EXPECT_FALSE(plan(make_job()));
+}
+
+TEST(MergeNames, AreThoseOfTheJobsOutputs)
+{
+    std::vector<std::string> const one{"HITS.1"}, two{"HITS.1", "RDO.1"};
+    EXPECT_EQ(merge_name("HITS.1_000.1-2", "1-2", one), "HITS.1.1-2");
+    EXPECT_EQ(merge_name("HITS.1.1-2", "1-2", one), "HITS.1.1-2");
+    EXPECT_EQ(merge_name("RDO.1_000.1-2", "1-2", two), "RDO.1.1-2");
+    EXPECT_EQ(merge_name("tmp.HITS_000.1-2", "1-2", one), "HITS.1.1-2") << "the job has but one output";
+    EXPECT_EQ(merge_name("other.1-2", "1-2", two), "other.1-2") << "nobody can tell which output it is";
+}
+
+constexpr auto read_catalogue = R"(
+import sys, xml.etree.ElementTree as tree
+text = open(sys.argv[1]).read()
+assert '<!DOCTYPE POOLFILECATALOG SYSTEM "InMemory">' in text
+root = tree.parse(sys.argv[1]).getroot()
+assert root.tag == 'POOLFILECATALOG'
+for file in root:
+    assert file.tag == 'File' and file.find('logical') is not None
+    pfn = file.find('physical/pfn')
+    assert pfn.get('filetype') == 'ROOT_All'
+    print(file.get('ID') + ' -> ' + pfn.get('name'))
+)";
+
+TEST(PoolCatalogue, IsReadByAnXmlParserAsItWasMeant)
+{
+    auto const input = [](std::string guid, std::string pfn) {
+        return InputFile{"lfn", guid, "mc", pfn, "", 0};
+    };
+    test::ScratchFolder const folder;
+    test::write_text(folder / "PoolFileCatalog.xml",
+                     print_pool_catalogue({input("BEA4C016-E37E-0841-A448-8D664E8CD570", "/data/EVNT.1"),
+                                           input("G2", "root://host:1094//a?x=1&y=<2>&z='3'\"4\""),
+                                           input("G2", "/a/second/of/one/guid"), input("", "/without/guid"),
+                                           input("G3", ""), input("G4", "/with/\x01/control"),
+                                           input("G5", "/with blank/\xc3\xa9&amp;")}));
+    auto const read = test::run_python(read_catalogue, {folder / "PoolFileCatalog.xml"});
+    EXPECT_EQ(read.exit_code, 0);
+    EXPECT_EQ(read.output,
+              "BEA4C016-E37E-0841-A448-8D664E8CD570 -> /data/EVNT.1\n"
+              "G2 -> root://host:1094//a?x=1&y=<2>&z='3'\"4\"\n"
+              "G5 -> /with blank/\xc3\xa9&amp;\n");
+}
+
+}  // namespace
+}  // namespace yoda::athenamp

@@ -1,0 +1,193 @@
+#include "droid/athenamp/router.hpp"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+#include <zmq.h>
+
+#include <set>
+
+#include "support/scratch_folder.hpp"
+#include "sys/files.hpp"
+
+namespace yoda::athenamp {
+namespace {
+
+using test::ScratchFolder;
+
+std::string unique_name(unsigned start = 0)
+{
+    return make_channel_name({"Test", 6001, 1, static_cast<int>(::getpid()), start});
+}
+
+/// A client as yampl makes it: no name, infinite linger.
+class Client {
+  public:
+    Client() : context_(zmq_ctx_new()), socket_(zmq_socket(context_, ZMQ_DEALER)) {}
+    ~Client()
+    {
+        int const none = 0;
+        zmq_setsockopt(socket_, ZMQ_LINGER, &none, sizeof none);
+        zmq_close(socket_);
+        zmq_ctx_term(context_);
+    }
+    Client(Client const&) = delete;
+    Client& operator=(Client const&) = delete;
+    void connect(std::string const& path) { ASSERT_EQ(zmq_connect(socket_, ("ipc://" + path).c_str()), 0); }
+    void say(std::string_view text) { zmq_send(socket_, text.data(), text.size(), 0); }
+    std::string hear()
+    {
+        char text[1024];
+        int const n = zmq_recv(socket_, text, sizeof text, 0);
+        return {text, static_cast<std::size_t>(n > 0 ? n : 0)};
+    }
+
+  private:
+    void* context_;
+    void* socket_;
+};
+
+bool receive(Router& router, std::string& peer, std::string& body)
+{
+    return test::eventually([&] { return router.receive(peer, body); });
+}
+
+/// A socket file that nobody listens on, as a killed server leaves it.
+void leave_socket(std::string const& path)
+{
+    FileDescriptor const dead(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    path.copy(address.sun_path, sizeof address.sun_path - 1);
+    ASSERT_EQ(::bind(dead.get(), reinterpret_cast<sockaddr const*>(&address), sizeof address), 0);
+}
+
+TEST(AthenaRouter, NamesDifferByJobRankProcessAndStartAndFitASocket)
+{
+    std::set<std::string> const names{
+        make_channel_name({"EventRanges", 1, 1, 1, 0}), make_channel_name({"EventRanges", 2, 1, 1, 0}),
+        make_channel_name({"EventRanges", 1, 2, 1, 0}), make_channel_name({"EventRanges", 1, 1, 2, 0}),
+        make_channel_name({"EventRanges", 1, 1, 1, 1}), make_channel_name({"Prefetcher", 1, 1, 1, 0})};
+    EXPECT_EQ(names.size(), 6u);
+    EXPECT_LE(make_channel_name({"EventRanges", INT64_MAX, UINT32_MAX, INT32_MAX, UINT32_MAX}).size(),
+              max_channel_name);
+}
+
+TEST(AthenaRouter, LongestNameBindsAndOneMoreIsRefused)
+{
+    std::string name(max_channel_name, 'x');
+    {
+        auto const router = Router::bind(name);
+        ASSERT_TRUE(router) << router.error().text();
+        EXPECT_EQ(::access(("/tmp/zmq_" + name).c_str(), F_OK), 0);
+    }
+    EXPECT_NE(::access(("/tmp/zmq_" + name).c_str(), F_OK), 0) << "the file goes with the router";
+    auto const refused = Router::bind(name + "x");
+    ASSERT_FALSE(refused);
+    EXPECT_NE(refused.error().text().find("98"), std::string::npos);
+    EXPECT_FALSE(Router::bind("a/b"));
+    EXPECT_FALSE(Router::bind(""));
+}
+
+TEST(AthenaRouter, ClientBeforeServerIsHeard)
+{
+    ScratchFolder const folder;
+    Client client;
+    client.connect(folder / ("zmq_" + unique_name()));
+    client.say("Ready for events");
+    auto router = Router::bind(unique_name(), folder.path());
+    ASSERT_TRUE(router) << router.error().text();
+    std::string peer, body;
+    ASSERT_TRUE(receive(*router, peer, body));
+    EXPECT_EQ(body, "Ready for events");
+    EXPECT_EQ(router->send(peer, "No more events"), Router::Sent::yes);
+    EXPECT_EQ(client.hear(), "No more events");
+}
+
+TEST(AthenaRouter, SendingToAPeerThatHasGoneIsTold)
+{
+    ScratchFolder const folder;
+    auto router = Router::bind(unique_name(), folder.path());
+    ASSERT_TRUE(router);
+    std::string peer, body;
+    {
+        Client client;
+        client.connect(folder / ("zmq_" + unique_name()));
+        client.say("Ready for events");
+        ASSERT_TRUE(receive(*router, peer, body));
+        EXPECT_FALSE(router->all_gone());
+    }
+    EXPECT_TRUE(test::eventually([&] { return router->all_gone(); }));
+    EXPECT_EQ(router->send(peer, "x"), Router::Sent::peer_gone);
+    EXPECT_EQ(router->send("nobody", "x"), Router::Sent::peer_gone);
+}
+
+TEST(AthenaRouter, OnlyThisUserMayConnect)
+{
+    ScratchFolder const folder;
+    auto const router = Router::bind(unique_name(), folder.path());
+    ASSERT_TRUE(router);
+    struct stat info {};
+    ASSERT_EQ(::stat((folder / ("zmq_" + unique_name())).c_str(), &info), 0);
+    EXPECT_EQ(info.st_mode & 0777, 0700u);
+}
+
+TEST(AthenaRouter, NameOfALivingServerIsNotStolen)
+{
+    ScratchFolder const folder;
+    auto router = Router::bind(unique_name(), folder.path());
+    ASSERT_TRUE(router);
+    EXPECT_FALSE(Router::bind(unique_name(), folder.path()));
+    EXPECT_EQ(remove_stale_channels(folder.path()), 0u);
+    Client client;
+    client.connect(folder / ("zmq_" + unique_name()));
+    client.say("hello");
+    std::string peer, body;
+    EXPECT_TRUE(receive(*router, peer, body));
+}
+
+TEST(AthenaRouter, LeftoverOfADeadServerOfThisUserIsReplaced)
+{
+    ScratchFolder const folder;
+    leave_socket(folder / ("zmq_" + unique_name()));
+    auto const router = Router::bind(unique_name(), folder.path());
+    EXPECT_TRUE(router) << router.error().text();
+}
+
+TEST(AthenaRouter, LeftoversOfDeadServersAreRemovedAndNothingElse)
+{
+    ScratchFolder const folder;
+    for (unsigned start = 0; start < 3; ++start) leave_socket(folder / ("zmq_" + unique_name(start)));
+    leave_socket(folder / "zmq_SomebodyElses");
+    test::write_text(folder / "zmq_EventService_plain_file", "x");
+    EXPECT_EQ(remove_stale_channels(folder.path()), 3u);
+    EXPECT_EQ(::access((folder / "zmq_SomebodyElses").c_str(), F_OK), 0);
+    EXPECT_EQ(::access((folder / "zmq_EventService_plain_file").c_str(), F_OK), 0);
+}
+
+TEST(AthenaRouter, LeftoverOfAnotherUserIsAnErrorThatNamesIt)
+{
+    ScratchFolder const folder;
+    auto const path = folder / ("zmq_" + unique_name());
+    leave_socket(path);
+    if (::chown(path.c_str(), 12345, 12345) != 0) GTEST_SKIP() << "only root can make a file another user's";
+    auto const refused = Router::bind(unique_name(), folder.path());
+    ASSERT_FALSE(refused);
+    EXPECT_NE(refused.error().text().find(path), std::string::npos) << refused.error().text();
+    EXPECT_EQ(remove_stale_channels(folder.path()), 0u);
+}
+
+TEST(AthenaRouter, FolderThatCannotBeWrittenIsAnErrorThatNamesIt)
+{
+    auto const refused = Router::bind(unique_name(), "/proc");
+    ASSERT_FALSE(refused);
+    EXPECT_NE(refused.error().text().find("/proc/zmq_"), std::string::npos) << refused.error().text();
+    ScratchFolder const folder;
+    EXPECT_FALSE(Router::bind(unique_name(), folder / "not_there"));
+}
+
+}  // namespace
+}  // namespace yoda::athenamp
