@@ -51,12 +51,13 @@ ByteWriter FrameWriter::begin(std::uint8_t type, std::size_t payload_bytes)
 {
     std::size_t const need = message_head_bytes + payload_bytes;
     YODA_CHECK(header_bytes + need <= max_frame_bytes, "a message must fit into a frame");
-    if (used_ == 0 || frames_[used_ - 1].size() + need > max_frame_bytes) {
+    if (!is_open_ || frames_[used_ - 1].size() + need > max_frame_bytes) {
         if (used_ == frames_.size()) {
             frames_.emplace_back();
             frames_.back().reserve(max_frame_bytes);
         }
         std::string& frame = frames_[used_++];
+        is_open_ = true;
         frame.clear();
         ByteWriter writer(frame);
         writer.put(magic);

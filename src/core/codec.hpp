@@ -27,13 +27,19 @@ constexpr std::size_t max_finished_entries = 276;
 struct FrameHeader {
     Life life = 0;                 ///< of the sender's job
     std::uint32_t generation = 0;  ///< of the Droid: grows with each Reset
+    bool operator==(FrameHeader const&) const = default;
 };
 
 /// Collects messages of one sender for one receiver. Lists of hand-outs that do not fit are cut
 /// into several messages.
 class FrameWriter {
   public:
-    void set_header(FrameHeader header) { header_ = header; }
+    /// For messages from now on: a frame that is open with another header is not continued.
+    void set_header(FrameHeader header)
+    {
+        is_open_ = is_open_ && header == header_;
+        header_ = header;
+    }
     void put(Message const& message);
     void put_grant(RangeRun const& run, std::string_view text_id = {});
 
@@ -42,12 +48,17 @@ class FrameWriter {
     std::size_t count() const { return used_; }
     std::string const& frame(std::size_t i) const { return frames_[i]; }
     /// Forgets the messages, keeps the buffers.
-    void clear() { used_ = 0; }
+    void clear()
+    {
+        used_ = 0;
+        is_open_ = false;
+    }
 
   private:
     ByteWriter begin(std::uint8_t type, std::size_t payload_bytes);
 
     FrameHeader header_;
+    bool is_open_ = false;  ///< the last frame takes more messages
     std::vector<std::string> frames_;
     std::size_t used_ = 0;
 };

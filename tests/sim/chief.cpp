@@ -9,6 +9,7 @@ namespace yoda::sim {
 namespace {
 
 constexpr unsigned frames_a_round = 256;
+constexpr Duration longest_step = Duration::from_s(1);
 constexpr RangeIndex checkpoint_chunk = 1000;
 
 DispatchPolicy make_policy(Plan const& plan, TimePoint begin, TimePoint end, bool closed)
@@ -45,6 +46,7 @@ Chief::Chief(Sim& sim, Ledger& ledger, ProcessId self, Recovered recovered, std:
       inbox_(inbox),
       applied_notes_(std::move(recovered.applied_notes)),
       outbox_(outbox),
+      last_step_(sim.now),
       next_checkpoint_(sim.now + sim.plan.checkpoint_interval),
       rows_added_(recovered.rows_added)
 {
@@ -110,6 +112,7 @@ void Chief::wake()
 void Chief::round()
 {
     round_coming_ = false;
+    listen_or_forgive();
     if (!journal_.full() && !broken_) {
         bool busy = false;
         for (unsigned i = 0; i < frames_a_round && !arrived_.empty(); ++i) {
@@ -124,6 +127,14 @@ void Chief::round()
     step_checkpoint();
     send_frames();
     if (!arrived_.empty() && !broken_) wake();
+}
+
+/// As RankZero::step(): what it could not hear is no silence of the Droids.
+void Chief::listen_or_forgive()
+{
+    bool const listens = !journal_.full() && !broken_;
+    if (!listens || sim_.now - last_step_ > longest_step + sim_.plan.tick) dispatcher_.on_deaf(sim_.now);
+    last_step_ = sim_.now;
 }
 
 void Chief::take_frame(Rank from, std::string const& frame)
@@ -141,7 +152,10 @@ void Chief::take_frame(Rank from, std::string const& frame)
 void Chief::tick()
 {
     sim_.at(sim_.now + sim_.plan.tick, self_, EventKind::tick);
-    if (!arrived_.empty()) round();
+    if (!arrived_.empty())
+        round();
+    else
+        listen_or_forgive();
     dispatcher_.on_tick(sim_.now, *this);
     read_inbox();
     commit();

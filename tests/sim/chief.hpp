@@ -70,6 +70,7 @@ class Chief final : private DispatcherEffects {
 
     void wake();
     void round();
+    void listen_or_forgive();
     void take_frame(Rank from, std::string const& frame);
     void commit();
     void send_frames();
@@ -114,6 +115,7 @@ class Chief final : private DispatcherEffects {
     std::deque<std::pair<std::uint64_t, std::string>> waiting_outbox_;
     std::set<std::string>& outbox_;
 
+    TimePoint last_step_;
     TimePoint next_checkpoint_;
     std::shared_ptr<CheckpointData> checkpoint_;  ///< being made
     std::set<std::size_t> checkpoint_feeds_;

@@ -38,7 +38,7 @@ int main(int argc, char** argv)
     std::uint64_t ranges = 0, finished = 0, events = 0, lives = 0, bad = 0;
     for (std::uint64_t seed = first; seed < first + count; ++seed) {
         auto const plan = make_plan(seed, pick_scale(seed));
-        Trace trace(400);
+        Trace trace(4000000);
         try {
             World world(plan, trace_wanted ? &trace : nullptr);
             auto const outcome = world.run();

@@ -2,6 +2,7 @@
 // What breaks a promise is thrown as a Violation.
 #pragma once
 
+#include <array>
 #include <memory>
 #include <set>
 #include <string>
@@ -20,7 +21,11 @@ struct Outcome {
     std::uint64_t finished_count = 0;
     std::uint64_t execution_count = 0;
     std::uint64_t event_count = 0;
+    std::uint64_t crash_count = 0;  ///< recoveries tried on copies of the disk
+    std::array<std::uint64_t, fault_kind_count> faults{};
+    std::uint64_t payload_fault_count = 0;  ///< failures, hangs and deaths of workers and payloads
     unsigned life_count = 0;
+    double last_finish_s = 0;
     double virtual_s = 0;
 };
 
@@ -52,14 +57,15 @@ class World {
     void kill_rank_zero();
     void kill_life(Life life);
     void watch();
-    void check_idle();
-    void try_crash() const;
+    void damage_journal(Fault const& fault);
+    void try_crash();
     void check_poison() const;
     DroidProcess* find_droid(ProcessId process);
     std::vector<DroidProcess*> living();
     Duration watch_interval() const { return plan_.patience() * 0.05; }
 
     Plan const& plan_;
+    Outcome outcome_;
     Sim sim_;
     Ledger ledger_;
     std::unique_ptr<Chief> chief_;

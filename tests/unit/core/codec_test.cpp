@@ -72,6 +72,26 @@ TEST(Codec, AFrameCarriesTheSendersLifeAndGeneration)
     EXPECT_EQ(frames.header.generation, 0xFFFFFFFFu);
 }
 
+/// A Droid's Hello after a Reset would be taken for one of the generation before, and it would be waited for
+/// until the end of time.
+TEST(Codec, AMessageAfterANewHeaderIsNotPutIntoAFrameOfTheOldOne)
+{
+    FrameWriter writer;
+    writer.set_header({3, 7});
+    writer.put(YodaAlive{});
+    writer.set_header({3, 7});
+    writer.put(YodaAlive{});
+    writer.set_header({3, 8});
+    writer.put(AskRunning{});
+    ASSERT_EQ(writer.count(), 2u);
+    FrameReader reader;
+    ASSERT_TRUE(reader.open(writer.frame(0)));
+    EXPECT_EQ(reader.header(), (FrameHeader{3, 7}));
+    ASSERT_TRUE(reader.open(writer.frame(1)));
+    EXPECT_EQ(reader.header(), (FrameHeader{3, 8}));
+    EXPECT_TRUE(std::holds_alternative<AskRunning>(*reader.next()));
+}
+
 TEST(Codec, AWriterBeginsAnewWhenCleared)
 {
     FrameWriter writer;
