@@ -23,7 +23,7 @@ def fetch_run(world, payload, number, rough):
     run = world.path("runs", "run%d" % number)
     for attempt in range(400):
         weather(world, rough)
-        code = world.call_or_kill("fetch", run, "--payload", payload, "--settle", chance=0.5 if rough else 0)
+        code = world.call_or_kill("fetch", run, "--payload", payload, "--settle", chance=0.75 if rough else 0)
         if os.path.exists(os.path.join(run, "job.json")):
             return run
         if code == 0:
@@ -34,15 +34,15 @@ def fetch_run(world, payload, number, rough):
 
 def drain(world, run, rough):
     """push and report as cron would call them, until PanDA has the final state of all jobs."""
-    for tick in range(1000):
+    for tick in range(400):
         weather(world, rough)
-        code = world.call_or_kill("push", world.path("runs"), chance=0.5 if rough else 0)
+        code = world.call_or_kill("push", world.path("runs"), chance=0.75 if rough else 0)
         assert code in (-9, 0, 1), "push: %s %s" % (code, world.last_output)
-        code = world.call_or_kill("report", run, "--json", chance=0.5 if rough else 0)
+        code = world.call_or_kill("report", run, "--json", chance=0.75 if rough else 0)
         assert code in (-9, 0, 1), "report: %s %s" % (code, world.last_output)
         if code == 0 and '"all_ended": true' in world.last_output:
             return tick + 1
-    raise AssertionError("not reported after 1000 ticks: " + world.last_output)
+    raise AssertionError("not reported after 400 ticks: " + world.last_output)
 
 
 def main():
@@ -84,7 +84,7 @@ def main():
             drain(world, run, rough)
             world.panda.tell("up")
             # Enough is enough only when enough was killed.
-            if world.kill_count < kills_wanted and not any(s == "activated" for s in world.states().values()):
+            if world.kill_count < kills_wanted and set(world.panda.tell("counts")["events"]) == {"done"}:
                 world.make_task(task=40000001 + runs, file_count=1, events=events, attempts=40, max_attempt=60)
         counts = world.panda.tell("counts")
         total = world.check_nothing_twice()
