@@ -53,6 +53,7 @@ yoda_last_result() {
 yoda_prepare() {
   : "${YODA_RUN:?set YODA_RUN to the run folder}"
   YODA_RUN=${YODA_RUN%/}
+  [ -n "${YODA_JOB_NAME-}" ] && rm -f "$YODA_RUN/batch/$YODA_JOB_NAME.ended"  # Of this job before it was requeued.
   [ -e "$YODA_RUN/job.json" ] || yoda_die "$YODA_RUN is no run folder (no job.json); was it moved?"
   if [ -n "${YODA_JOB_NAME-}" ] && [ -e "$YODA_RUN/batch/current" ]; then
     local current
@@ -91,7 +92,7 @@ yoda_prepare() {
 }
 
 yoda_build_command() {
-  local -a target=("${yoda_wrap[@]}" "$YODA" "$YODA_RUN" "${yoda_words[@]}")
+  local -a target=("${yoda_wrap[@]}" "$YODA" "$YODA_RUN" --quiet "${yoda_words[@]}")
   case ${YODA_LAUNCHER:-mpirun} in
     mpirun)
       # --enable-recovery: a dead rank is Yoda's business, not the launcher's. plm_slurm_args: else Slurm kills the
@@ -102,6 +103,7 @@ yoda_build_command() {
       ;;
     srun)
       export SLURM_HOSTFILE=$yoda_hostfile
+      unset SLURM_NTASKS_PER_NODE SLURM_TASKS_PER_NODE  # The job's own shape is not this step's.
       yoda_command=(srun "--mpi=${YODA_MPI_TYPE:-pmix}" --distribution=arbitrary --ntasks="$yoda_ranks" --overcommit
         --cpu-bind=none --no-kill --kill-on-bad-exit=0 --wait=0 "${yoda_mpi_words[@]}" "${target[@]}")
       ;;

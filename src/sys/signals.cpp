@@ -49,6 +49,11 @@ Result<SignalWatch> SignalWatch::start(std::initializer_list<int> signals)
             return os_error("catch", print_signal(number), errno);
         watch.previous_.push_back(previous);
     }
+    // What was held back while nobody could take it comes now.
+    sigset_t watched;
+    ::sigemptyset(&watched);
+    for (int number : signals) ::sigaddset(&watched, number);
+    ::pthread_sigmask(SIG_UNBLOCK, &watched, nullptr);
     return watch;
 }
 

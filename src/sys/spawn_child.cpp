@@ -96,6 +96,9 @@ YODA_PLAIN_CODE int run_child(void* argument)
         ::_exit(127);
     }
     launch.stage = SpawnStage::run;
+    // Slurm passes the word to drain on to every process of a step: payloads hear of it from their Droid. One
+    // that wants USR1 takes it by a handler of its own.
+    ::signal(SIGUSR1, SIG_IGN);
     sigset_t none;
     ::sigemptyset(&none);
     ::sigprocmask(SIG_SETMASK, &none, nullptr);

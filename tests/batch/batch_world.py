@@ -1,4 +1,5 @@
 """What the batch tests share: the world of tests/mpi with a Slurm cluster in it."""
+import glob
 import os
 import sys
 
@@ -11,7 +12,7 @@ import world as w  # noqa: E402
 SKIPPED = 77
 SCRIPTS = os.path.join(w.SOURCE, "jobscripts")
 SETTINGS = ["payload.workers=1", "disk.free_at_start=1 MB", "disk.free_running=1 MB", "status.interval=0.2 s",
-            "droid.heartbeat=0.5 s", "droid.silence=5 s"]
+            "droid.heartbeat=0.5 s", "droid.silence=5 s", "walltime.notice=2 s"]
 
 
 class BatchWorld(w.World):
@@ -90,9 +91,8 @@ def main(test, nodes=3, cores=2):
             try:
                 test(world, long)
             except BaseException:
-                for entry in sorted(os.listdir(world.folder)):
-                    if entry.endswith(".log"):
-                        with open(world.path(entry), errors="replace") as file:
-                            print("--- %s\n%s" % (entry, file.read()[-3000:]), file=sys.stderr)
+                for path in sorted(glob.glob(world.path("*.log")) + glob.glob(world.path("*", "logs", "y*.log"))):
+                    with open(path, errors="replace") as file:
+                        print("--- %s\n%s" % (path, file.read()[-3000:]), file=sys.stderr)
                 raise
     print("%s: passed" % name)

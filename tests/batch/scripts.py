@@ -46,7 +46,7 @@ def test(world):
     code, text = run_script(world, "slurm/yoda.sh", YODA_LAUNCHER="mpirun", YODA_SCRATCH="/scratch",
                             YODA_WRAP="apptainer exec y.sif", YODA_MPI_ARGUMENTS="--mca btl tcp,self", **slurm)
     assert code == 0 and "mpirun --enable-recovery --mca plm_slurm_args --no-kill" in text, text
-    assert "-n 4 apptainer exec y.sif yoda %s --set work.folder=/scratch" % run in text, text
+    assert "-n 4 apptainer exec y.sif yoda %s --quiet --set work.folder=/scratch" % run in text, text
     assert "--mca btl tcp,self" in text, text
     code, text = run_script(world, "slurm/yoda.sh", YODA_LAUNCHER="aprun", **slurm)
     assert code == 4 and "neither mpirun nor srun" in text, text

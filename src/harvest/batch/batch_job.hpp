@@ -1,0 +1,37 @@
+// A job as a batch system tells of it, in words that are the same for all of them.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/result.hpp"
+
+namespace yoda {
+
+enum class BatchKind { slurm, pbs, local };
+std::string_view print_batch_kind(BatchKind kind);
+/// Error: none of slurm, pbs, local.
+Result<BatchKind> parse_batch_kind(std::string_view word);
+
+/// How a job ended does not matter here: an event service job that ran out of time has done its work. What
+/// is left of the run decides.
+enum class BatchState { pending, running, ended };
+std::string_view print_batch_state(BatchState state);
+
+struct BatchJob {
+    std::string id;
+    std::string name;
+    BatchState state = BatchState::pending;
+    std::string word;    ///< the system's own word for the state: "TIMEOUT", "F"
+    std::string reason;  ///< why it waits or ended, in the system's words; may be empty
+    bool operator==(BatchJob const&) const = default;
+};
+
+/// The text's lines, without the last empty one and without carriage returns.
+std::vector<std::string_view> split_lines(std::string_view text);
+/// The last line that is not blank: programs of sites print greetings before their answer.
+std::string_view last_line(std::string_view text);
+
+}  // namespace yoda

@@ -1,0 +1,91 @@
+#include "harvest/batch/batch_plan.hpp"
+
+#include <fmt/format.h>
+
+namespace yoda {
+
+namespace {
+
+/// Submissions at the end of the list that changed nothing.
+std::uint64_t count_fruitless(std::vector<Submission> const& submissions, unsigned counts_from,
+                              std::uint64_t unended_count)
+{
+    std::uint64_t count = 0;
+    auto after = unended_count;
+    for (auto s = submissions.rbegin(); s != submissions.rend() && s->number > counts_from; ++s) {
+        if (s->unended_before > after) break;
+        after = s->unended_before;
+        ++count;
+    }
+    return count;
+}
+
+std::string print_last(Submission const& last)
+{
+    return fmt::format("the last job {} ended as {}{}{}", last.job_id.empty() ? last.name : last.job_id,
+                       last.word.empty() ? std::string(print_submission_state(last.state)) : last.word,
+                       last.exit_code ? fmt::format(", yoda's exit code {}", *last.exit_code) : std::string(),
+                       last.reason.empty() ? std::string() : ": " + last.reason);
+}
+
+}  // namespace
+
+std::string_view print_next_step(NextStep step)
+{
+    switch (step) {
+        case NextStep::complete:
+            return "complete";
+        case NextStep::wait:
+            return "wait";
+        case NextStep::submit:
+            return "submit";
+        case NextStep::held:
+            return "held";
+        case NextStep::give_up:
+            return "given_up";
+    }
+    return "wait";
+}
+
+Decision decide(std::uint64_t unended_count, bool more_may_come, std::vector<Submission> const& submissions,
+                BatchPlan const& plan, SiteConfig const& site, std::int64_t now_unix_s)
+{
+    auto const* last = submissions.empty() ? nullptr : &submissions.back();
+    if (last != nullptr && last->active()) {
+        if (last->state == SubmissionState::intended)
+            return {NextStep::wait,
+                    fmt::format("submission {} got no answer{}; the batch system is asked for it "
+                                "by name before anything else is submitted",
+                                last->name, last->reason.empty() ? "" : " (" + last->reason + ")")};
+        std::string why = fmt::format("job {} is {}", last->job_id, print_submission_state(last->state));
+        if (last->state == SubmissionState::submitted)
+            why = fmt::format("job {} waits in the queue", last->job_id);
+        if (!last->reason.empty()) why += ": " + last->reason;
+        if (last->missed_since_unix_s > 0) why += "; the batch system does not list it just now";
+        return {NextStep::wait, why};
+    }
+    if (unended_count == 0 && !more_may_come) return {NextStep::complete, "every range has ended"};
+    if (unended_count == 0) return {NextStep::wait, "every range so far has ended, more may come"};
+    if (plan.held) return {NextStep::held, "stopped by harvest cancel; harvest submit goes on"};
+    if (!plan.given_up.empty()) return {NextStep::give_up, plan.given_up};
+
+    std::uint64_t counted = 0;
+    std::int64_t first_unix_s = 0;
+    for (auto const& s : submissions) {
+        if (s.number <= plan.counts_from) continue;
+        if (counted++ == 0) first_unix_s = s.intended_unix_s;
+    }
+    if (counted >= site.submissions_max)
+        return {NextStep::give_up, fmt::format("{} jobs were submitted, the limit (submissions_max); {}",
+                                               counted, print_last(*last))};
+    if (auto const age_s = static_cast<double>(now_unix_s - first_unix_s);
+        counted > 0 && site.age_max_s > 0 && age_s > site.age_max_s)
+        return {NextStep::give_up, fmt::format("the first job was submitted {:.0f} s ago (age_max)", age_s)};
+    auto const fruitless = count_fruitless(submissions, plan.counts_from, unended_count);
+    if (fruitless >= site.fruitless_max)
+        return {NextStep::give_up, fmt::format("{} jobs in a row changed nothing (fruitless_max); {}",
+                                               fruitless, print_last(*last))};
+    return {NextStep::submit, fmt::format("{} ranges are to be done", unended_count)};
+}
+
+}  // namespace yoda

@@ -1,0 +1,437 @@
+#include "harvest/batch/batch_run.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "harvest/batch/batch_folder.hpp"
+#include "harvest/batch/job_file.hpp"
+#include "harvest/run_view.hpp"
+#include "sys/files.hpp"
+#include "sys/lease.hpp"
+#include "sys/lease_keeper.hpp"
+
+namespace yoda {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr std::int64_t local_settle_s = 5;  ///< the process table is right at once
+
+struct RunFacts {
+    std::uint64_t unended_count = 0;
+    std::uint64_t range_count = 0;
+    std::uint64_t failed_count = 0;
+    double range_s = 0;  ///< measured; 0: nothing has finished yet
+    bool more_may_come = false;
+    bool yoda_lives = false;
+};
+
+std::string host_name()
+{
+    char name[256] = {};
+    ::gethostname(name, sizeof name - 1);
+    return name;
+}
+
+Result<RunFacts> read_facts(std::string const& run, std::int64_t unix_s)
+{
+    auto const view = read_run(run);
+    if (!view) return view.error();
+    auto const& table = view->opened.table;
+    RunFacts facts;
+    facts.unended_count = table.unended_count();
+    facts.range_count = table.size();
+    facts.failed_count = table.counts()[3] + table.counts()[4];
+    std::uint64_t finished_count = 0, wall_ms = 0;
+    for (RangeIndex range = 0; range < table.size(); ++range) {
+        if (table.state(range) != RangeState::finished) continue;
+        ++finished_count;
+        wall_ms += table.progress(range).wall_ms;
+    }
+    if (finished_count > 0)
+        facts.range_s = static_cast<double>(wall_ms) * 1e-3 / static_cast<double>(finished_count);
+    facts.yoda_lives = make_run_status(*view, unix_s).value("live", false);
+    return facts;
+}
+
+/// Unique for ever, letters and digits, at most 15 characters: older PBS takes no more.
+std::string make_name(std::int64_t unix_ns)
+{
+    auto const base36 = [](std::uint64_t number, int digits) {
+        std::string text;
+        for (int i = 0; i < digits; ++i, number /= 36)
+            text.insert(text.begin(), "0123456789abcdefghijklmnopqrstuvwxyz"[number % 36]);
+        return text;
+    };
+    return "y" + base36(static_cast<std::uint64_t>(unix_ns), 12) +
+           base36(static_cast<std::uint64_t>(::getpid()), 2);
+}
+
+Result<SiteConfig> read_sources(BatchFolder const& folder, SiteSources const& sources)
+{
+    SiteConfig site;
+    if (path_exists(folder.site())) {
+        auto const text = read_file(folder.site());
+        if (!text) return text.error();
+        if (auto read = read_site(site, *text, folder.site()); !read) return read.error();
+    }
+    for (auto const& file : sources.files) {
+        auto const text = read_file(file);
+        if (!text) return text.error();
+        if (auto read = read_site(site, *text, file); !read) return read.error();
+    }
+    if (!sources.batch.empty()) {
+        if (auto set = set_site(site, "batch", sources.batch); !set) return set.error();
+    }
+    for (auto const& [key, value] : sources.settings) {
+        if (auto set = set_site(site, key, value); !set) return set.error();
+    }
+    return site;
+}
+
+Result<std::string> find_jobscripts(SiteConfig const& site, std::string const& program_folder)
+{
+    std::vector<std::string> places{site.jobscripts};
+    if (site.jobscripts.empty())
+        places = {program_folder + "/../share/yoda/jobscripts", program_folder + "/../jobscripts",
+                  program_folder + "/../../../jobscripts"};
+    for (auto const& place : places) {
+        std::error_code code;
+        auto const path = fs::weakly_canonical(place, code);
+        if (!code && path_exists((path / "run_yoda.sh").string())) return path.string();
+    }
+    return Error{ErrorKind::usage, "the job scripts are not found",
+                 fmt::format("no run_yoda.sh in {}", fmt::join(places, ", ")),
+                 "give --set jobscripts=FOLDER"};
+}
+
+class Step {
+  public:
+    Step(std::string run, BatchRequest const& request, Clock const& clock, Log& log)
+        : run_(std::move(run)), request_(request), clock_(clock), log_(log), folder_(run_)
+    {
+        standing_.run = run_;
+    }
+
+    Result<BatchStanding> go()
+    {
+        auto facts = read_facts(run_, unix_s());
+        if (!facts) return facts.error();
+        facts_ = *facts;
+        standing_.unended_count = facts_.unended_count;
+        standing_.range_count = facts_.range_count;
+        standing_.failed_count = facts_.failed_count;
+        if (request_.action == BatchAction::submit && request_.dry_run) return show();
+
+        if (auto made = folder_.make(); !made) return made.error();
+        auto lease = acquire_lease(folder_.lock(), describe_holder("harvest", "", clock_), {}, clock_);
+        if (!lease) return lease.error();
+        auto keeper = LeaseKeeper::start(*std::move(lease), {});
+        if (!keeper) return keeper.error();
+        if (auto done = work(); !done) return done.error();
+        return std::move(standing_);
+    }
+
+  private:
+    std::int64_t unix_s() const { return clock_.unix_ns() / 1'000'000'000; }
+
+    Status load()
+    {
+        auto submissions = folder_.read_submissions();
+        if (!submissions) return submissions.error();
+        standing_.submissions = *std::move(submissions);
+        auto plan = folder_.read_plan();
+        if (!plan) return plan.error();
+        plan_ = *std::move(plan);
+        auto site = read_sources(folder_, request_.sources);
+        if (!site) return site.error();
+        site_ = *std::move(site);
+        return {};
+    }
+
+    Result<BatchStanding> show()
+    {
+        if (auto loaded = load(); !loaded) return loaded.error();
+        auto const kind = check_site(site_);
+        if (!kind) return kind.error();
+        auto text = make_job("DRYRUN", *kind);
+        if (!text) return text.error();
+        standing_.job_file = *std::move(text);
+        standing_.why = "dry run: " + standing_.size.because;
+        return std::move(standing_);
+    }
+
+    Status work()
+    {
+        if (auto loaded = load(); !loaded) return loaded.error();
+        if (standing_.submissions.empty() && request_.action == BatchAction::cancel)
+            return Error{ErrorKind::usage, run_ + " was never submitted", {}, "harvest submit " + run_};
+        if (auto looked = look(); !looked) return looked.error();
+        if (request_.action == BatchAction::cancel) return cancel();
+        if (request_.action == BatchAction::submit) {
+            plan_ = {false, "", standing_.submissions.empty() ? 0 : standing_.submissions.back().number};
+            if (auto const kind = check_site(site_); !kind) return kind.error();
+        }
+        auto const decision =
+            decide(facts_.unended_count, facts_.more_may_come, standing_.submissions, plan_, site_, unix_s());
+        standing_.step = decision.step;
+        standing_.why = decision.why;
+        bool const may = request_.action == BatchAction::submit ||
+                         (request_.action == BatchAction::step && !standing_.submissions.empty());
+        if (decision.step == NextStep::give_up && plan_.given_up.empty() &&
+            request_.action != BatchAction::look) {
+            plan_.given_up = decision.why;
+            log_.warning("run_given_up", {{"run", run_}, {"why", decision.why}});
+            return folder_.write_plan(plan_);
+        }
+        if (decision.step != NextStep::submit || !may) return {};
+        if (request_.nodes_allowed == 0) {
+            standing_.step = NextStep::wait;
+            standing_.why = "the spool's limit of nodes or jobs is reached";
+            return {};
+        }
+        return submit();
+    }
+
+    /// Asks the batch system about the submission that is under way, if there is one.
+    Status look()
+    {
+        if (standing_.submissions.empty() || !standing_.submissions.back().active()) return {};
+        auto& last = standing_.submissions.back();
+        Sighting sighting;
+        sighting.end_note = folder_.read_end_note(last.name);
+        sighting.yoda_lives = facts_.yoda_lives;
+        SightingPolicy policy{static_cast<std::int64_t>(site_.settle_s),
+                              static_cast<std::int64_t>(site_.lost_after_s)};
+        if (last.batch == BatchKind::local) {
+            policy = {local_settle_s, local_settle_s};
+            // Elsewhere its processes cannot be seen; notes and the lock still tell.
+            if (last.host == host_name()) sighting.answered = true;
+        }
+        if (last.batch != BatchKind::local || sighting.answered) {
+            auto system = make_batch_system(last.batch, Duration::from_s(site_.command_limit_s), clock_);
+            auto found = system->find(last.name, last.job_id);
+            sighting.answered = static_cast<bool>(found);
+            if (found)
+                sighting.job = *std::move(found);
+            else
+                standing_.trouble = found.error();
+        }
+        auto const after = observe(last, sighting, unix_s(), policy);
+        if (print_submission(after) == print_submission(last)) return {};
+        if (after.state != last.state)
+            log_.info("batch_job", {{"run", run_},
+                                    {"job", after.job_id},
+                                    {"state", std::string(print_submission_state(after.state))},
+                                    {"word", after.word}});
+        last = after;
+        if (auto written = folder_.write_submission(last); !written) return written;
+        // The job that has ended since has changed the table.
+        if (!last.active()) {
+            auto facts = read_facts(run_, unix_s());
+            if (!facts) return facts.error();
+            facts_ = *facts;
+            standing_.unended_count = facts_.unended_count;
+            standing_.failed_count = facts_.failed_count;
+        }
+        return {};
+    }
+
+    Result<std::string> make_job(std::string const& name, BatchKind kind)
+    {
+        auto const jobscripts = find_jobscripts(site_, request_.program_folder);
+        if (!jobscripts) return jobscripts.error();
+        auto const yoda = site_.yoda.empty() ? request_.program_folder + "/yoda" : site_.yoda;
+        if (site_.wrap.empty() && yoda.find('/') != std::string::npos && ::access(yoda.c_str(), X_OK) != 0)
+            return Error{ErrorKind::usage, yoda + " is no program", {}, "give --set yoda=PATH"};
+        if (kind == BatchKind::local) {
+            standing_.size.node_count = 1;
+            standing_.size.walltime_s = request_.walltime_wanted_s;
+            standing_.size.because = "this machine";
+            if (request_.nodes_wanted > 1)
+                return Error{
+                    ErrorKind::usage, "this machine is one node", {}, "--nodes needs a batch system"};
+        } else {
+            auto limits = site_.size;
+            limits.nodes_wanted = request_.nodes_wanted;
+            limits.walltime_wanted_s = request_.walltime_wanted_s;
+            limits.nodes_max = std::min(limits.nodes_max, request_.nodes_allowed);
+            limits.nodes_min = std::min(limits.nodes_min, limits.nodes_max);
+            SizingFacts facts{
+                facts_.unended_count, facts_.range_s > 0 ? facts_.range_s : site_.seconds_per_range_s, {}, 0};
+            if (limits.backfill)
+                facts.idle_node_count =
+                    make_batch_system(kind, Duration::from_s(site_.command_limit_s), clock_)
+                        ->idle_node_count(site_.partition);
+            auto size = size_job(facts, limits);
+            if (!size) return size.error();
+            standing_.size = *std::move(size);
+        }
+        return print_job_file(kind, site_, standing_.size, {run_, name, *jobscripts, yoda});
+    }
+
+    Status submit()
+    {
+        auto const kind = check_site(site_);
+        if (!kind) return kind.error();
+        Submission next;
+        next.number = standing_.submissions.empty() ? 1 : standing_.submissions.back().number + 1;
+        next.batch = *kind;
+        next.name = make_name(clock_.unix_ns());
+        next.host = host_name();
+        next.unended_before = facts_.unended_count;
+        next.intended_unix_s = unix_s();
+        auto const text = make_job(next.name, *kind);
+        if (!text) return text.error();
+        next.node_count = standing_.size.node_count;
+        next.walltime_s = standing_.size.walltime_s;
+
+        // The order matters: a kill between any two of these leaves at most a submission that is looked up.
+        if (auto s = replace_file(folder_.site(), print_site(site_)); !s) return s;
+        if (auto s = folder_.write_plan(plan_); !s) return s;
+        if (auto s = replace_file(folder_.job_file(next.name), *text, 0755); !s) return s;
+        if (auto s = folder_.write_submission(next); !s) return s;
+        standing_.submissions.push_back(next);
+        if (auto s = folder_.write_current(next.name); !s) return s;
+        auto system = make_batch_system(*kind, Duration::from_s(site_.command_limit_s), clock_);
+        auto const outcome = system->submit(folder_.job_file(next.name), next.name);
+        auto& kept = standing_.submissions.back();
+        if (!outcome || outcome->refused) {
+            kept.state = SubmissionState::refused;
+            kept.ended_unix_s = unix_s();
+            kept.reason = outcome ? outcome->why : outcome.error().text();
+            standing_.trouble = outcome
+                                    ? Error{ErrorKind::refused, "the batch system refused the job",
+                                            kept.reason, "mend the settings: --site FILE, --set key=value"}
+                                    : outcome.error();
+            standing_.why = "not submitted";
+        } else if (outcome->job_id.empty()) {
+            kept.reason = outcome->why;
+            standing_.trouble = Error{ErrorKind::unavailable, "the batch system gave no answer", outcome->why,
+                                      "nothing to do: the next step asks for the job by its name"};
+            standing_.step = NextStep::wait;
+            standing_.why = "it is not known yet whether the batch system has the job";
+        } else {
+            kept.job_id = outcome->job_id;
+            kept.state = SubmissionState::submitted;
+            standing_.submitted_now = true;
+            standing_.step = NextStep::wait;
+            standing_.why =
+                fmt::format("submitted as job {}: {} nodes, {} ({})", kept.job_id, kept.node_count,
+                            kept.walltime_s > 0 ? print_walltime(kept.walltime_s) : "no limit of time",
+                            standing_.size.because);
+            log_.info("batch_job", {{"run", run_}, {"job", kept.job_id}, {"state", "submitted"}});
+        }
+        return folder_.write_submission(kept);
+    }
+
+    Status cancel()
+    {
+        plan_.held = true;
+        if (auto written = folder_.write_plan(plan_); !written) return written;
+        auto const& last = standing_.submissions.back();
+        standing_.step = NextStep::held;
+        standing_.why = "no job is under way; harvest submit goes on";
+        if (!last.active()) return {};
+        if (last.job_id.empty()) {
+            // A script that begins later finds that it is not the current one, and ends.
+            standing_.why =
+                "the batch system has not told yet whether it has the job; it will end at its start";
+            return folder_.write_current("none");
+        }
+        auto system = make_batch_system(last.batch, Duration::from_s(site_.command_limit_s), clock_);
+        if (auto cancelled = system->cancel(last.job_id); !cancelled) {
+            standing_.trouble = cancelled.error();
+            standing_.why = fmt::format("job {} could not be cancelled", last.job_id);
+            return {};
+        }
+        standing_.cancelled_now = true;
+        standing_.why = fmt::format("job {} is told to end; harvest submit goes on", last.job_id);
+        return {};
+    }
+
+    std::string run_;
+    BatchRequest const& request_;
+    Clock const& clock_;
+    Log& log_;
+    BatchFolder folder_;
+    RunFacts facts_;
+    BatchPlan plan_;
+    SiteConfig site_;
+    BatchStanding standing_;
+};
+
+}  // namespace
+
+nlohmann::ordered_json BatchStanding::json() const
+{
+    nlohmann::ordered_json out;
+    out["run"] = run;
+    out["step"] = print_next_step(step);
+    out["why"] = why;
+    out["ranges"] = {{"total", range_count}, {"unended", unended_count}, {"failed", failed_count}};
+    out["submitted_now"] = submitted_now;
+    out["cancelled_now"] = cancelled_now;
+    if (trouble) out["trouble"] = {{"what", trouble->what}, {"why", trouble->why}, {"fix", trouble->fix}};
+    if (!job_file.empty()) {
+        out["job_file"] = job_file;
+        out["nodes"] = size.node_count;
+        out["walltime_s"] = size.walltime_s;
+    }
+    out["submissions"] = nlohmann::ordered_json::array();
+    for (auto const& submission : submissions) out["submissions"].push_back(print_submission(submission));
+    return out;
+}
+
+std::string BatchStanding::text() const
+{
+    auto line = fmt::format("{}: {}, {} of {} ranges to do: {}\n", run, print_next_step(step), unended_count,
+                            range_count, why);
+    if (trouble) line += "  trouble: " + trouble->text() + "\n";
+    return line;
+}
+
+int BatchStanding::exit_code() const
+{
+    if (step == NextStep::give_up) return 1;
+    if (!trouble) return 0;
+    return trouble->kind == ErrorKind::unavailable ? 3 : 4;
+}
+
+Result<BatchStanding> step_batch_run(std::string const& run, BatchRequest const& request, Clock const& clock,
+                                     Log& log)
+{
+    std::error_code code;
+    auto const path = fs::canonical(run, code);
+    if (code)
+        return Error{ErrorKind::usage, run + " cannot be found", code.message(),
+                     "was the run folder moved or deleted?"};
+    // The path goes into directives of a job script, where nothing can be quoted for every batch system.
+    if (path.string().find_first_of(" \t\n\"'\\") != std::string::npos)
+        return Error{ErrorKind::usage, "the run folder's path has blanks or quotes", path.string(),
+                     "batch systems cannot take it: rename the folder"};
+    return Step(path.string(), request, clock, log).go();
+}
+
+Result<std::vector<std::string>> list_run_folders(std::string const& folder)
+{
+    std::error_code code;
+    if (!fs::is_directory(folder, code))
+        return Error{ErrorKind::usage, folder + " cannot be found", "there is no such folder",
+                     "was the run folder moved or deleted?"};
+    if (path_exists(folder + "/job.json")) return std::vector<std::string>{folder};
+    std::vector<std::string> runs;
+    for (auto const& entry : fs::directory_iterator(folder, code)) {
+        if (path_exists(entry.path().string() + "/job.json")) runs.push_back(entry.path().string());
+    }
+    if (runs.empty() && path_exists(folder + "/batch"))
+        return Error{ErrorKind::usage, folder + " is no run folder any more", "it has no job.json", {}};
+    std::sort(runs.begin(), runs.end());
+    return runs;
+}
+
+}  // namespace yoda

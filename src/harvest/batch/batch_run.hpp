@@ -1,0 +1,74 @@
+// One bounded step of one run with its batch system: look, decide, submit or cancel, and say how it stands.
+// May be called from cron, by several at once (one works, the others are told), and be killed anywhere.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/result.hpp"
+#include "harvest/batch/batch_plan.hpp"
+#include "harvest/batch/batch_system.hpp"
+#include "harvest/batch/site.hpp"
+#include "sys/clock.hpp"
+#include "sys/log.hpp"
+
+namespace yoda {
+
+enum class BatchAction {
+    look,    ///< ask the batch system, note what it says
+    step,    ///< and submit again when the last job has ended and ranges are left
+    submit,  ///< by a person: limits count anew, a held run is let go
+    cancel,  ///< end the job; nothing is submitted until harvest submit
+};
+
+/// Settings for a run in the order in which they count: what it was submitted with, files, key=value.
+struct SiteSources {
+    std::string batch;               ///< not empty: --batch
+    std::vector<std::string> files;  ///< --site
+    std::vector<std::pair<std::string, std::string>> settings;
+};
+
+struct BatchRequest {
+    BatchAction action = BatchAction::look;
+    SiteSources sources;
+    std::uint64_t nodes_wanted = 0;
+    std::int64_t walltime_wanted_s = 0;
+    std::uint64_t nodes_allowed = UINT64_MAX;  ///< step: of the spool's limit, still free; 0: submit nothing
+    bool dry_run = false;                      ///< submit: show the job file, change nothing
+    std::string program_folder;
+};
+
+struct BatchStanding {
+    std::string run;
+    NextStep step = NextStep::wait;
+    std::string why;
+    std::uint64_t unended_count = 0;
+    std::uint64_t range_count = 0;
+    std::uint64_t failed_count = 0;
+    std::vector<Submission> submissions;
+    bool submitted_now = false;
+    bool cancelled_now = false;
+    std::optional<Error> trouble;  ///< the batch system did not answer, or refused; the step can be repeated
+    std::string job_file;          ///< dry run: its text
+    JobSize size;                  ///< of what was, or would be, submitted
+
+    nlohmann::ordered_json json() const;
+    /// One line, and one for each trouble.
+    std::string text() const;
+    /// 0: as it should be; 1: a person is needed (given up); 3: the batch system is in trouble, later more.
+    int exit_code() const;
+};
+
+/// Errors: no run folder, its files broken, settings wrong or missing, another harvest at it (busy), a
+/// walltime too short, and the like. What the batch system does is in the standing.
+Result<BatchStanding> step_batch_run(std::string const& run, BatchRequest const& request, Clock const& clock,
+                                     Log& log);
+
+/// The folder itself if it is a run, else the runs in it, by name. Error: no such folder.
+Result<std::vector<std::string>> list_run_folders(std::string const& folder);
+
+}  // namespace yoda

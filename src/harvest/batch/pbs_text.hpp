@@ -1,0 +1,30 @@
+// What PBS's commands print (OpenPBS, PBS Pro, Torque, and Slurm's Torque wrappers), as values. Pure.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/result.hpp"
+#include "harvest/batch/batch_job.hpp"
+
+namespace yoda {
+
+/// One letter; nullopt: a letter that no PBS has.
+std::optional<BatchState> parse_pbs_state(std::string_view letter);
+
+/// The job's id from qsub: "12.server", "12[].server" or "12". Error: no id is there.
+Result<std::string> parse_qsub(std::string_view text);
+/// `qstat -f`: blocks "Job Id: ..." with indented "key = value" lines, long values folded.
+Result<std::vector<BatchJob>> parse_qstat_text(std::string_view text);
+/// `qstat -f -F json` of OpenPBS and PBS Pro. Error also when the JSON is broken, as theirs is when a job's
+/// environment holds odd characters; the text form then is what to ask for.
+Result<std::vector<BatchJob>> parse_qstat_json(std::string_view text);
+
+/// Whether qstat says that it does not know the job (any more), in contrast to any other trouble.
+bool is_unknown_pbs_job(std::string_view qstat_error);
+/// Whether qsub, failing with these words, may have made a job all the same.
+bool qsub_may_have_submitted(std::string_view qsub_error);
+
+}  // namespace yoda
