@@ -26,6 +26,32 @@ nlohmann::ordered_json print_counts(StateCounts const& counts)
     return json;
 }
 
+/// Whether whoever holds the run still works: by this machine's process table, else by the age of its last
+/// word.
+bool is_live(std::optional<LeaseRecord> const& lease, nlohmann::ordered_json const& status,
+             std::int64_t now_unix_s)
+{
+    if (!lease || lease->is_released || status.value("state", "ended") == "ended") return false;
+    auto const sight = look_for_holder(lease->holder);
+    if (sight != HolderSight::elsewhere) return sight == HolderSight::present;
+    return now_unix_s - status.value("updated_unix_s", std::int64_t{0}) < stale_after_s;
+}
+
+/// The table does not know what is handed out: of what it has as ready, so many are sent, if somebody works.
+void move_to_sent(nlohmann::ordered_json& counts, std::uint64_t told_sent)
+{
+    auto const ready = counts["ready"].get<std::uint64_t>();
+    auto const sent = std::min(ready, told_sent);
+    counts["ready"] = ready - sent;
+    counts["sent"] = sent;
+}
+
+std::uint64_t told_sent(nlohmann::ordered_json const& entry)
+{
+    auto const ranges = entry.find("ranges");
+    return ranges != entry.end() && ranges->is_object() ? ranges->value("sent", std::uint64_t{0}) : 0;
+}
+
 /// What the last yoda told; an empty object if none has yet.
 nlohmann::ordered_json read_status(RunFolder const& folder)
 {
@@ -89,23 +115,26 @@ nlohmann::ordered_json make_run_status(RunView const& view, std::int64_t now_uni
     auto status = read_status(view.folder);
     auto const lease = read_lease(view.folder.lock());
     bool const held = lease && lease->has_value() && !(*lease)->is_released;
-    bool const fresh = now_unix_s - status.value("updated_unix_s", std::int64_t{0}) < stale_after_s;
-    bool const live = held && fresh && status.value("state", "") != "ended";
+    bool const live = lease && is_live(*lease, status, now_unix_s);
     status["live"] = live;
     if (held) status["holder"] = print_holder(**lease);
-    if (live) return status;
 
     auto const& table = view.opened.table;
     if (!status.contains("state"))
         status["state"] = "new";
-    else if (status["state"] != "ended")
+    else if (!live && status["state"] != "ended")
         status["state"] = "interrupted";
-    status["ranges"] = print_counts(table.counts());
+    auto counts = print_counts(table.counts());
+    if (live) move_to_sent(counts, told_sent(status));
+    status["ranges"] = std::move(counts);
+    auto const told_files = status.value("files", nlohmann::ordered_json::array());
     auto files = nlohmann::ordered_json::array();
-    for (FileIndex file = 0; file < table.files().size(); ++file)
-        files.push_back({{"lfn", table.files()[file].lfn},
-                         {"job", table.files()[file].job},
-                         {"ranges", print_counts(table.file_counts(file))}});
+    for (FileIndex file = 0; file < table.files().size(); ++file) {
+        auto its = print_counts(table.file_counts(file));
+        if (live && file < told_files.size()) move_to_sent(its, told_sent(told_files[file]));
+        files.push_back(
+            {{"lfn", table.files()[file].lfn}, {"job", table.files()[file].job}, {"ranges", std::move(its)}});
+    }
     status["files"] = std::move(files);
     auto failures = nlohmann::ordered_json::array();
     for (auto const& [range, why] : view.opened.failure_reasons) {

@@ -33,6 +33,16 @@ std::string read_link(char const* path)
     return n < 0 ? std::string() : std::string(target, static_cast<std::size_t>(n));
 }
 
+LeaseHolder describe_place()
+{
+    LeaseHolder holder;
+    char name[256] = {};
+    if (::gethostname(name, sizeof name - 1) == 0) holder.host = name;
+    holder.boot_id = first_line("/proc/sys/kernel/random/boot_id");
+    holder.pid_space = read_link("/proc/self/ns/pid");
+    return holder;
+}
+
 HolderSight look_for(LeaseHolder const& holder, LeaseHolder const& here)
 {
     bool const same_table = !here.boot_id.empty() && holder.host == here.host &&
@@ -63,17 +73,18 @@ Error explain_loss(std::string const& path, std::vector<LeaseLink> const& chain)
 
 LeaseHolder describe_holder(std::string program, std::string batch_job, Clock const& clock)
 {
-    LeaseHolder holder;
+    LeaseHolder holder = describe_place();
     holder.program = std::move(program);
     holder.batch_job = std::move(batch_job);
-    char name[256] = {};
-    if (::gethostname(name, sizeof name - 1) == 0) holder.host = name;
-    holder.boot_id = first_line("/proc/sys/kernel/random/boot_id");
-    holder.pid_space = read_link("/proc/self/ns/pid");
     holder.pid = ::getpid();
     if (auto const self = read_process(holder.pid)) holder.pid_start_ticks = self->start_ticks;
     holder.since_unix_s = clock.unix_ns() / 1'000'000'000;
     return holder;
+}
+
+HolderSight look_for_holder(LeaseHolder const& holder)
+{
+    return look_for(holder, describe_place());
 }
 
 // ---- taking ----

@@ -46,6 +46,9 @@ struct LeasePolicy {
 /// This process, for a lease from now on.
 LeaseHolder describe_holder(std::string program, std::string batch_job, Clock const& clock);
 
+/// What can be seen of a holder from here.
+HolderSight look_for_holder(LeaseHolder const& holder);
+
 /// A lease that is held. Not for several threads at once; lease_keeper.hpp beats in a thread of its own.
 class Lease {
   public:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import disk_reader
 import world as w
 
 SMALL = ["disk.free_at_start=1 MB", "disk.free_running=1 MB", "payload.workers=2", "status.interval=1 s"]
@@ -139,9 +140,11 @@ def test(world, long):
     # Of another version.
     other = new("other_version")
     script = ("import h5py, sys\nwith h5py.File(sys.argv[1], 'r+') as f:\n"
-              "    name = [k for k in f.attrs if 'version' in k][0]\n    f.attrs[name] = f.attrs[name] + 41\n")
+              "    f.attrs.modify('version', 42)\n")
     subprocess.run([sys.executable, "-c", script, other + "/events.h5"], check=True)
-    refuse(other, "version", "events.h5")
+    refuse(other, "events.h5", "was changed")
+    disk_reader.reseal(other + "/events.h5")
+    refuse(other, "version 42", "events.h5")
     checked += 1
 
     # Damage to a run that was stopped: the journal torn at each byte of its last frame, zeros in the middle, a bundle shorter

@@ -124,7 +124,7 @@ def test(world, long):
     for name in os.listdir(os.path.join(folder, "logs")):
         os.truncate(os.path.join(folder, "logs", name), 0)
     endless = loud.replace("range(%d)" % (1024 // RANGES), "range(1 << 30)")
-    folder, code, status = run("louder", raw("louder", answer, endless), ["payload.stdout=50 MB", "range.tries=1", "range.payload_deaths=1"])
+    folder, code, status = run("louder", raw("louder", answer, endless), ["payload.stdout=50 MB", "payload.starts=2"])
     assert code in (1, 4), (code, status)
     told = json.dumps(status) + world.harvest("explain", folder).stdout
     assert "the limit is 50 MB" in told, told
