@@ -48,6 +48,7 @@ void Ledger::add_range()
 void Ledger::on_payload_failure(RangeIndex range, FailKind kind)
 {
     auto& harm = harm_[range];
+    ++payload_failure_count_;
     if (kind == FailKind::failed) ++harm.failures;
     if (kind == FailKind::payload_death) ++harm.deaths;
     if (kind == FailKind::fatal) harm.fatal = true;
@@ -148,6 +149,7 @@ void Ledger::on_record(journal::Record const& record, EventTable const& table)
 
 void Ledger::take(journal::RangesFinished const& finished, EventTable const& table)
 {
+    last_finish_ = sim_.now;
     Verdict verdict;
     verdict.state = RangeState::finished;
     if (finished.bundle != none) {
@@ -291,6 +293,8 @@ void Ledger::check_one_recovered(EventTable const& table, RangeIndex range) cons
     bool const is_found =
         finished && progress.holder != none && find_stored(range, winning_epoch(table, range));
     if (records_lost_) {
+        // Its job was killed, and that it had finished before was forgotten: nobody will ask for it.
+        if (state == RangeState::dropped) return;
         if (sure.state == RangeState::finished && sure.has_output && !finished && !may_be_lost)
             fail("lost", "{}", print());
         if (finished && progress.holder != none && !is_found) fail("invented", "{}", print());

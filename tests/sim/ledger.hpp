@@ -76,8 +76,11 @@ class Ledger {
 
     /// Part of the journal that had been synced is gone: records before may be undone, outputs may not.
     void allow_lost_records() { records_lost_ = true; }
+    bool records_lost() const { return records_lost_; }
 
     std::uint64_t finish_count() const { return finish_count_; }
+    TimePoint last_finish() const { return last_finish_; }
+    std::uint64_t payload_failure_count() const { return payload_failure_count_; }
     std::uint64_t progress_count() const { return progress_count_; }
     std::uint64_t execution_count() const { return execution_count_; }
 
@@ -128,6 +131,8 @@ class Ledger {
     std::set<std::string> damaged_bundles_;
     bool records_lost_ = false;
     std::uint64_t finish_count_ = 0;
+    std::uint64_t payload_failure_count_ = 0;
+    TimePoint last_finish_;
     std::uint64_t progress_count_ = 0;
     std::uint64_t execution_count_ = 0;
 };

@@ -30,7 +30,7 @@ PayloadPlan draw_payload(Random& random, Scale scale, Duration typical)
 {
     PayloadPlan payload;
     draw_times(payload, random, typical);
-    payload.null_payload = random.chance(scale == Scale::large ? 0.5 : 0.05);
+    payload.null_payload = random.chance(scale == Scale::big ? 1 : scale == Scale::large ? 0.5 : 0.05);
     payload.has_output = !random.chance(0.1);
     payload.requests_wait = !random.chance(0.25);
     payload.fixed_workers = !payload.requests_wait;
@@ -135,6 +135,11 @@ void draw_size(Random& random, Plan& plan, Scale scale)
         plan.worker_count = pick(1, 32);
         plan.file_count = pick(1, 40);
         plan.file_ranges = pick(20, 1000);
+    } else if (scale == Scale::big) {
+        plan.droid_count = pick(8, 64);
+        plan.worker_count = pick(8, 128);
+        plan.file_count = pick(40, 200);
+        plan.file_ranges = pick(5'000, 40'000);
     } else {
         plan.droid_count = pick(4, 60);
         plan.worker_count = pick(8, 64);
@@ -229,6 +234,10 @@ Plan make_plan(std::uint64_t seed, Scale scale)
     plan.expected = Duration::from_s(static_cast<double>(plan.range_count()) * mean_s /
                                          (plan.droid_count * plan.worker_count) +
                                      plan.payloads[0].start_time.s() + 0.5);
+    if (scale == Scale::big) {
+        plan.faults_by_progress = true;
+        plan.expected = Duration::from_s(0.5 + 1e-6 * static_cast<double>(plan.range_count()));
+    }
     draw_policies(random, plan);
     draw_machine(random, plan);
     // AthenaMP's outputs may be held back as long as rank 0 may be silent.
@@ -237,7 +246,7 @@ Plan make_plan(std::uint64_t seed, Scale scale)
     }
     // A tick of 50 ms would cost more than all else where an event takes minutes.
     plan.tick = std::clamp(plan.expected * 0.001, Duration::from_ms(50), Duration::from_s(1));
-    if (random.chance(0.35)) {
+    if (random.chance(0.35) && scale != Scale::big) {
         Duration needed;
         for (auto const& payload : plan.payloads)
             needed = std::max(needed, payload.range_limit * 2 + payload.start_time * 3);

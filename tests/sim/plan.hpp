@@ -27,6 +27,7 @@ enum class FaultKind : std::uint8_t {
     bad_block,      ///< a durable block of the journal turns to zeros
     drain,          ///< the batch system's signal
 };
+constexpr std::size_t fault_kind_count = static_cast<std::size_t>(FaultKind::drain) + 1;
 std::string_view print_fault(FaultKind kind);
 
 struct Fault {
@@ -111,6 +112,7 @@ struct Plan {
     bool zombies_speak = false;  ///< frames of older lives reach the new rank 0
 
     std::vector<Fault> faults;
+    bool faults_by_progress = false;  ///< `at` over `expected`: share of the ranges that have ended
     std::vector<Note> notes;
 
     Duration expected;  ///< about how long it would run undisturbed
@@ -119,7 +121,9 @@ struct Plan {
     Duration patience() const;
 };
 
-enum class Scale { small, mixed, large };
+/// big: millions of ranges whose payload takes no time, so that an hour sees a billion of them; its faults
+/// come when so many ranges have ended, not at a time.
+enum class Scale { small, mixed, large, big };
 
 Plan make_plan(std::uint64_t seed, Scale scale);
 /// The plan in a few lines.

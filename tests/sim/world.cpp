@@ -11,13 +11,15 @@ namespace {
 
 constexpr ProcessId nobody = 0;
 constexpr unsigned most_lives = 200;
+/// Larger worlds' disks are not copied at every turn.
+constexpr std::uint64_t crash_limit = 20'000;
 
 }  // namespace
 
 World::World(Plan const& plan, Trace* trace) : plan_(plan), sim_(plan, trace), ledger_(sim_)
 {
     for (std::uint64_t i = 0; i < plan.range_count(); ++i) ledger_.add_range();
-    for (std::size_t i = 0; i < plan.faults.size(); ++i)
+    for (std::size_t i = 0; i < plan.faults.size() && !plan.faults_by_progress; ++i)
         sim_.at(TimePoint{} + plan.faults[i].at, nobody, EventKind::fault, i);
     for (std::size_t i = 0; i < plan.notes.size(); ++i)
         sim_.at(TimePoint{} + plan.notes[i].at, nobody, EventKind::note, i);
@@ -38,8 +40,11 @@ Outcome World::run()
         if (++event_count_ > 1'000'000 + 500 * ledger_.range_count() + 10 * (plan_.droid_count + 1) * ticks)
             throw Violation{"liveness", "it goes on and on"};
         handle(event);
+        if (plan_.faults_by_progress) do_due_fault();
     }
-    Outcome outcome;
+    auto& outcome = outcome_;
+    outcome.last_finish_s = (ledger_.last_finish() - TimePoint{}).s();
+    outcome.payload_fault_count = ledger_.payload_failure_count();
     outcome.range_count = ledger_.range_count();
     outcome.finished_count = ledger_.finish_count();
     outcome.execution_count = ledger_.execution_count();
@@ -47,6 +52,17 @@ Outcome World::run()
     outcome.life_count = lives_;
     outcome.virtual_s = (sim_.now - TimePoint{}).s();
     return outcome;
+}
+
+void World::do_due_fault()
+{
+    if (next_fault_ == plan_.faults.size()) return;
+    auto const& fault = plan_.faults[next_fault_];
+    auto const share = fault.at.s() / (1.2 * plan_.expected.s());
+    if (static_cast<double>(ledger_.progress_count()) < share * static_cast<double>(plan_.range_count()))
+        return;
+    ++next_fault_;
+    do_fault(fault);
 }
 
 void World::handle(Event const& event)
@@ -184,7 +200,7 @@ void World::check_life()
     sim_.tell("life {} is over, exit code {}: {}", chief_->life(), chief_->dispatcher().exit_code(),
               chief_->dispatcher().why_stopped());
     if (!chief_->broken()) {
-        chief_->check_replay();
+        if (!ledger_.records_lost()) chief_->check_replay();
         ledger_.check_counts(chief_->dispatcher().table());
     }
     bool const all_notes = outbox_.size() == plan_.notes.size();
@@ -193,7 +209,7 @@ void World::check_life()
         auto const& table = chief_->dispatcher().table();
         auto wanted = plan_.range_count();
         for (auto const& note : plan_.notes) wanted += note.count;
-        if (table.size() != wanted)
+        if (table.size() != wanted && !ledger_.records_lost())
             throw Violation{"feed", fmt::format("{} ranges, {} have been fed", table.size(), wanted)};
         ledger_.check_complete(table);
         ledger_.check_outputs(table, sim_.disk);
@@ -267,6 +283,8 @@ void World::kill_droid(DroidProcess& droid, bool with_node, bool told)
 void World::do_fault(Fault const& fault)
 {
     sim_.tell("FAULT {}", print_fault(fault));
+    ++outcome_.faults[static_cast<std::size_t>(fault.kind)];
+    if (ledger_.range_count() <= crash_limit) try_crash();
     auto const alive = living();
     auto* const droid = alive.empty() ? nullptr : alive[fault.target % alive.size()];
     auto const excuse = [&](Duration time) { trouble_until_ = std::max(trouble_until_, sim_.now + time); };
@@ -309,11 +327,27 @@ void World::do_fault(Fault const& fault)
             if (chief_) sim_.disk.broken_for = chief_->self();
             return;
         case FaultKind::bad_block:
-            return;
+            return damage_journal(fault);
         case FaultKind::drain:
             if (chief_) chief_->drain(sim_.now + plan_.patience() * 0.1);
             return;
     }
+}
+
+/// A block that was durable can be read no more: what it said is found in the bundles.
+void World::damage_journal(Fault const& fault)
+{
+    constexpr std::uint64_t block_bytes = 512;
+    auto const& names = sim_.disk.names(Folder::journal);
+    if (names.empty()) return;
+    auto const& [name, id] =
+        *std::next(names.begin(), static_cast<std::ptrdiff_t>(fault.target % names.size()));
+    auto& file = sim_.disk.change(id);
+    if (file.synced < block_bytes) return;
+    auto const block = mix(plan_.seed, fault.target) % (file.synced / block_bytes);
+    std::fill_n(file.bytes.begin() + static_cast<std::ptrdiff_t>(block * block_bytes), block_bytes, '\0');
+    ledger_.allow_lost_records();
+    sim_.tell("block {} of {} is zeros", block, name);
 }
 
 void World::do_note(std::size_t number)
@@ -356,6 +390,7 @@ void World::watch()
         throw Violation{"liveness",
                         fmt::format("nothing has been done for {:.1f} s", (sim_.now - progress_at_).s())};
     if (chief_) chief_->check_queues();
+    if (chief_ && ledger_.range_count() <= crash_limit) try_crash();
     // Old Droids need not be kept for ever.
     while (droids_.size() > plan_.droid_count && droids_.front()->node->is_over() &&
            droids_.front()->life != ledger_.life()) {
@@ -365,8 +400,9 @@ void World::watch()
 }
 
 /// Recovery after a crash at this very moment, on a copy of the disk, keeps all promises.
-void World::try_crash() const
+void World::try_crash()
 {
+    ++outcome_.crash_count;
     Disk disk = sim_.disk;
     Random random(mix(plan_.seed, event_count_));
     disk.full = false;

@@ -51,6 +51,7 @@ class World {
     void end_life(bool all_die);
     void check_life();
     void do_fault(Fault const& fault);
+    void do_due_fault();
     void do_note(std::size_t number);
     void lose_bundle(std::size_t number);
     void kill_droid(DroidProcess& droid, bool with_node, bool told);
@@ -74,6 +75,7 @@ class World {
     ProcessId next_process_ = 1;
     std::vector<InboxNote> inbox_;
     std::set<std::string> outbox_;
+    std::size_t next_fault_ = 0;  ///< of those that come by progress
     unsigned lives_ = 0;
     bool complete_ = false;
     bool cannot_begin_ = false;  ///< the journal could not be opened
