@@ -45,6 +45,7 @@ struct PayloadSetup {
     unsigned rank = 0;
     Duration range_limit = Duration::max();  ///< of one range
     Duration silence = Duration::max();      ///< no message and no change in its folder
+    std::string stage_folder;                ///< for copies of inputs, shared by all Droids of the node
 };
 
 /// One worker with a range in hand, for whoever watches limits.

@@ -210,6 +210,9 @@ Status Droid::try_set_up()
         setup.bind = config_.payload_bind && worker_count <= cores.size();
         setup.stop_grace = Duration::from_s(config_.payload_stop_grace_s);
         setup.rank = static_cast<unsigned>(transport_.rank());
+        setup.stage_folder =
+            fmt::format("{}/yoda_inputs_{}_{}", std::filesystem::path(work_folder_).parent_path().string(),
+                        jobs_[job].panda_id(), ::geteuid());
         setup.range_limit = Duration::from_s(config_.range_time_limit_s);
         if (config_.range_silence_s > 0) setup.silence = Duration::from_s(config_.range_silence_s);
         setups_.push_back(std::move(setup));

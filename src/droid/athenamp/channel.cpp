@@ -7,6 +7,7 @@
 
 #include <algorithm>
 
+#include "droid/athenamp/kept_logs.hpp"
 #include "droid/athenamp/launch.hpp"
 #include "droid/athenamp/output_names.hpp"
 #include "droid/athenamp/pool_catalogue.hpp"
@@ -41,6 +42,7 @@ Channel::~Channel()
 {
     close_channel();
     poller_.remove(wake_.get());
+    if (stage_) poller_.remove(stage_->event_fd());
 }
 
 std::vector<std::string> Channel::log_paths() const
@@ -54,19 +56,59 @@ void Channel::start(TimePoint now, std::uint32_t worker_count)
 {
     now_ = last_sign_ = next_look_ = now;
     worker_count_ = worker_count;
-    up_ = stopping_ = ended_ = killed_late_ = false;
+    up_ = stopping_ = ended_ = killed_late_ = blame_flights_ = false;
     trouble_code_ = 0;
     trouble_.clear();
     exited_.reset();
     kill_at_ = heard_all_by_ = TimePoint::never();
     seen_use_ = 0;
-    if (auto started = try_start(worker_count); !started) {
+    if (auto opened = open_stage(); !opened)
+        return events_.payload_ended(setup_.job, yoda::code::setup_failure, opened.error().text());
+    waits_for_files_ = true;
+    start_when_staged();
+}
+
+Status Channel::open_stage()
+{
+    if (!setup_.payload.stage_in || stage_) return {};
+    auto opened = StageIn::open(setup_.stage_folder);
+    if (!opened) return opened.error();
+    stage_ = *std::move(opened);
+    poller_.add(stage_->event_fd(), [this] {
+        stage_->clear_event();
+        start_when_staged();
+        give_held();
+    });
+    return {};
+}
+
+/// The files that its command line names come first: all of them where event numbers run over all of them.
+void Channel::start_when_staged()
+{
+    if (!waits_for_files_) return;
+    places_ = setup_.definition.inputs();
+    std::size_t const needed = setup_.definition.positions_in_file() ? 1 : places_.size();
+    for (std::size_t i = 0; stage_ && i < std::min(needed, places_.size()); ++i) {
+        auto& input = places_[i];
+        if (!StageIn::is_copied(input)) continue;
+        stage_->ask(input);
+        auto const state = stage_->state(input.pfn);
+        if (state == StageIn::State::waiting) return;
+        if (state == StageIn::State::failed) {
+            waits_for_files_ = false;
+            auto const fault = stage_->fault(input.pfn);
+            return events_.payload_ended(setup_.job, fault.error_code, fault.error.text());
+        }
+        input.pfn = stage_->local_path(input);
+    }
+    waits_for_files_ = false;
+    if (auto started = try_start(); !started) {
         close_channel();
         events_.payload_ended(setup_.job, yoda::code::setup_failure, started.error().text());
     }
 }
 
-Status Channel::try_start(std::uint32_t worker_count)
+Status Channel::try_start()
 {
     auto const number = start_count_++;
     start_folder_ = fmt::format("{}/start_{}", setup_.work_folder, number);
@@ -84,12 +126,13 @@ Status Channel::try_start(std::uint32_t worker_count)
     input.environment = setup_.environment;
     input.channel = router_->name();
     input.folder = start_folder_;
-    input.worker_count = worker_count;
+    input.worker_count = worker_count_;
+    input.inputs = places_;
     auto launch = plan_launch(std::move(input));
     if (!launch) return launch.error();
-    auto const catalogue = print_pool_catalogue(setup_.definition.inputs());
-    if (auto written = replace_file(start_folder_ + "/PoolFileCatalog.xml", catalogue); !written)
-        return written;
+    auto const catalogue = start_folder_ + "/PoolFileCatalog.xml";
+    if (auto written = replace_file(catalogue, print_pool_catalogue(places_)); !written) return written;
+    catalogue_count_ = 0;
 
     SpawnRequest request;
     request.arguments = std::move(launch->arguments);
@@ -155,21 +198,91 @@ void Channel::answer(TimePoint now, RequestId request, WorkItem const& item)
     if (found == requests_.end()) return;
     auto const peer = std::move(found->second);
     requests_.erase(found);
-    auto const refuse = [&](FailKind kind, std::string reason, bool asks_again) {
-        refused_.push_back({item.what, kind, peer, std::move(reason), asks_again});
-        wake();
-    };
+    give(peer, item);
+}
+
+void Channel::refuse(std::string const& peer, HandOut what, FailKind kind, std::uint16_t error_code,
+                     std::string reason, bool asks_again)
+{
+    refused_.push_back({what, kind, error_code, peer, std::move(reason), asks_again});
+    wake();
+}
+
+void Channel::give(std::string const& peer, WorkItem item)
+{
+    if (!fetch_file(peer, item)) return;
     // Numbers that run over all of the job's files count from the first of them: the payload has them in
     // order.
     bool const own_file = setup_.definition.positions_in_file() || setup_.definition.inputs().size() <= 1;
     auto const text =
         print_range_text(item.range, own_file ? std::string_view(item.pfn) : std::string_view{});
-    if (!text) return refuse(FailKind::fatal, text.error().text(), true);
+    if (!text)
+        return refuse(peer, item.what, FailKind::fatal, yoda::code::es_fatal, text.error().text(), true);
+    if (auto listed = list_place(input_of(item)); !listed)
+        return refuse(peer, item.what, FailKind::failed, yoda::code::no_local_space, listed.error().text(),
+                      true);
     if (router_->send(peer, *text) != Router::Sent::yes)
-        return refuse(FailKind::given_back, "the payload's connection was gone before it had its range",
-                      false);
-    flights_.emplace(item.range.id, Flight{item.what, now});
+        return refuse(peer, item.what, FailKind::given_back, 0,
+                      "the payload's connection was gone before it had its range", false);
+    flights_.emplace(item.range.id, Flight{item.what, now_});
     if (router_->readable()) wake();  // Sending takes the change that the poller waits for.
+}
+
+/// Puts the copy's place into `item`; false: it waits for the file, or the file cannot be had.
+bool Channel::fetch_file(std::string const& peer, WorkItem& item)
+{
+    auto const input = input_of(item);
+    if (!stage_ || !StageIn::is_copied(input)) return true;
+    stage_->ask(input);
+    switch (stage_->state(input.pfn)) {
+        case StageIn::State::here:
+            item.pfn = stage_->local_path(input);
+            return true;
+        case StageIn::State::failed: {
+            auto const fault = stage_->fault(input.pfn);
+            refuse(peer, item.what, FailKind::failed, fault.error_code, fault.error.text(), true);
+            return false;
+        }
+        case StageIn::State::unknown:
+        case StageIn::State::waiting:
+            break;
+    }
+    held_.push_back({peer, std::move(item)});
+    return false;
+}
+
+void Channel::give_held()
+{
+    for (auto& held : std::exchange(held_, {})) give(held.peer, std::move(held.item));
+}
+
+InputFile Channel::input_of(WorkItem const& item) const
+{
+    auto const& inputs = setup_.definition.inputs();
+    auto const found = std::find_if(inputs.begin(), inputs.end(), [&](InputFile const& input) {
+        return input.lfn == item.range.lfn && input.guid == item.range.guid;
+    });
+    InputFile file = found != inputs.end() ? *found : InputFile{};
+    file.lfn = item.range.lfn;
+    file.guid = item.range.guid;
+    file.pfn = item.pfn;
+    return file;
+}
+
+/// A file that no catalogue of this start names yet, or at another place: a new catalogue, under a new name,
+/// names all.
+Status Channel::list_place(InputFile const& file)
+{
+    if (file.guid.empty() || file.pfn.empty()) return {};
+    auto const known = std::find_if(places_.begin(), places_.end(),
+                                    [&](InputFile const& place) { return place.guid == file.guid; });
+    if (known != places_.end() && known->pfn == file.pfn) return {};
+    if (known != places_.end())
+        known->pfn = file.pfn;
+    else
+        places_.push_back(file);
+    auto const path = fmt::format("{}/PoolFileCatalog_{}.xml", start_folder_, ++catalogue_count_);
+    return replace_file(path, print_pool_catalogue(places_));
 }
 
 /// What answer() could not pass on: told from the loop, since answer() is called out of the midst of the
@@ -179,8 +292,7 @@ void Channel::settle_refused()
     while (!refused_.empty()) {
         Refused const refused = std::move(refused_.front());
         refused_.pop_front();
-        events_.failure(refused.what, refused.kind,
-                        refused.kind == FailKind::fatal ? yoda::code::es_fatal : 0, refused.reason);
+        events_.failure(refused.what, refused.kind, refused.error_code, refused.reason);
         if (refused.asks_again && router_) hear_request(refused.peer);
     }
 }
@@ -253,6 +365,14 @@ void Channel::hear_failure(Failure const& failure)
 
 void Channel::kill_range(HandOut what, bool must_stop)
 {
+    auto const waits =
+        std::find_if(held_.begin(), held_.end(), [&](Held const& held) { return held.item.what == what; });
+    if (waits != held_.end()) {
+        auto const peer = waits->peer;
+        held_.erase(waits);
+        refuse(peer, what, FailKind::given_back, 0, "revoked", true);  // The core knows it no more.
+        return;
+    }
     auto const found = std::find_if(flights_.begin(), flights_.end(),
                                     [&](auto const& entry) { return entry.second.what == what; });
     if (found == flights_.end()) return;
@@ -289,10 +409,14 @@ void Channel::watch_silence()
     auto const use = measure_folder(start_folder_);
     auto const sign = use.bytes * 31 + static_cast<std::uint64_t>(use.newest_ns);
     if (sign != std::exchange(seen_use_, sign)) last_sign_ = now_;
-    if (now_ - last_sign_ > setup_.silence)
-        stop_for(yoda::code::looping_job,
-                 fmt::format("the payload neither spoke nor wrote for {:.0f} s", (now_ - last_sign_).s()),
-                 {});
+    if (now_ - last_sign_ <= setup_.silence) return;
+    // A range whose worker is known has its own limit, and then only that worker goes.
+    std::vector<BusyWorker> busy;
+    list_busy(busy);
+    if (!busy.empty()) return;
+    blame_flights_ = true;
+    stop_for(yoda::code::looping_job,
+             fmt::format("the payload neither spoke nor wrote for {:.0f} s", (now_ - last_sign_).s()), {});
 }
 
 // ---- The end
@@ -309,6 +433,10 @@ void Channel::stop(TimePoint now, bool at_once)
 {
     now_ = now;
     stopping_ = true;
+    if (waits_for_files_) {
+        waits_for_files_ = false;
+        return events_.payload_ended(setup_.job, 0, "it was not started");
+    }
     if (!payload_) return;
     if (at_once) return kill_payload();
     // Before its first request it has nothing to lose.
@@ -343,6 +471,8 @@ void Channel::give_back_flights(std::string_view reason)
 {
     for (auto const& [id, flight] : std::exchange(flights_, {}))
         events_.failure(flight.what, FailKind::given_back, 0, reason);
+    for (auto const& held : std::exchange(held_, {}))
+        events_.failure(held.item.what, FailKind::given_back, 0, reason);
 }
 
 bool Channel::on_spawn_event(TimePoint now, SpawnEvent const& event)
@@ -385,12 +515,15 @@ void Channel::end_payload(PayloadExited const& exited)
     auto const logs = fmt::format("see {}.err", setup_.log_prefix);
     auto const left = flights_.size();
     events_.note("payload_used", setup_.job, used);
+    keep_logs(start_folder_, fmt::format("{}.start_{}", setup_.log_prefix, start_count_ - 1));
     auto const tell = [&](std::uint16_t error_code, std::string_view why) {
+        for (auto const& held : std::exchange(held_, {}))
+            events_.failure(held.item.what, FailKind::given_back, 0, why);
         flights_.clear();
         events_.payload_ended(setup_.job, error_code, why);
     };
     if (trouble_code_ != 0) {
-        give_back_flights(trouble_);
+        if (!blame_flights_) give_back_flights(trouble_);
         return tell(trouble_code_, trouble_);
     }
     if (!ended_ && !stopping_) {

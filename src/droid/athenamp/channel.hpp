@@ -15,6 +15,7 @@
 
 #include "droid/athenamp/dialogue.hpp"
 #include "droid/athenamp/router.hpp"
+#include "droid/athenamp/stage_in.hpp"
 #include "droid/channel.hpp"
 
 namespace yoda::athenamp {
@@ -44,13 +45,28 @@ class Channel final : public PayloadChannel {
     struct Refused {
         HandOut what;
         FailKind kind;
+        std::uint16_t error_code;
         std::string peer;
         std::string reason;
         bool asks_again;  ///< the peer still waits for an answer
     };
+    /// A range that waits for its file; its peer waits with it.
+    struct Held {
+        std::string peer;
+        WorkItem item;
+    };
     using Flights = std::multimap<std::string, Flight, std::less<>>;
 
-    Status try_start(std::uint32_t worker_count);
+    Status open_stage();
+    void start_when_staged();
+    Status try_start();
+    void give(std::string const& peer, WorkItem item);
+    bool fetch_file(std::string const& peer, WorkItem& item);
+    void give_held();
+    void refuse(std::string const& peer, HandOut what, FailKind kind, std::uint16_t error_code,
+                std::string reason, bool asks_again);
+    Status list_place(InputFile const& file);
+    InputFile input_of(WorkItem const& item) const;
     void read();
     void hear(std::string const& peer, std::string_view body);
     void hear_request(std::string const& peer);
@@ -86,11 +102,17 @@ class Channel final : public PayloadChannel {
     RequestId next_request_ = 0;
     Flights flights_;  ///< by range id
     std::deque<Refused> refused_;
+    std::vector<Held> held_;
+    std::unique_ptr<StageIn> stage_;
+    bool waits_for_files_ = false;   ///< it starts when its first input is here
+    std::vector<InputFile> places_;  ///< what its catalogues say
+    unsigned catalogue_count_ = 0;
 
     bool up_ = false;
     bool stopping_ = false;
-    bool ended_ = false;        ///< the end word has been said
-    bool killed_late_ = false;  ///< it did not end in time after the end word
+    bool ended_ = false;          ///< the end word has been said
+    bool killed_late_ = false;    ///< it did not end in time after the end word
+    bool blame_flights_ = false;  ///< what was in flight may be the cause of the trouble
     std::uint16_t trouble_code_ = 0;
     std::string trouble_;
     std::optional<PayloadExited> exited_;

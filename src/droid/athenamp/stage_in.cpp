@@ -1,0 +1,165 @@
+#include "droid/athenamp/stage_in.hpp"
+
+#include <fcntl.h>
+#include <sys/eventfd.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <condition_variable>
+#include <deque>
+#include <filesystem>
+#include <map>
+#include <mutex>
+#include <thread>
+
+#include "sys/files.hpp"
+
+namespace yoda::athenamp {
+
+namespace {
+
+bool lock_file(int fd, int how)
+{
+    int result = 0;
+    do result = ::flock(fd, how);
+    while (result != 0 && errno == EINTR);
+    return result == 0;
+}
+
+}  // namespace
+
+struct StageIn::Work {
+    std::string folder;
+    FileDescriptor in_use;   ///< shared lock: somebody uses the folder
+    FileDescriptor copying;  ///< exclusive lock while one copies
+    FileDescriptor event;
+
+    struct File {
+        State state = State::waiting;
+        CopyFault fault;
+    };
+    mutable std::mutex mutex;
+    std::condition_variable wake;
+    std::deque<InputFile> orders;       // guarded by mutex
+    std::map<std::string, File> files;  // guarded by mutex; by PFN
+    bool stopping = false;              // guarded by mutex
+    std::thread thread;                 // last: it uses all of the above
+
+    void run(StageIn const& owner)
+    {
+        for (;;) {
+            InputFile input;
+            {
+                std::unique_lock lock(mutex);
+                wake.wait(lock, [this] { return stopping || !orders.empty(); });
+                if (stopping) return;
+                input = std::move(orders.front());
+                orders.pop_front();
+            }
+            lock_file(copying.get(), LOCK_EX);  // Another Droid may be at the same file.
+            auto fault = copy_checked(input.pfn, owner.local_path(input), {input.checksum, input.bytes});
+            lock_file(copying.get(), LOCK_UN);
+            {
+                std::lock_guard const lock(mutex);
+                auto const state = fault.error_code == 0 ? State::here : State::failed;
+                files[input.pfn] = {state, std::move(fault)};
+            }
+            std::uint64_t const one = 1;
+            [[maybe_unused]] ssize_t const n = ::write(event.get(), &one, sizeof one);
+        }
+    }
+};
+
+StageIn::StageIn(std::unique_ptr<Work> work) : work_(std::move(work))
+{
+    work_->thread = std::thread([this] { work_->run(*this); });
+}
+
+Result<std::unique_ptr<StageIn>> StageIn::open(std::string folder)
+{
+    auto work = std::make_unique<Work>();
+    auto const open_lock = [&](char const* name) {
+        return FileDescriptor(
+            ::open((folder + "/" + name).c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
+    };
+    // The last user of before may remove the folder while we come: then once more.
+    for (int tries = 0; tries < 10; ++tries) {
+        if (auto made = make_folders(folder); !made) return made.error();
+        struct stat info {};
+        if (::lstat(folder.c_str(), &info) != 0 || !S_ISDIR(info.st_mode) || info.st_uid != ::geteuid())
+            return Error{ErrorKind::refused, "cannot copy inputs to " + folder, "it is somebody else's", {}};
+        work->in_use = open_lock(".in_use");
+        if (!work->in_use) continue;
+        if (!lock_file(work->in_use.get(), LOCK_SH)) return os_error("lock", folder, errno);
+        if (::access((folder + "/.in_use").c_str(), F_OK) == 0) break;
+        work->in_use.reset();
+    }
+    if (!work->in_use) return os_error("use", folder, errno);
+    work->copying = open_lock(".copying");
+    work->event.reset(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+    if (!work->copying || !work->event) return os_error("use", folder, errno);
+    work->folder = std::move(folder);
+    return std::unique_ptr<StageIn>(new StageIn(std::move(work)));
+}
+
+StageIn::~StageIn()
+{
+    {
+        std::lock_guard const lock(work_->mutex);
+        work_->stopping = true;
+    }
+    work_->wake.notify_one();
+    work_->thread.join();
+    if (::flock(work_->in_use.get(), LOCK_EX | LOCK_NB) != 0) return;  // Others go on.
+    std::error_code ignored;
+    std::filesystem::remove_all(work_->folder, ignored);
+}
+
+bool StageIn::is_copied(InputFile const& input)
+{
+    return input.pfn.starts_with('/');
+}
+
+std::string StageIn::local_path(InputFile const& input) const
+{
+    return is_copied(input) ? work_->folder + "/" + input.lfn : input.pfn;
+}
+
+void StageIn::ask(InputFile const& input)
+{
+    {
+        std::lock_guard const lock(work_->mutex);
+        if (!work_->files.try_emplace(input.pfn).second) return;
+        work_->orders.push_back(input);
+    }
+    work_->wake.notify_one();
+}
+
+StageIn::State StageIn::state(std::string const& pfn) const
+{
+    std::lock_guard const lock(work_->mutex);
+    auto const found = work_->files.find(pfn);
+    return found == work_->files.end() ? State::unknown : found->second.state;
+}
+
+CopyFault StageIn::fault(std::string const& pfn) const
+{
+    std::lock_guard const lock(work_->mutex);
+    auto const found = work_->files.find(pfn);
+    return found == work_->files.end() ? CopyFault{} : found->second.fault;
+}
+
+int StageIn::event_fd() const
+{
+    return work_->event.get();
+}
+
+void StageIn::clear_event()
+{
+    std::uint64_t count = 0;
+    [[maybe_unused]] ssize_t const n = ::read(work_->event.get(), &count, sizeof count);
+}
+
+}  // namespace yoda::athenamp

@@ -1,0 +1,45 @@
+// Copies a job's inputs to node-local disk, once for all Droids of a node, by a thread of its own.
+//
+// The folder is shared: whoever uses it holds a shared lock on it, whoever copies into it an exclusive lock
+// on a second file, and the last one to leave removes it. A Droid that dies gives its locks up with its life.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/job.hpp"
+#include "sys/checked_copy.hpp"
+
+namespace yoda::athenamp {
+
+class StageIn {
+  public:
+    /// `folder` is made; it names the job and the user.
+    static Result<std::unique_ptr<StageIn>> open(std::string folder);
+    ~StageIn();
+    StageIn(StageIn const&) = delete;
+    StageIn& operator=(StageIn const&) = delete;
+
+    /// Where the file will be. Direct-access URLs and files without a place are not copied: then it is their
+    /// PFN.
+    std::string local_path(InputFile const& input) const;
+    static bool is_copied(InputFile const& input);
+
+    /// Asks for a file; asking again is harmless. Never blocks.
+    void ask(InputFile const& input);
+    enum class State { unknown, waiting, here, failed };
+    State state(std::string const& pfn) const;
+    CopyFault fault(std::string const& pfn) const;
+    /// Readable when a file has come, or failed.
+    int event_fd() const;
+    void clear_event();
+
+  private:
+    struct Work;
+    explicit StageIn(std::unique_ptr<Work> work);
+    std::unique_ptr<Work> work_;
+};
+
+}  // namespace yoda::athenamp

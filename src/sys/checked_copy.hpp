@@ -1,0 +1,27 @@
+// Copies an input file to node-local disk and checks what came over: size and checksum as PanDA gave them.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "core/result.hpp"
+
+namespace yoda {
+
+struct CopyFault {
+    std::uint16_t error_code = 0;  ///< protocols.md §9.1: 1099, 1103, 1145, 1171, 1175, 1098
+    Error error;
+};
+
+/// What a copy must be; empty checksum and 0 bytes: not known.
+struct CopyWanted {
+    std::string checksum;  ///< "ad:<8 hex>", "md:<32 hex>" or 32 hex digits
+    std::uint64_t bytes = 0;
+};
+
+/// Copies to `to`.part and renames when all is right; `to` that is there already, with the right size, is
+/// taken as it is (it got its name only after a check). Blocks. nullopt-like result: `error_code` 0 means
+/// success.
+CopyFault copy_checked(std::string const& from, std::string const& to, CopyWanted const& wanted);
+
+}  // namespace yoda

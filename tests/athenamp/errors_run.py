@@ -1,0 +1,117 @@
+#!/usr/bin/python3
+"""What goes wrong in AthenaMP is seen in `harvest explain` with code and text; what can go on goes on; what cannot ends
+within bounds."""
+import glob
+import os
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "mpi"))
+import world as w
+
+SETTINGS = ["disk.free_at_start=1 MB", "disk.free_running=1 MB", "payload.stop_grace=2 s", "payload.workers=3",
+            "payload.starts=3", "disk.check_interval=1 s", "range.tries=1", "range.payload_deaths=1"]
+
+
+def make(world, name, trouble, *more_settings, environment=(), **keys):
+    marks = world.path(name + "_marks")
+    os.mkdir(marks)
+    keys.setdefault("executable", os.path.join(world.bin, "athenamp_mock"))
+    payload = world.write_payload(name, channel="athenamp", output="opaque", finalisation="1 s",
+                                  environment=["MOCK_TROUBLE=" + trouble, "MOCK_MARKS=" + marks, *environment], **keys)
+    source = world.path("in.lhe")
+    if not os.path.exists(source):
+        world.write_lhe("in.lhe", 40)
+    return world.new_run(name + "_run", [source], payload, events_per_range=1, settings=SETTINGS + list(more_settings))
+
+
+def explain(world, run, event=None):
+    words = ["explain", run] + ([range_id(event)] if event else [])
+    return world.harvest(*words).stdout
+
+
+def range_id(event):
+    return "40000001-6900000001-1-%d-10" % event
+
+
+def test(world, long):
+    # Errors of single ranges: the range has failed with code and text, all others are finished.
+    run = make(world, "ranges", "crash:3;not_found:7;te_range:11;parse:15")
+    code = world.run_to_end(run, 2)
+    assert code == 1, code
+    counts = world.status(run)["ranges"]
+    assert (counts["finished"], counts["failed"], counts["fatal"]) == (36, 4, 0), counts
+    for event, text in [(3, "Failed to process event range"), (7, "Not found in the input file"),
+                        (11, "Range contains wrong positional number 11"), (15, "ERR_ATHENAMP_PARSE")]:
+        told = explain(world, run, event)
+        assert "1220" in told and text in told, told
+
+    # Fatal errors: this range can never work, the payload starts anew, nobody else pays.
+    run = make(world, "fatal", "te_fatal:5;te_guid:9")
+    code = world.run_to_end(run, 2)
+    assert code == 1, code
+    counts = world.status(run)["ranges"]
+    assert (counts["finished"], counts["failed"], counts["fatal"]) == (38, 0, 2), counts
+    told = explain(world, run, 5)
+    assert "1233" in told and "resolve host name" in told, told
+    told = explain(world, run, 9)
+    assert "1231" in told and "Invalid GUID length" in told, told
+
+    # The whole payload ends before the end word: what was in flight is suspect, here at the first time.
+    run = make(world, "died", "exit:5")
+    code = world.run_to_end(run, 2)
+    assert code == 1, code
+    told = explain(world, run, 5)
+    assert "1227" in told and "exit code 65 before the end word" in told, told
+    assert world.status(run)["ranges"]["finished"] >= 37
+
+    # One range too long: its worker goes, the payload stays.
+    run = make(world, "long", "hang:6", "range.time_limit=2 s")
+    code = world.run_to_end(run, 2)
+    assert code == 1, code
+    assert world.status(run)["ranges"]["finished"] == 39
+    told = explain(world, run, 6)
+    assert "1150" in told and "longer than its limit" in told, told
+
+    # A worker that neither speaks nor writes.
+    run = make(world, "silent", "hang:6", "range.silence=2 s")
+    code = world.run_to_end(run, 2)
+    assert code == 1, code
+    assert world.status(run)["ranges"]["finished"] == 39
+    told = explain(world, run, 6)
+    assert "1150" in told and "neither spoke nor wrote" in told, told
+
+    # Memory: 1 MB is less than any worker has.
+    run = make(world, "memory", "hang:6", "payload.memory=10 KB")
+    code = world.run_to_end(run, 2)
+    told = explain(world, run, 6)
+    assert "1235" in told and "memory" in told, told
+
+    # A payload that never comes up: a bounded number of starts, and the reason.
+    run = make(world, "no_start", "", environment=["MOCK_FAIL_START=1"])
+    code = world.run_to_end(run, 2)
+    assert code in (3, 4), code
+    told = explain(world, run)
+    assert "before it asked for a range" in told, told
+    log = open(glob.glob(os.path.join(run, "logs", "droid_1.log"))[0]).read()
+    assert log.count("payload_starts") == 3 and "1110" in log, log
+
+    # No socket can be made: in a mount namespace of its own, /tmp is read-only.
+    run = make(world, "read_only_tmp", "")
+    probe = subprocess.run(["unshare", "-m", "true"], stderr=subprocess.DEVNULL)
+    if probe.returncode != 0:
+        print("no mount namespaces here: a /tmp that cannot be written is left out")
+        return
+    os.mkdir(world.path("work"))
+    script = ("mount --bind '%s' /mnt && mount -t tmpfs -o ro tmpfs /tmp && cd / && exec '%s' \"$@\"" %
+              (world.folder, os.path.join(world.bin, "yoda")))
+    done = subprocess.run(["unshare", "-m", "sh", "-c", script, "sh", "/mnt/read_only_tmp_run", "--set",
+                           "work.folder=/mnt/work"], env=dict(world.environment, TMPDIR="/mnt/tmp"),
+                          stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, timeout=120)
+    assert done.returncode in (3, 4), (done.returncode, done.stderr)
+    told = explain(world, run)
+    assert "Read-only file system" in told and "/tmp" in told, told
+
+
+w.main(test)
