@@ -30,6 +30,7 @@ class Node final : private DroidEffects, private BundleListener {
     void die();
 
     bool is_over() const { return over_; }
+    bool has_begun() const { return core_ != nullptr; }
     Rank rank() const { return rank_; }
     Life life() const { return life_; }
     DroidCore const& core() const { return *core_; }

@@ -391,12 +391,33 @@ void World::watch()
                         fmt::format("nothing has been done for {:.1f} s", (sim_.now - progress_at_).s())};
     if (chief_) chief_->check_queues();
     if (chief_ && ledger_.range_count() <= crash_limit) try_crash();
+    check_revoked();
     // Old Droids need not be kept for ever.
     while (droids_.size() > plan_.droid_count && droids_.front()->node->is_over() &&
            droids_.front()->life != ledger_.life()) {
         by_process_[droids_.front()->process] = nullptr;
         droids_.erase(droids_.begin());
     }
+}
+
+/// Nobody may go on for long with a range that has ended: two looks at a quiet time.
+void World::check_revoked()
+{
+    std::set<std::pair<ProcessId, RangeIndex>> now;
+    bool const quiet = chief_ && !chief_->broken() && sim_.now >= trouble_until_ && !chief_->is_frozen();
+    for (auto const* const droid : quiet ? living() : std::vector<DroidProcess*>{}) {
+        if (droid->life != chief_->life() || droid->node->is_frozen() || !droid->node->has_begun()) continue;
+        droid->node->core().visit_running([&](HandOut what, JobIndex, TimePoint) {
+            if (is_ended(chief_->dispatcher().table().state(what.range)))
+                now.emplace(droid->process, what.range);
+        });
+    }
+    for (auto const& [process, range] : now) {
+        if (running_in_vain_.contains({process, range}))
+            throw Violation{"revoke",
+                            fmt::format("range {} has ended, and process {} still runs it", range, process)};
+    }
+    running_in_vain_ = std::move(now);
 }
 
 /// Recovery after a crash at this very moment, on a copy of the disk, keeps all promises.

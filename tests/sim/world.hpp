@@ -58,6 +58,7 @@ class World {
     void kill_rank_zero();
     void kill_life(Life life);
     void watch();
+    void check_revoked();
     void damage_journal(Fault const& fault);
     void try_crash();
     void check_poison() const;
@@ -86,6 +87,7 @@ class World {
     std::uint64_t last_progress_ = 0;
     TimePoint progress_at_;
     TimePoint trouble_until_;  ///< a fault that excuses slowness is on until then
+    std::set<std::pair<ProcessId, RangeIndex>> running_in_vain_;  ///< at the last look
     std::uint64_t event_count_ = 0;
 };
 
