@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -18,11 +19,6 @@ namespace {
 using Key = HarvestConfig::Key;
 constexpr std::uint64_t config_limit_bytes = 1 << 20;
 constexpr std::string_view store_prefix = "store.";
-
-struct Choices {
-    std::string_view key;
-    std::set<std::string_view> words;
-};
 
 std::set<std::string_view> choices_of(std::string_view key)
 {
@@ -94,6 +90,20 @@ Status check_value(Key const& key, std::string_view name, std::string_view value
     return problem;
 }
 
+/// print_for_run() says above each line where it came from: by the number of that line.
+std::map<unsigned, std::string> told_origins(std::string_view text)
+{
+    constexpr std::string_view mark = "# from ";
+    std::map<unsigned, std::string> origins;
+    for (unsigned line = 1; !text.empty(); ++line) {
+        auto const end = std::min(text.find('\n'), text.size());
+        if (auto const one = text.substr(0, end); one.starts_with(mark))
+            origins[line + 1] = one.substr(mark.size());
+        text.remove_prefix(std::min(end + 1, text.size()));
+    }
+    return origins;
+}
+
 Error unknown_key(std::string_view name)
 {
     std::vector<std::string_view> names;
@@ -137,11 +147,14 @@ Status HarvestConfig::read(std::string_view text, std::string_view source, Confi
 {
     auto const pairs = parse_key_values(text, source);
     if (!pairs) return pairs.error();
+    auto const told = told_origins(text);
     for (auto const& pair : *pairs) {
-        auto const origin = fmt::format("{}:{}", source, pair.line);
+        auto const place = fmt::format("{}:{}", source, pair.line);
+        auto const found = told.find(pair.line);
+        auto const origin = found == told.end() ? place : fmt::format("{}, was {}", place, found->second);
         if (auto const status = set(layer, pair.key, pair.value, origin); !status) {
             auto error = status.error();
-            error.what = fmt::format("{}: {}", origin, error.what);
+            error.what = fmt::format("{}: {}", place, error.what);
             return error;
         }
     }

@@ -23,8 +23,8 @@ class FakePanda:
         self.ready = json.loads(self.process.stdout.readline())
         self.url = self.ready["url"]
 
-    def tell(self, command, **arguments):
-        request = urllib.request.Request(self.ready["admin"] + command, json.dumps(arguments).encode(), method="POST")
+    def tell(self, name, /, **arguments):
+        request = urllib.request.Request(self.ready["admin"] + name, json.dumps(arguments).encode(), method="POST")
         with urllib.request.urlopen(request) as answer:
             return json.loads(answer.read())
 

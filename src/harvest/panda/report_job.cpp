@@ -366,7 +366,9 @@ Status JobReporter::obey(bool whole_run_drains)
         shared_.log.warning("told_yoda", {{"PandaID", record_.panda_id}, {"note", name}});
         return save();
     };
-    if (record_.killed && !record_.ended)
+    // Nobody is there any more to take a note, or there is nothing left to drop.
+    if (shared_.facts.phase == JobPhase::uploading || table().unended_in_job(job_) == 0) return {};
+    if (record_.killed)
         return write(record_.kill_note, record_.kill_note_written, "job_killed",
                      print_job_killed_note(record_.panda_id));
     if (record_.drain && whole_run_drains && !record_.ended)

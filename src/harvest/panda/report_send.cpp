@@ -10,7 +10,8 @@ namespace yoda {
 
 namespace {
 
-constexpr unsigned look_up_tries = 2;
+constexpr unsigned look_up_tries = 3;          ///< in a row that settle nothing
+constexpr unsigned calls_before_look_up = 10;  ///< of an interface that never says what it did
 
 }  // namespace
 
@@ -52,13 +53,21 @@ Status JobReporter::send(RangeLedger& ledger)
 {
     int const version = record_.single ? 0 : 1;
     unsigned look_ups = 0;
+    unsigned calls = 0;
     while (!shared_.stopping() && !record_.gone) {
         if (auto const status = shared_.turn.beat(); !status) return status;
-        if (ledger.has_unknown()) {
+        // v1 answers every report by HTTP 500: asking after each would list the whole job each time.
+        bool const asks_now =
+            shared_.client.api() != PandaApi::v1 || calls >= calls_before_look_up || !ledger.next_open(0);
+        if (ledger.has_unknown() && asks_now) {
+            calls = 0;
+            auto const open = ledger.open_count();
             if (look_ups++ >= look_up_tries) return {};
             if (auto const status = ask_what_became(ledger); !status) return status;
+            if (ledger.open_count() < open) look_ups = 0;
             continue;
         }
+        ++calls;
         auto call = ledger.new_call();
         std::vector<UpdateChunk> chunks;
         for (auto group = ledger.next_open(0); group && !call.full(); group = ledger.next_open(*group + 1)) {
@@ -79,7 +88,6 @@ Status JobReporter::send(RangeLedger& ledger)
             shared_.note_problem(fmt::format("PanDA did not take {} ranges of job {}: {}", call.slots.size(),
                                              record_.panda_id, answer.judgement.why));
         auto const effects = ledger.on_answer(call, answer, record_.panda_id);
-        if (answer.judgement.outcome != PandaOutcome::unknown) look_ups = 0;
         if (auto const status = take(ledger, effects); !status) return status;
         if (auto const found = answer.commands.find(record_.panda_id); found != answer.commands.end()) {
             on_commands(record_, found->second);
