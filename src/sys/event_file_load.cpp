@@ -187,7 +187,9 @@ void load_states(hdf5::Reader& reader, EventTable& table)
             RangeProgress progress;
             progress.state = static_cast<RangeState>(states[i]);
             bool const finished = progress.state == RangeState::finished;
-            if (finished && bundles[i] >= table.bundles().size()) return refuse("bundle", bundles[i]);
+            // A payload without outputs finishes its ranges in no bundle.
+            if (finished && bundles[i] != none && bundles[i] >= table.bundles().size())
+                return refuse("bundle", bundles[i]);
             progress.burnt = static_cast<std::uint8_t>(deaths[i] << 4 | tries[i]);
             progress.holder = finished ? bundles[i] : codes[i] ? codes[i] : none;
             progress.cpu_ms = cpus[i];
@@ -211,7 +213,8 @@ Result<LoadedTable> load_event_file(std::string const& run, TablePolicy policy)
     load_ranges(events, loaded.table);
     if (!events.ok()) return events.status().error();
 
-    hdf5::Reader state(state_path(run), "run harvest recover, which rebuilds it from journal and bundles");
+    hdf5::Reader state(state_path(run),
+                       "run harvest recover --rebuild-state, which makes it anew from journal and bundles");
     check_version(state, state_format);
     auto const run_id = state.get_text("/", "run_id");
     if (state.ok() && run_id != loaded.info.run_id)

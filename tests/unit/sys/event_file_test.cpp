@@ -99,6 +99,22 @@ TEST_F(EventFile, LoadedTableHandsOutWhatIsReady)
     EXPECT_EQ(table.hand_out(1, file, 1'000'000, runs), ready);
 }
 
+TEST_F(EventFile, KeepsRangesThatFinishedWithoutAnOutput)
+{
+    EventTable table;
+    ASSERT_TRUE(table.add_range(0, {"1-2-3-1-4", 1, 1, "in", "guid", "scope"}, "/in"));
+    FileIndex file = 0;
+    std::vector<RangeRun> runs;
+    ASSERT_EQ(table.hand_out(1, file, 1, runs), 1u);
+    ASSERT_EQ(table.finish(0, table.copies(0).epochs[0], none, 5, 6), Outcome::accepted);
+    write(table);
+    auto const loaded = load_event_file(run.path());
+    ASSERT_TRUE(loaded) << loaded.error().text();
+    EXPECT_EQ(loaded->table.state(0), RangeState::finished);
+    EXPECT_EQ(loaded->table.progress(0).holder, none);
+    EXPECT_EQ(loaded->table.progress(0).cpu_ms, 5u);
+}
+
 TEST_F(EventFile, HoldsAnEmptyTable)
 {
     write(EventTable());
