@@ -95,6 +95,12 @@ CheckpointWriter::CheckpointWriter() : shared_(std::make_unique<Shared>())
 
 CheckpointWriter::~CheckpointWriter()
 {
+    stop();
+}
+
+void CheckpointWriter::stop()
+{
+    if (!shared_->thread.joinable()) return;
     {
         std::lock_guard const lock(shared_->mutex);
         shared_->stop = true;
@@ -112,6 +118,7 @@ void CheckpointWriter::begin(std::string const& run, std::string const& run_id,
                              CheckpointInfo const& checkpoint, RangeIndex rows)
 {
     YODA_CHECK(!busy_, "one checkpoint at a time");
+    YODA_CHECK(shared_->thread.joinable(), "no checkpoint after stop()");
     busy_ = true;
     fed_ = false;
     next_ = 0;

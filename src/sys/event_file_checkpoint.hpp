@@ -23,11 +23,15 @@ namespace yoda {
 class CheckpointWriter {
   public:
     CheckpointWriter();
-    /// Abandons a checkpoint that is not done; the old state.h5 stays as it is.
+    /// As stop().
     ~CheckpointWriter();
     CheckpointWriter(CheckpointWriter const&) = delete;
     CheckpointWriter& operator=(CheckpointWriter const&) = delete;
 
+    /// Abandons a checkpoint that is not done: the old state.h5 stays as it is, unless the new one is just
+    /// being put in its place; waits for that. From then on nobody but the caller writes state.h5, and nothing
+    /// more can be begun.
+    void stop();
     /// Whether one is under way, from begin() until take_result() returned its result.
     bool busy() const;
     /// Starts one of the first `rows` ranges. Only when not busy.

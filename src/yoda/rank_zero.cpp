@@ -17,6 +17,8 @@ constexpr Duration welcome_wait = Duration::from_s(10);
 /// Longer than this only when the process was stopped or a disk held it up.
 constexpr Duration longest_step = Duration::from_s(1);
 constexpr unsigned frames_a_round = 256;
+/// Writing status.json takes at most one part in so many of the time.
+constexpr double status_share = 250;
 /// A Droid that takes nothing for so long that this piles up is as good as dead.
 constexpr std::size_t max_unsent_frames = 1 << 16;
 constexpr std::size_t max_failures_kept = 10'000;
@@ -235,8 +237,11 @@ void RankZero::tick()
         read_inbox();
     }
     if (now_ >= next_status_) {
-        next_status_ = now_ + Duration::from_s(parts_.config.status_interval_s);
         write_status(false);
+        // With ten thousand Droids it takes some time, in which nobody is answered: rather seldom, then.
+        auto const cost = clock_.now() - now_;
+        next_status_ =
+            now_ + std::max(Duration::from_s(parts_.config.status_interval_s), cost * status_share);
     }
 }
 
@@ -247,6 +252,7 @@ bool RankZero::over() const
 
 void RankZero::end(Duration limit)
 {
+    checkpoint_.stop();  // The last state.h5 is the caller's to write.
     record(journal::LifeEnded{static_cast<std::uint8_t>(exit_code()), why()});
     TimePoint const deadline = clock_.now() + limit;
     commit();

@@ -11,6 +11,7 @@ namespace {
 
 constexpr int status_version = 1;
 constexpr std::size_t max_listed_files = 1000;
+constexpr std::size_t max_listed_droids = 1000;  ///< making the text holds up rank 0
 
 nlohmann::ordered_json print_counts(StateCounts const& counts)
 {
@@ -32,6 +33,31 @@ std::uint64_t ended(StateCounts const& counts)
 double round3(double value)
 {
     return std::round(value * 1000) / 1000;
+}
+
+bool is_remarkable(DroidInfo const& droid)
+{
+    return droid.state != DroidState::alive || !droid.trouble.empty();
+}
+
+nlohmann::ordered_json print_droid(Rank rank, DroidInfo const& droid, TimePoint now)
+{
+    nlohmann::ordered_json entry;
+    entry["rank"] = rank;
+    entry["state"] = print_droid_state(droid.state);
+    entry["host"] = droid.host;
+    entry["workers"] = droid.worker_count;
+    entry["holds"] = droid.outstanding_count;
+    entry["running"] = droid.heartbeat.running_count;
+    entry["finished"] = droid.finished_count;
+    entry["failed"] = droid.failed_count;
+    entry["silent_s"] = round3((now - droid.last_heard).s());
+    auto const& beat = droid.heartbeat;
+    if (beat.alive_ms > 0)
+        entry["utilisation"] = round3(static_cast<double>(beat.busy_ms) / static_cast<double>(beat.alive_ms));
+    if (beat.free_bytes > 0) entry["free_bytes"] = beat.free_bytes;
+    if (!droid.trouble.empty()) entry["trouble"] = droid.trouble;
+    return entry;
 }
 
 }  // namespace
@@ -64,30 +90,28 @@ nlohmann::ordered_json make_status(Dispatcher const& dispatcher, TimePoint now, 
     if (rate > 0) json["left_s"] = round3(static_cast<double>(table.unended_count()) / rate);
 
     std::uint64_t busy_ms = 0, alive_ms = 0, cpu_ms = 0;
+    std::size_t unremarkable_count = 0;
+    for (Rank rank = 1; rank < dispatcher.rank_count(); ++rank) {
+        auto const& droid = dispatcher.droid(rank);
+        busy_ms += droid.heartbeat.busy_ms;
+        alive_ms += droid.heartbeat.alive_ms;
+        cpu_ms += droid.heartbeat.cpu_ms;
+        unremarkable_count += !is_remarkable(droid);
+    }
+    // Those that somebody may ask about come first, if not all can be listed.
+    auto const droid_count = dispatcher.rank_count() - 1;
+    auto const remarkable_count = std::min(droid_count - unremarkable_count, max_listed_droids);
+    auto unremarkable_left = std::min(unremarkable_count, max_listed_droids - remarkable_count);
+    auto remarkable_left = remarkable_count;
     auto droids = nlohmann::ordered_json::array();
     for (Rank rank = 1; rank < dispatcher.rank_count(); ++rank) {
         auto const& droid = dispatcher.droid(rank);
-        nlohmann::ordered_json entry;
-        entry["rank"] = rank;
-        entry["state"] = print_droid_state(droid.state);
-        entry["host"] = droid.host;
-        entry["workers"] = droid.worker_count;
-        entry["holds"] = droid.outstanding_count;
-        entry["running"] = droid.heartbeat.running_count;
-        entry["finished"] = droid.finished_count;
-        entry["failed"] = droid.failed_count;
-        entry["silent_s"] = round3((now - droid.last_heard).s());
-        auto const& beat = droid.heartbeat;
-        if (beat.alive_ms > 0)
-            entry["utilisation"] =
-                round3(static_cast<double>(beat.busy_ms) / static_cast<double>(beat.alive_ms));
-        if (beat.free_bytes > 0) entry["free_bytes"] = beat.free_bytes;
-        if (!droid.trouble.empty()) entry["trouble"] = droid.trouble;
-        busy_ms += beat.busy_ms;
-        alive_ms += beat.alive_ms;
-        cpu_ms += beat.cpu_ms;
-        droids.push_back(std::move(entry));
+        auto& left = is_remarkable(droid) ? remarkable_left : unremarkable_left;
+        if (left == 0) continue;
+        --left;
+        droids.push_back(print_droid(rank, droid, now));
     }
+    if (droids.size() < droid_count) json["droids_not_listed"] = droid_count - droids.size();
     if (alive_ms > 0)
         json["utilisation"] = round3(static_cast<double>(busy_ms) / static_cast<double>(alive_ms));
     json["cpu_s"] = round3(static_cast<double>(cpu_ms) * 1e-3);

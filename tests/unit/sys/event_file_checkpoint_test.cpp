@@ -102,6 +102,41 @@ TEST(CheckpointWriter, LeavesRangesAddedMeanwhileToTheNextOne)
     EXPECT_EQ(loaded->table.size(), 70'001u);
 }
 
+TEST(CheckpointWriter, LeavesStateToTheCallerOnceItHasStopped)
+{
+    ScratchFolder const run;
+    ScratchFolder const alone;
+    auto table = make_large_table(300'000);
+    ASSERT_TRUE(write_event_file(run.path(), table, info));
+    CheckpointWriter writer;
+    writer.begin(run.path(), info.run_id, {1, 1}, table.size());
+    writer.feed(table);
+    writer.stop();
+    ASSERT_TRUE(write_state_file(run.path(), table, info.run_id, {2, 1}));
+    ASSERT_TRUE(write_state_file(alone.path(), table, info.run_id, {2, 1}));
+    EXPECT_EQ(test::file_text(run / "state.h5"), test::file_text(alone / "state.h5"));
+    EXPECT_FALSE(std::filesystem::exists(run / "state.h5.part"));
+    writer.stop();
+}
+
+TEST(CheckpointWriter, KeepsWhatFinishedWithoutAnOutput)
+{
+    ScratchFolder const run;
+    auto table = make_large_table(10);
+    ASSERT_TRUE(write_event_file(run.path(), table, info));
+    table.start_life(1);
+    std::vector<RangeRun> runs;
+    FileIndex file = none;
+    ASSERT_EQ(table.hand_out(1, file, 4, runs), 4u);
+    for (RangeIndex range = 0; range < 4; ++range)
+        ASSERT_EQ(table.finish(range, Epoch::make(1, runs[0].hand_out), none, 1, 2), Outcome::accepted);
+    ASSERT_TRUE(write_state_file(run.path(), table, info.run_id, {1, 1}));
+    auto const loaded = load_event_file(run.path());
+    ASSERT_TRUE(loaded) << loaded.error().text();
+    EXPECT_EQ(loaded->table.counts()[static_cast<std::size_t>(RangeState::finished)], 4u);
+    EXPECT_EQ(loaded->table.progress(0).holder, none);
+}
+
 TEST(CheckpointWriter, ReportsAFailureAndGoesOn)
 {
     ScratchFolder const run;
