@@ -104,7 +104,8 @@ def test(world, long):
         print("no mount namespaces here: a /tmp that cannot be written is left out")
         return
     os.mkdir(world.path("work"))
-    script = ("mount --bind '%s' /mnt && mount -t tmpfs -o ro tmpfs /tmp && cd / && exec '%s' \"$@\"" %
+    script = ("mount --bind '%s' /mnt && mount --bind /tmp /tmp && mount -o remount,ro,bind /tmp && "
+              "cd / && exec '%s' \"$@\"" %
               (world.folder, os.path.join(world.bin, "yoda")))
     done = subprocess.run(["unshare", "-m", "sh", "-c", script, "sh", "/mnt/read_only_tmp_run", "--set",
                            "work.folder=/mnt/work"], env=dict(world.environment, TMPDIR="/mnt/tmp"),

@@ -152,6 +152,12 @@ Status Channel::try_start()
 
 // ---- The dialogue
 
+/// Sending takes the change that the poller waits for; while reading all is read anyway.
+void Channel::look_again()
+{
+    if (!reading_ && router_->readable()) wake();
+}
+
 void Channel::wake()
 {
     std::uint64_t const one = 1;
@@ -160,12 +166,12 @@ void Channel::wake()
 
 void Channel::read()
 {
-    std::string peer;
-    std::string body;
-    while (router_ && router_->receive(peer, body)) {
+    reading_ = true;
+    while (router_ && router_->receive(peer_, body_)) {
         last_sign_ = now_;
-        hear(peer, body);
+        hear(peer_, body_);
     }
+    reading_ = false;
     finish_if_all_heard();
 }
 
@@ -225,7 +231,7 @@ void Channel::give(std::string const& peer, WorkItem item)
         return refuse(peer, item.what, FailKind::given_back, 0,
                       "the payload's connection was gone before it had its range", false);
     flights_.emplace(item.range.id, Flight{item.what, now_});
-    if (router_->readable()) wake();  // Sending takes the change that the poller waits for.
+    look_again();
 }
 
 /// Puts the copy's place into `item`; false: it waits for the file, or the file cannot be had.
@@ -302,7 +308,7 @@ void Channel::send_end_word(std::string const& peer)
     ended_ = true;
     if (router_->send(peer, end_word) != Router::Sent::yes)
         events_.note("end_word_not_sent", setup_.job, "the payload's connection is gone");
-    if (router_->readable()) wake();
+    look_again();
 }
 
 void Channel::end(RequestId request)

@@ -73,6 +73,7 @@ class Channel final : public PayloadChannel {
     void hear_result(ResultLine&& result);
     void hear_failure(Failure const& failure);
     void send_end_word(std::string const& peer);
+    void look_again();
     void wake();
     void settle_refused();
     Flights::iterator find_flight(std::string_view id);
@@ -91,6 +92,9 @@ class Channel final : public PayloadChannel {
     ChannelEvents& events_;
 
     FileDescriptor wake_;
+    bool reading_ = false;
+    std::string peer_;  ///< of the message being read
+    std::string body_;
     std::optional<Router> router_;
     std::optional<SpawnId> payload_;
     pid_t pid_ = 0;
