@@ -12,6 +12,7 @@ std::vector<HarvestCommand> const& harvest_commands()
         {"submit", "give a run to Slurm, PBS or this machine", harvest_submit},
         {"poll", "how a run's job stands; submits again while ranges are left", harvest_poll},
         {"cancel", "end a run's job", harvest_cancel},
+        {"cycle", "all of that for every run of a spool, one bounded turn", harvest_cycle},
         {"status", "where a run stands", harvest_status},
         {"explain", "why a run, a range or a bundle is as it is", harvest_explain},
         {"merge", "all finished outputs in event order, verified, in one file", harvest_merge},

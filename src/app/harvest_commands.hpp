@@ -21,6 +21,7 @@ int harvest_report(std::vector<std::string> const& words);
 int harvest_submit(std::vector<std::string> const& words);
 int harvest_poll(std::vector<std::string> const& words);
 int harvest_cancel(std::vector<std::string> const& words);
+int harvest_cycle(std::vector<std::string> const& words);
 int harvest_status(std::vector<std::string> const& words);
 int harvest_merge(std::vector<std::string> const& words);
 int harvest_recover(std::vector<std::string> const& words);

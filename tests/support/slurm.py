@@ -101,6 +101,7 @@ class Cluster:
         # There may be no network but loopback, and Open MPI leaves that out by itself.
         for name in ("btl_tcp_if_include", "oob_tcp_if_include"):
             self.environment["OMPI_MCA_" + name] = "lo"
+        self.daemon_environment = dict(self.environment)
 
     def path(self, *parts):
         return self.host.path(*parts)
@@ -147,7 +148,7 @@ class Cluster:
         self.host.start("munged", ["munged", "--foreground", "--force", "--key-file=" + self.path("munge", "key"),
                                    "--socket=" + self.path("munge", "socket"), "--pid-file=" + self.path("munge", "pid"),
                                    "--log-file=" + self.path("munge", "log"),
-                                   "--seed-file=" + self.path("munge", "seed")], env=self.environment)
+                                   "--seed-file=" + self.path("munge", "seed")], env=self.daemon_environment)
         server_host.wait_until("munged", lambda: os.path.exists(self.path("munge", "socket")),
                                self.host.processes["munged"], 30)
         self.start_controller()
@@ -156,14 +157,15 @@ class Cluster:
         self.wait_until("all nodes idle", lambda: self.idle_nodes() == len(self.nodes), 60)
 
     def start_controller(self):
-        self.host.start("slurmctld", ["slurmctld", "-D", "-f", self.path("slurm.conf")], env=self.environment)
+        self.host.start("slurmctld", ["slurmctld", "-D", "-f", self.path("slurm.conf")], env=self.daemon_environment)
 
     def stop_controller(self):
-        self.host.kill("slurmctld", signal.SIGKILL)
+        """With its state saved: a controller that has lost it needs minutes until its nodes have told it all."""
+        self.host.kill("slurmctld", signal.SIGTERM)
 
     def start_node(self, node):
         self.host.start("slurmd-" + node, ["unshare", "--uts", "--mount", "--propagation", "private", "bash", "-c",
-                                           NODE_START, "_", self.folder, node], env=self.environment)
+                                           NODE_START, "_", self.folder, node], env=self.daemon_environment)
 
     def kill_node(self, node):
         """As if its power had gone: everything in its namespace at once."""
@@ -270,7 +272,6 @@ def main():
     def start_controller():
         cluster.start_controller()
 
-    cluster.host.close_all = cluster.close
     server_host.serve(cluster.host, bring_up, {
         "kill_node": lambda node: {"killed": cluster.kill_node(node)},
         "start_node": cluster.start_node,

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "core/config.hpp"
 #include "harvest/batch/batch_folder.hpp"
 #include "harvest/batch/job_file.hpp"
 #include "harvest/run_view.hpp"
@@ -37,6 +38,30 @@ std::string host_name()
     return name;
 }
 
+/// Of a run that takes ranges while it runs: whether more may come, and whether some wait in its inbox.
+Status add_inbox(RunView const& view, RunFacts& facts)
+{
+    Config config;
+    if (path_exists(view.folder.config())) {
+        auto const text = read_file(view.folder.config());
+        if (!text) return text.error();
+        if (auto read = read_config(config, *text, view.folder.config()); !read) return read.error();
+    }
+    bool closed = !config.run_open || view.opened.closed;
+    std::error_code code;
+    for (auto const& entry : fs::directory_iterator(view.folder.inbox(), code)) {
+        auto const name = entry.path().filename().string();
+        if (name.starts_with('.')) continue;
+        if (name.ends_with("-closed.json")) closed = true;
+        bool const applied =
+            view.opened.applied_notes.contains(name) || path_exists(view.folder.outbox() + "/" + name);
+        // How many ranges it holds does not matter: a yoda has to come and take them.
+        if (!applied && name.ends_with("-more_ranges.json")) ++facts.unended_count;
+    }
+    facts.more_may_come = !closed;
+    return {};
+}
+
 Result<RunFacts> read_facts(std::string const& run, std::int64_t unix_s)
 {
     auto const view = read_run(run);
@@ -55,6 +80,7 @@ Result<RunFacts> read_facts(std::string const& run, std::int64_t unix_s)
     if (finished_count > 0)
         facts.range_s = static_cast<double>(wall_ms) * 1e-3 / static_cast<double>(finished_count);
     facts.yoda_lives = make_run_status(*view, unix_s).value("live", false);
+    if (auto added = add_inbox(*view, facts); !added) return added.error();
     return facts;
 }
 
@@ -180,8 +206,9 @@ class Step {
             decide(facts_.unended_count, facts_.more_may_come, standing_.submissions, plan_, site_, unix_s());
         standing_.step = decision.step;
         standing_.why = decision.why;
-        bool const may = request_.action == BatchAction::submit ||
-                         (request_.action == BatchAction::step && !standing_.submissions.empty());
+        bool const may =
+            request_.action == BatchAction::submit ||
+            (request_.action == BatchAction::step && (request_.begin || !standing_.submissions.empty()));
         if (decision.step == NextStep::give_up && plan_.given_up.empty() &&
             request_.action != BatchAction::look) {
             plan_.given_up = decision.why;
@@ -426,6 +453,10 @@ Result<std::vector<std::string>> list_run_folders(std::string const& folder)
     if (path_exists(folder + "/job.json")) return std::vector<std::string>{folder};
     std::vector<std::string> runs;
     for (auto const& entry : fs::directory_iterator(folder, code)) {
+        auto const name = entry.path().filename().string();
+        // What is being made, fetched or removed is no run.
+        if (name.starts_with('.') || name.ends_with(".fetch") || name.find(".part") != std::string::npos)
+            continue;
         if (path_exists(entry.path().string() + "/job.json")) runs.push_back(entry.path().string());
     }
     if (runs.empty() && path_exists(folder + "/batch"))

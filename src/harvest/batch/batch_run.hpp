@@ -34,6 +34,7 @@ struct SiteSources {
 
 struct BatchRequest {
     BatchAction action = BatchAction::look;
+    bool begin = false;  ///< step: also the first submission of a run
     SiteSources sources;
     std::uint64_t nodes_wanted = 0;
     std::int64_t walltime_wanted_s = 0;

@@ -1,0 +1,413 @@
+#include "harvest/batch/cycle.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "harvest/batch/spool_config.hpp"
+#include "harvest/new_run_payload.hpp"
+#include "sys/files.hpp"
+#include "sys/lease.hpp"
+#include "sys/lease_keeper.hpp"
+
+namespace yoda {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr std::string_view trash_prefix = ".removed-";
+constexpr std::string_view workplace_suffix = ".fetch";
+
+std::string absolute_from(std::string const& folder, std::string const& path)
+{
+    return path.starts_with('/') ? path : folder + "/" + path;
+}
+
+/// RUN/batch/over: nothing is left to do for this run, since when.
+std::string over_mark(std::string const& run)
+{
+    return run + "/batch/over";
+}
+
+std::optional<std::int64_t> read_over_mark(std::string const& run)
+{
+    auto const text = read_file(over_mark(run), 64);
+    if (!text) return std::nullopt;
+    return std::strtoll(text->c_str(), nullptr, 10);
+}
+
+class Cycle {
+  public:
+    Cycle(CycleChoice const& choice, StepTools const& tools)
+        : choice_(choice), tools_(tools), spool_(choice.spool)
+    {}
+
+    Result<CycleSummary> go()
+    {
+        std::error_code code;
+        auto const path = fs::canonical(spool_, code);
+        if (code)
+            return Error{ErrorKind::usage, spool_ + " cannot be found", code.message(),
+                         "make the spool first"};
+        spool_ = path.string();
+        auto const config_path = spool_ + "/spool.cfg";
+        auto const text = read_file(config_path);
+        if (!text) {
+            auto error = text.error();
+            error.kind = ErrorKind::usage;
+            error.fix = "docs/operations.md shows a complete file";
+            return error;
+        }
+        auto config = parse_spool_config(*text, config_path);
+        if (!config) return config.error();
+        if (auto checked = check_spool_config(*config, config_path); !checked) return checked.error();
+        config_ = *std::move(config);
+        sources_.files = choice_.config_files;
+        for (auto const& file : config_.configs) sources_.files.push_back(absolute_from(spool_, file));
+        sources_.settings = choice_.settings;
+
+        auto lease = acquire_lease(spool_ + "/lock", describe_holder("harvest cycle", "", tools_.clock), {},
+                                   tools_.clock);
+        if (!lease) {
+            if (lease.error().kind != ErrorKind::busy) return lease.error();
+            summary_.busy = true;
+            summary_.note = lease.error().what;
+            return std::move(summary_);
+        }
+        auto keeper = LeaseKeeper::start(*std::move(lease), {});
+        if (!keeper) return keeper.error();
+        if (auto done = work(); !done) return done.error();
+        return std::move(summary_);
+    }
+
+  private:
+    std::int64_t unix_s() const { return tools_.clock.unix_ns() / 1'000'000'000; }
+    bool stopped() const { return tools_.stop != nullptr && *tools_.stop; }
+
+    Status work()
+    {
+        deadline_ = tools_.clock.now() + Duration::from_s(config_.time_limit_s);
+        remove_trash();
+        auto runs = list_run_folders(spool_);
+        if (!runs) return runs.error();
+        // Submissions under way count against the limits before any new one is made.
+        for (auto const& run : *runs) {
+            if (auto const nodes = nodes_under_way(run)) nodes_used_ += *nodes;
+        }
+        std::uint64_t open_count = 0;
+        for (auto const& run : *runs) open_count += turn(run) ? 1 : 0;
+        if (!stopped() && tools_.clock.now() < deadline_) {
+            if (auto const made = fetch(open_count)) turn(*made);
+        }
+        auto const free = free_bytes(spool_);
+        if (free) summary_.free_bytes = *free;
+        return {};
+    }
+
+    static std::optional<std::uint64_t> nodes_under_way(std::string const& run)
+    {
+        if (read_over_mark(run)) return std::nullopt;
+        auto const submissions = BatchFolder(run).read_submissions();
+        if (!submissions || submissions->empty() || !submissions->back().active()) return std::nullopt;
+        return submissions->back().node_count;
+    }
+
+    void trouble(std::string const& run, Error const& error)
+    {
+        bool const later = error.kind == ErrorKind::unavailable || error.kind == ErrorKind::busy ||
+                           error.kind == ErrorKind::io || error.kind == ErrorKind::no_space;
+        (later ? summary_.troubles : summary_.alarms)
+            .push_back(fs::path(run).filename().string() + ": " + error.text());
+    }
+
+    /// All steps of one run; true while it is not over.
+    bool turn(std::string const& run)
+    {
+        nlohmann::ordered_json entry;
+        entry["run"] = run;
+        if (auto const since = read_over_mark(run)) {
+            ++summary_.over_count;
+            entry["step"] = "over";
+            clean(run, *since, entry);
+            summary_.runs.push_back(std::move(entry));
+            return false;
+        }
+        if (stopped() || tools_.clock.now() > deadline_) {
+            ++summary_.left_count;
+            return true;
+        }
+        auto const standing = step_batch(run);
+        if (!standing) {
+            trouble(run, standing.error());
+            entry["error"] = standing.error().text();
+            summary_.runs.push_back(std::move(entry));
+            return true;
+        }
+        count(*standing);
+        if (standing->trouble) trouble(run, *standing->trouble);
+        entry.update(standing->json());
+        bool const from_panda = path_exists(run + "/panda");
+        if (from_panda) feed(run, *standing);
+        bool const pushed = !config_.push || push(run);
+        bool const reported = !from_panda || report(run, *standing, entry);
+        bool const done = standing->step == NextStep::complete || standing->step == NextStep::give_up;
+        if (done && pushed && reported) {
+            if (auto marked = replace_file(over_mark(run), std::to_string(unix_s()) + "\n"); !marked)
+                trouble(run, marked.error());
+        }
+        summary_.runs.push_back(std::move(entry));
+        return true;
+    }
+
+    Result<BatchStanding> step_batch(std::string const& run)
+    {
+        BatchRequest request;
+        request.action = BatchAction::step;
+        request.begin = true;
+        for (auto const& file : config_.sites) request.sources.files.push_back(absolute_from(spool_, file));
+        request.sources.settings = config_.site_settings;
+        request.program_folder = choice_.program_folder;
+        request.nodes_allowed = config_.nodes_max > nodes_used_ ? config_.nodes_max - nodes_used_ : 0;
+        auto standing = step_batch_run(run, request, tools_.clock, tools_.log);
+        if (standing && standing->submitted_now) nodes_used_ += standing->submissions.back().node_count;
+        return standing;
+    }
+
+    void count(BatchStanding const& standing)
+    {
+        summary_.submitted_count += standing.submitted_now ? 1 : 0;
+        switch (standing.step) {
+            case NextStep::complete:
+                ++summary_.complete_count;
+                break;
+            case NextStep::held:
+                ++summary_.stuck_count;
+                break;
+            case NextStep::give_up:
+                ++summary_.stuck_count;
+                summary_.alarms.push_back(fs::path(standing.run).filename().string() +
+                                          " is given up: " + standing.why);
+                break;
+            case NextStep::wait:
+            case NextStep::submit:
+                if (!standing.submissions.empty() &&
+                    standing.submissions.back().state == SubmissionState::running)
+                    ++summary_.running_count;
+                else
+                    ++summary_.waiting_count;
+                break;
+        }
+    }
+
+    void feed(std::string const& run, BatchStanding const& standing)
+    {
+        if (standing.step == NextStep::complete || standing.step == NextStep::give_up ||
+            standing.step == NextStep::held)
+            return;
+        auto const fed = feed_step(run, static_cast<std::int64_t>(config_.feed_ranges), sources_, tools_);
+        if (!fed) trouble(run, fed.error());
+    }
+
+    /// True when nothing is left to bring to a store.
+    bool push(std::string const& run)
+    {
+        PushChoice push_choice;
+        push_choice.folders = {run};
+        auto const pushed = push_step(push_choice, sources_, tools_);
+        if (!pushed) {
+            trouble(run, pushed.error());
+            return false;
+        }
+        summary_.pushed_count += pushed->verified_count;
+        for (auto const& failure : pushed->failures)
+            summary_.troubles.push_back(failure.name + ": " + failure.reason);
+        if (pushed->lost_count > 0)
+            summary_.alarms.push_back(fmt::format("{}: {} damaged bundles are in its quarantine",
+                                                  fs::path(run).filename().string(), pushed->lost_count));
+        return pushed->failed_count + pushed->waiting_count + pushed->busy_count == 0;
+    }
+
+    /// True when PanDA has the final word on every job.
+    bool report(std::string const& run, BatchStanding const& standing, nlohmann::ordered_json& entry)
+    {
+        bool const over = standing.step == NextStep::complete || standing.step == NextStep::give_up;
+        auto facts = find_batch_facts(run, over, unix_s());
+        bool const active = !standing.submissions.empty() && standing.submissions.back().active();
+        facts.phase = over ? JobPhase::uploading
+                      : active && standing.submissions.back().state == SubmissionState::running
+                          ? JobPhase::running
+                          : JobPhase::waiting;
+        if (!standing.submissions.empty()) {
+            if (facts.batch_id.empty()) facts.batch_id = standing.submissions.front().job_id;
+            facts.node_count = static_cast<std::int64_t>(standing.submissions.back().node_count);
+        }
+        auto const reported = report_step(run, facts, sources_, tools_);
+        if (!reported) {
+            trouble(run, reported.error());
+            return false;
+        }
+        summary_.reported_count += reported->accepted_count;
+        for (auto const& problem : reported->problems) summary_.troubles.push_back(problem);
+        if (reported->refused_count > 0)
+            summary_.alarms.push_back(fmt::format(
+                "{}: PanDA refused {} ranges", fs::path(run).filename().string(), reported->refused_count));
+        entry["panda_ended"] = reported->all_ended;
+        if (reported->cancel_batch && active) {
+            BatchRequest cancel;
+            cancel.action = BatchAction::cancel;
+            cancel.program_folder = choice_.program_folder;
+            if (auto const cancelled = step_batch_run(run, cancel, tools_.clock, tools_.log); !cancelled)
+                trouble(run, cancelled.error());
+        }
+        return reported->all_ended;
+    }
+
+    /// Removes a run that has been over for long; by a rename first, so that no half of it is ever a run.
+    void clean(std::string const& run, std::int64_t over_since_s, nlohmann::ordered_json& entry)
+    {
+        if (config_.clean_after_s <= 0 ||
+            static_cast<double>(unix_s() - over_since_s) < config_.clean_after_s)
+            return;
+        auto const name = fs::path(run).filename().string();
+        std::error_code code;
+        fs::rename(run, spool_ + "/" + std::string(trash_prefix) + name, code);
+        if (code) return trouble(run, os_error("cannot remove", run, code.value()));
+        entry["step"] = "removed";
+        ++summary_.cleaned_count;
+        remove_trash();
+    }
+
+    void remove_trash()
+    {
+        std::error_code code;
+        for (auto const& entry : fs::directory_iterator(spool_, code)) {
+            std::error_code ignored;
+            if (entry.path().filename().string().starts_with(trash_prefix))
+                fs::remove_all(entry.path(), ignored);
+        }
+    }
+
+    /// A fetch that was interrupted goes on under its name.
+    std::string choose_run_name() const
+    {
+        std::error_code code;
+        for (auto const& entry : fs::directory_iterator(spool_, code)) {
+            auto const path = entry.path().string();
+            if (!path.ends_with(workplace_suffix)) continue;
+            auto const run = path.substr(0, path.size() - workplace_suffix.size());
+            if (!path_exists(run)) return run;
+        }
+        auto const at = unix_s();
+        std::string run;
+        for (int i = 0; run.empty() || path_exists(run); ++i)
+            run = fmt::format("{}/run-{}-{}", spool_, at, i);
+        return run;
+    }
+
+    std::optional<std::string> fetch(std::uint64_t open_count)
+    {
+        if (!config_.fetch) return std::nullopt;
+        if (open_count >= config_.runs_max) {
+            summary_.note = fmt::format("nothing fetched: {} runs are open (runs_max)", open_count);
+            return std::nullopt;
+        }
+        auto const free = free_bytes(spool_);
+        if (!free || *free < config_.disk_free_bytes) {
+            summary_.note = "nothing fetched: too little free space (disk_free)";
+            summary_.troubles.push_back(
+                fmt::format("{} has {} bytes free, less than disk_free", spool_, free ? *free : 0));
+            return std::nullopt;
+        }
+        auto payload =
+            read_payload(absolute_from(spool_, config_.payload), choice_.program_folder, choice_.search_path);
+        if (!payload) {
+            trouble(spool_, payload.error());
+            return std::nullopt;
+        }
+        auto const harvest_config = load_config(sources_, {});
+        if (!harvest_config) {
+            trouble(spool_, harvest_config.error());
+            return std::nullopt;
+        }
+        FetchChoice fetch_choice;
+        fetch_choice.run = choose_run_name();
+        fetch_choice.payload = *std::move(payload);
+        auto const fetched = fetch_step(fetch_choice, *harvest_config, tools_);
+        if (!fetched) {
+            trouble(fetch_choice.run, fetched.error());
+            return std::nullopt;
+        }
+        if (fetched->run.empty()) {
+            summary_.note = "PanDA has no jobs for us now";
+            return std::nullopt;
+        }
+        ++summary_.fetched_count;
+        return fetched->run;
+    }
+
+    CycleChoice const& choice_;
+    StepTools tools_;
+    std::string spool_;
+    SpoolConfig config_;
+    ConfigSources sources_;
+    TimePoint deadline_;
+    std::uint64_t nodes_used_ = 0;
+    CycleSummary summary_;
+};
+
+}  // namespace
+
+std::string CycleSummary::text() const
+{
+    if (busy) return "another cycle is at work: " + note + "\n";
+    auto line = fmt::format(
+        "runs: {} running, {} waiting, {} complete, {} over, {} stuck; {} fetched, {} submitted, {} bundles "
+        "pushed, {} "
+        "ranges reported, {} removed; {:.1f} GB free",
+        running_count, waiting_count, complete_count, over_count, stuck_count, fetched_count, submitted_count,
+        pushed_count, reported_count, cleaned_count, static_cast<double>(free_bytes) / 1e9);
+    if (left_count > 0) line += fmt::format("; {} not looked at, the time was up", left_count);
+    if (!note.empty()) line += "; " + note;
+    line += "\n";
+    for (auto const& alarm : alarms) line += "  needs a person: " + alarm + "\n";
+    for (auto const& trouble : troubles) line += "  tried again: " + trouble + "\n";
+    return line;
+}
+
+nlohmann::ordered_json CycleSummary::json() const
+{
+    nlohmann::ordered_json out;
+    out["busy"] = busy;
+    out["running"] = running_count;
+    out["waiting"] = waiting_count;
+    out["complete"] = complete_count;
+    out["over"] = over_count;
+    out["stuck"] = stuck_count;
+    out["fetched"] = fetched_count;
+    out["submitted"] = submitted_count;
+    out["bundles_pushed"] = pushed_count;
+    out["ranges_reported"] = reported_count;
+    out["removed"] = cleaned_count;
+    out["left"] = left_count;
+    out["free_bytes"] = free_bytes;
+    out["note"] = note;
+    out["alarms"] = alarms;
+    out["troubles"] = troubles;
+    out["runs"] = runs;
+    return out;
+}
+
+int CycleSummary::exit_code() const
+{
+    if (!alarms.empty()) return 3;
+    return troubles.empty() ? 0 : 1;
+}
+
+Result<CycleSummary> run_cycle(CycleChoice const& choice, StepTools const& tools)
+{
+    return Cycle(choice, tools).go();
+}
+
+}  // namespace yoda

@@ -1,0 +1,160 @@
+#!/usr/bin/python3
+"""harvest cycle, called again and again as cron would, until PanDA's table is complete: nothing lost, nothing twice,
+nothing left behind. harvest is killed at random moments, so are jobs' processes, PanDA is down at times, two cycles run
+at once.
+
+    cycle.py BIN local|slurm [--seed N]
+"""
+import argparse
+import json
+import os
+import signal
+import sys
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+for part in ("", "../panda", "../support"):
+    sys.path.insert(0, os.path.join(HERE, part))
+import batch_world as b  # noqa: E402
+import loop_world  # noqa: E402
+import slurm  # noqa: E402
+
+SPOOL = """payload = {payload}
+config = {config}
+runs_max = 2
+nodes_max = 3
+disk_free = 1 MB
+clean_after = 1 s
+site.batch = {batch}
+site.nodes_max = 2
+site.walltime_max = 10 min
+site.cores_per_node = 1
+site.exclusive = no
+site.overhead = 10 s
+site.settle = 1 s
+site.lost_after = 2 s
+site.submissions_max = 1000
+site.fruitless_max = 1000
+site.yoda_arguments = --set payload.workers=1 --set status.interval=0.2 --set droid.silence=10
+site.export = YODA_WATCH_S=1
+site.export = YODA_GRACE_S=2
+site.export = OMPI_ALLOW_RUN_AS_ROOT=1
+site.export = OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+"""
+
+
+def processes(world):
+    """{pid: command} of this world's jobs: they carry its TMPDIR."""
+    found = {}
+    for name in os.listdir("/proc"):
+        try:
+            with open("/proc/%s/environ" % name, "rb") as file:
+                mine = ("TMPDIR=" + world.path("tmp")).encode() in file.read().split(b"\0")
+            with open("/proc/%s/cmdline" % name, "rb") as file:
+                command = file.read().replace(b"\0", b" ").decode(errors="replace")
+            with open("/proc/%s/stat" % name) as file:
+                state = file.read().rpartition(")")[2].split()[0]
+        except (OSError, ValueError):
+            continue
+        if mine and state != "Z" and int(name) != os.getpid():
+            found[int(name)] = command
+    return found
+
+
+def kill_one(world):
+    """A rank, a launcher, a payload or a job script, whichever is at hand."""
+    victims = [pid for pid, command in processes(world).items()
+               if "harvest" not in command and "slurm" not in command.split(" ")[0]]
+    if victims:
+        try:
+            os.kill(world.dice.choice(sorted(victims)), signal.SIGKILL)
+            return 1
+        except ProcessLookupError:
+            pass
+    return 0
+
+
+def tick(world, spool, chance):
+    code = world.call_or_kill("cycle", spool, "--json", chance=chance)
+    if code == -9:
+        return None
+    assert code in (0, 1), "cycle: %s %s" % (code, world.last_output)
+    return json.loads(world.last_output[world.last_output.index("{"):])
+
+
+def test(world, batch):
+    world.write_config(fetch__jobs=2, fetch__chunk=40, yoda__bundle__size="40 KB")
+    world.make_task(file_count=2, events=120, attempts=60, max_attempt=80, jobs=2)
+    payload = world.write_payload()
+    spool = world.path("runs")
+    missing = world.start("cycle", spool)
+    said = missing.communicate(timeout=60)[0]
+    assert missing.returncode == 2 and "spool.cfg" in said, said
+    with open(os.path.join(spool, "spool.cfg"), "w") as file:
+        file.write("runs_max = 2\n")
+    said = world.harvest("cycle", spool, codes=(2,))
+    assert "payload (or fetch = no)" in said and "site (a file" in said, said
+    with open(os.path.join(spool, "spool.cfg"), "w") as file:
+        file.write(SPOOL.format(payload=payload, config=world.config, batch=batch))
+
+    # Quietly first: two cycles at once, one works and the other is told; then rough weather.
+    pair = [world.start("cycle", spool, "--json") for _ in range(2)]
+    said = [json.loads(process.communicate(timeout=120)[0]) for process in pair]
+    assert sum(summary["fetched"] for summary in said) == 1, said
+    kills = removed = rough = submitted = 0
+    deadline = time.monotonic() + 400
+    summary = None
+    while time.monotonic() < deadline:
+        calm = set(world.panda.tell("counts")["events"]) == {"done"}
+        if not calm:
+            world.panda.tell("down" if world.dice.random() < 0.2 else "up")
+            if world.dice.random() < 0.15:
+                kills += kill_one(world)
+        else:
+            world.panda.tell("up")
+        rough += not calm
+        summary = tick(world, spool, 0 if calm else 0.5) or summary
+        if summary:
+            removed += summary["removed"]
+            submitted += summary["submitted"]
+        runs = [name for name in os.listdir(spool) if name.startswith("run-") and not name.endswith(".fetch")]
+        if calm and not runs and not processes(world):
+            break
+    else:
+        raise AssertionError("not over in time: %s" % json.dumps(summary, indent=1)[-3000:])
+    counts = world.panda.tell("counts")
+    total = world.check_nothing_twice()
+    assert counts["events"] == {"done": total}, counts["events"]
+    world.check_merge_inputs(world.stored_bundles())
+    left = sorted(name for name in os.listdir(spool) if name != "spool.cfg")
+    assert all(name.endswith(".fetch") for name in left), left
+    assert not processes(world), processes(world)
+    print("%s: %d ranges done, %d calls of harvest, %d killed, %d processes of jobs killed" %
+          (batch, total, world.call_count, world.kill_count, kills))
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("bin")
+    parser.add_argument("batch", choices=("local", "slurm"))
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    if options.batch == "local":
+        with loop_world.LoopWorld(options.bin, "cycle") as world:
+            world.dice.seed(options.seed)
+            test(world, "local")
+    else:
+        why = slurm.reason_to_skip()
+        if why:
+            b.skip(why)
+        with slurm.Cluster(3, 1) as cluster:
+            with loop_world.LoopWorld(options.bin, "cycle") as world:
+                world.dice.seed(options.seed)
+                for key, value in cluster.environment.items():
+                    if key not in ("TMPDIR", "HOME"):
+                        world.environment[key] = value
+                test(world, "slurm")
+    print("cycle: passed")
+
+
+main()
