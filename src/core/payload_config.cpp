@@ -79,6 +79,10 @@ Result<PayloadConfig> parse_payload_config(std::string_view text, std::string_vi
                 return refuse("no such output", "one of hdf5, opaque, none");
         } else if (key == "prefix") {
             config.prefix.push_back(value);
+        } else if (key == "token_extractor") {
+            config.token_extractor.push_back(value);
+        } else if (key == "prefetcher") {
+            config.prefetcher.push_back(value);
         } else if (key == "finalisation") {
             auto const seconds = parse_seconds(value);
             if (!seconds) return refuse(seconds.error().text());
@@ -88,10 +92,10 @@ Result<PayloadConfig> parse_payload_config(std::string_view text, std::string_vi
             if (!yes) return refuse(yes.error().text());
             *flag = *yes;
         } else {
-            auto const near =
-                nearest_name(key, {"name", "executable", "argument", "environment", "channel", "output",
-                                   "deterministic", "prefix", "finalisation", "stage_in",
-                                   "no_file_validation", "first_file_only", "no_db_release", "no_frontier"});
+            auto const near = nearest_name(
+                key, {"name", "executable", "argument", "environment", "channel", "output", "deterministic",
+                      "prefix", "token_extractor", "prefetcher", "finalisation", "stage_in",
+                      "no_file_validation", "first_file_only", "no_db_release", "no_frontier"});
             return refuse("no such setting of a payload",
                           near.empty() ? "" : fmt::format("did you mean '{}'?", near));
         }
@@ -125,6 +129,8 @@ std::string print_payload_config(PayloadConfig const& config)
         fmt::format("output = {}\ndeterministic = {}\n", output->name, config.deterministic ? "yes" : "no");
     if (config.channel != ChannelKind::athenamp) return text;
     for (auto const& word : config.prefix) text += fmt::format("prefix = {}\n", word);
+    for (auto const& word : config.token_extractor) text += fmt::format("token_extractor = {}\n", word);
+    for (auto const& word : config.prefetcher) text += fmt::format("prefetcher = {}\n", word);
     text += fmt::format("finalisation = {} s\n", config.finalisation_s);
     PayloadConfig flags = config;
     for (auto const* key :

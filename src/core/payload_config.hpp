@@ -32,7 +32,9 @@ struct PayloadConfig {
     OutputKind output = OutputKind::opaque;
     bool deterministic = true;  ///< the same range gives the same bytes; no: no second copies
     // Of channel athenamp only (docs/athenamp.md).
-    std::vector<std::string> prefix;  ///< words before the command: a container's
+    std::vector<std::string> prefix;           ///< words before the command: a container's
+    std::vector<std::string> token_extractor;  ///< words of its command; empty: as the originals start it
+    std::vector<std::string> prefetcher;       ///< the same
     JobParsChanges job_pars;
     double finalisation_s = 60;  ///< of one worker; they finalise one after another
     bool stage_in = false;       ///< copy inputs to the node first

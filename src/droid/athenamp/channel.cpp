@@ -134,6 +134,8 @@ Status Channel::try_start()
     if (auto written = replace_file(catalogue, print_pool_catalogue(places_)); !written) return written;
     catalogue_count_ = 0;
 
+    if (auto started = start_companions(*launch); !started) return started;
+
     SpawnRequest request;
     request.arguments = std::move(launch->arguments);
     request.environment = std::move(launch->environment);
@@ -217,16 +219,23 @@ void Channel::refuse(std::string const& peer, HandOut what, FailKind kind, std::
 void Channel::give(std::string const& peer, WorkItem item)
 {
     if (!fetch_file(peer, item)) return;
+    if (prefetcher_) return prefetcher_->ask({peer, std::move(item)});
+    if (auto listed = list_place(input_of(item)); !listed)
+        return refuse(peer, item.what, FailKind::failed, yoda::code::no_local_space, listed.error().text(),
+                      true);
+    hand_over(peer, item);
+}
+
+void Channel::hand_over(std::string const& peer, WorkItem const& item)
+{
     // Numbers that run over all of the job's files count from the first of them: the payload has them in
     // order.
-    bool const own_file = setup_.definition.positions_in_file() || setup_.definition.inputs().size() <= 1;
+    bool const own_file =
+        prefetcher_ || setup_.definition.positions_in_file() || setup_.definition.inputs().size() <= 1;
     auto const text =
         print_range_text(item.range, own_file ? std::string_view(item.pfn) : std::string_view{});
     if (!text)
         return refuse(peer, item.what, FailKind::fatal, yoda::code::es_fatal, text.error().text(), true);
-    if (auto listed = list_place(input_of(item)); !listed)
-        return refuse(peer, item.what, FailKind::failed, yoda::code::no_local_space, listed.error().text(),
-                      true);
     if (router_->send(peer, *text) != Router::Sent::yes)
         return refuse(peer, item.what, FailKind::given_back, 0,
                       "the payload's connection was gone before it had its range", false);
@@ -338,6 +347,7 @@ void Channel::hear_result(ResultLine&& result)
                             fmt::format("range {} was not given to it, or has ended", result.range_id));
     Flight const flight = found->second;
     flights_.erase(found);
+    drop_prefetched(result.range_id);
     auto const taken = now_ - flight.begun;
     longest_ = std::max({longest_, result.wall_ms > 0 ? Duration::from_ms(result.wall_ms) : taken});
     RangeOutput output;
@@ -360,6 +370,7 @@ void Channel::hear_failure(Failure const& failure)
     if (found != flights_.end()) {
         HandOut const what = found->second.what;
         flights_.erase(found);
+        drop_prefetched(failure.range_id);
         events_.failure(what, failure.kind, failure.error_code, failure.text);
     } else {
         events_.note("payload_error", setup_.job, failure.text);
@@ -477,14 +488,13 @@ void Channel::give_back_flights(std::string_view reason)
 {
     for (auto const& [id, flight] : std::exchange(flights_, {}))
         events_.failure(flight.what, FailKind::given_back, 0, reason);
-    for (auto const& held : std::exchange(held_, {}))
-        events_.failure(held.item.what, FailKind::given_back, 0, reason);
 }
 
 bool Channel::on_spawn_event(TimePoint now, SpawnEvent const& event)
 {
     now_ = now;
     auto const id = std::visit([](auto const& e) { return e.id; }, event);
+    if (on_companion_event(event)) return true;
     if (!payload_ || id != *payload_) return false;
     if (auto const* started = std::get_if<PayloadStarted>(&event)) {
         pid_ = started->pid;
@@ -513,7 +523,6 @@ void Channel::finish_if_all_heard()
 void Channel::end_payload(PayloadExited const& exited)
 {
     settle_refused();
-    close_channel();
     auto const used = fmt::format("{:.1f} s CPU, {} MB in its largest process",
                                   static_cast<double>(exited.user_us + exited.system_us) * 1e-6,
                                   exited.max_memory_bytes / 1'000'000);
@@ -523,8 +532,14 @@ void Channel::end_payload(PayloadExited const& exited)
     events_.note("payload_used", setup_.job, used);
     keep_logs(start_folder_, fmt::format("{}.start_{}", setup_.log_prefix, start_count_ - 1));
     auto const tell = [&](std::uint16_t error_code, std::string_view why) {
+        // What never reached the payload.
         for (auto const& held : std::exchange(held_, {}))
             events_.failure(held.item.what, FailKind::given_back, 0, why);
+        if (prefetcher_) {
+            for (auto const& order : prefetcher_->take_back())
+                events_.failure(order.item.what, FailKind::given_back, 0, why);
+        }
+        close_channel();
         flights_.clear();
         events_.payload_ended(setup_.job, error_code, why);
     };
@@ -548,6 +563,7 @@ void Channel::end_payload(PayloadExited const& exited)
 
 void Channel::close_channel()
 {
+    end_companions();
     if (router_) poller_.remove(router_->fd());
     router_.reset();
     requests_.clear();

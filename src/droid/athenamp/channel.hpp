@@ -14,6 +14,8 @@
 #include <optional>
 
 #include "droid/athenamp/dialogue.hpp"
+#include "droid/athenamp/launch.hpp"
+#include "droid/athenamp/prefetcher.hpp"
 #include "droid/athenamp/router.hpp"
 #include "droid/athenamp/stage_in.hpp"
 #include "droid/channel.hpp"
@@ -60,7 +62,14 @@ class Channel final : public PayloadChannel {
     Status open_stage();
     void start_when_staged();
     Status try_start();
+    Status start_companions(Launch const& launch);
+    Result<SpawnId> spawn_companion(Words arguments, std::vector<std::string> environment, std::string folder,
+                                    std::string_view log_name);
+    bool on_companion_event(SpawnEvent const& event);
+    void end_companions();
+    void drop_prefetched(std::string_view range_id);
     void give(std::string const& peer, WorkItem item);
+    void hand_over(std::string const& peer, WorkItem const& item);
     bool fetch_file(std::string const& peer, WorkItem& item);
     void give_held();
     void refuse(std::string const& peer, HandOut what, FailKind kind, std::uint16_t error_code,
@@ -108,8 +117,12 @@ class Channel final : public PayloadChannel {
     std::deque<Refused> refused_;
     std::vector<Held> held_;
     std::unique_ptr<StageIn> stage_;
-    bool waits_for_files_ = false;   ///< it starts when its first input is here
-    std::vector<InputFile> places_;  ///< what its catalogues say
+    std::optional<SpawnId> extractor_;
+    std::optional<SpawnId> prefetching_;
+    std::unique_ptr<Prefetcher> prefetcher_;
+    std::map<std::string, std::string, std::less<>> prefetched_;  ///< local file, by range id
+    bool waits_for_files_ = false;                                ///< it starts when its first input is here
+    std::vector<InputFile> places_;                               ///< what its catalogues say
     unsigned catalogue_count_ = 0;
 
     bool up_ = false;

@@ -1,0 +1,36 @@
+// Programs that run beside AthenaMP when a job asks for them (protocols.md §5.8): the Token Extractor of old
+// releases, and the prefetcher. What is started and how. Pure.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/job.hpp"
+#include "core/job_pars.hpp"
+#include "core/payload_config.hpp"
+#include "core/result.hpp"
+
+namespace yoda::athenamp {
+
+struct TokenExtractorPlan {
+    Words arguments;
+    std::string list;  ///< what its list of TAG files says; empty: it asks the Event Index
+};
+constexpr auto tag_list_name = "tag_files.txt";
+
+/// nullopt: the job asks for none (`UseTokenExtractor = True` in jobPars). TAG files if the job has some and
+/// says
+/// --createTAGFileForES, else the Event Index: `event_index_url` or its public address. Error: TAG files are
+/// asked for and there are none.
+Result<std::optional<TokenExtractorPlan>> plan_token_extractor(Job const& job, PayloadConfig const& payload,
+                                                               std::string const& event_index_url);
+
+/// `usePrefetcher`.
+bool wants_prefetcher(Job const& job);
+/// The prefetcher's command with its own channel in it: the configured one, or EVNTMerge_tf.py over the first
+/// input.
+Words plan_prefetcher(std::vector<InputFile> const& inputs, PayloadConfig const& payload,
+                      std::string_view channel);
+
+}  // namespace yoda::athenamp
