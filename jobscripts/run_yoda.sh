@@ -98,8 +98,9 @@ yoda_build_command() {
       # --enable-recovery: a dead rank is Yoda's business, not the launcher's. plm_slurm_args: else Slurm kills the
       # survivors when it notices the node.
       yoda_command=(mpirun --enable-recovery --mca plm_slurm_args --no-kill --mca odls_base_sigkill_timeout 10
-        --hostfile "$yoda_hostfile" --map-by seq --oversubscribe --bind-to none "${yoda_mpi_words[@]}"
-        -n "$yoda_ranks" "${target[@]}")
+        --oversubscribe --bind-to none)
+      [ "${YODA_HOSTS[*]}" = localhost ] || yoda_command+=(--hostfile "$yoda_hostfile" --map-by seq)
+      yoda_command+=("${yoda_mpi_words[@]}" -n "$yoda_ranks" "${target[@]}")
       ;;
     srun)
       export SLURM_HOSTFILE=$yoda_hostfile

@@ -2,10 +2,15 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
 #include "harvest/batch/batch_plan.hpp"
 #include "harvest/batch/job_file.hpp"
 #include "harvest/batch/site.hpp"
 #include "harvest/batch/sizing.hpp"
+#include "harvest/batch/spool_config.hpp"
 #include "harvest/batch/submission.hpp"
 
 namespace yoda {
@@ -248,6 +253,45 @@ TEST(Site, SurvivesItsFile)
     EXPECT_TRUE(check_site(again));
     ASSERT_TRUE(set_site(again, "export", "1A=b"));
     EXPECT_FALSE(check_site(again));
+}
+
+TEST(Site, EveryOverlayIsCompleteButForWhatAPersonMustGive)
+{
+    std::size_t count = 0;
+    for (auto const& entry : std::filesystem::directory_iterator(YODA_SOURCE_DIR "/config/sites")) {
+        std::ifstream file(entry.path());
+        std::string const text{std::istreambuf_iterator<char>(file), {}};
+        SiteConfig site;
+        auto const read = read_site(site, text, entry.path().string());
+        ASSERT_TRUE(read) << read.error().text();
+        for (auto const key : {"account", "queue"}) ASSERT_TRUE(set_site(site, key, "x"));
+        auto const checked = check_site(site);
+        EXPECT_TRUE(checked) << entry.path() << ": " << checked.error().text();
+        ++count;
+    }
+    EXPECT_GE(count, 5u);
+}
+
+TEST(SpoolConfig, NamesWhatIsMissingAndWhatItDoesNotKnow)
+{
+    auto const parsed = parse_spool_config("runs_max = 3\n", "spool.cfg");
+    ASSERT_TRUE(parsed);
+    auto const checked = check_spool_config(*parsed, "spool.cfg");
+    ASSERT_FALSE(checked);
+    EXPECT_THAT(checked.error().what, HasSubstr("payload"));
+    EXPECT_THAT(checked.error().what, HasSubstr("site"));
+    auto const wrong = parse_spool_config("payload = a\nrun_max = 3\n", "spool.cfg");
+    ASSERT_FALSE(wrong);
+    EXPECT_THAT(wrong.error().text(), HasSubstr("spool.cfg:2"));
+    EXPECT_THAT(wrong.error().text(), HasSubstr("runs_max"));
+    auto const whole = parse_spool_config(
+        "payload = p\nsite = a.cfg\nsite = b.cfg\nsite.account = m1\ndisk_free = 2 GB\nclean_after = 1 d\n",
+        "s");
+    ASSERT_TRUE(whole);
+    EXPECT_TRUE(check_spool_config(*whole, "s"));
+    EXPECT_EQ(whole->sites.size(), 2u);
+    EXPECT_EQ(whole->site_settings.front().second, "m1");
+    EXPECT_EQ(whole->disk_free_bytes, 2'000'000'000u);
 }
 
 TEST(JobFile, HoldsOptionsAndQuotedVariables)
