@@ -14,6 +14,8 @@ constexpr Duration limits_interval = Duration::from_s(5);
 constexpr std::uint32_t max_depth = 1u << 20;
 constexpr std::uint32_t max_workers = 1u << 16;  ///< a Droid that claims more is taken for one with so many
 constexpr std::size_t max_oldest = 1u << 20;
+constexpr std::uint16_t most_copies =
+    8;  ///< hand-outs of a range in one life, from which on no copy is replaced
 
 }  // namespace
 
@@ -662,20 +664,29 @@ void Dispatcher::copy_oldest(TimePoint now, DispatcherEffects& effects)
     for (auto const& old : oldest_) {
         // It may have ended, or been handed out anew, since its Droid told.
         auto const copies = table_.copies(old.what.range);
-        if (copies.count != 1 || copies.ranks[0] != old.rank ||
-            copies.epochs[0].hand_out() != old.what.hand_out)
-            continue;
+        if (copies.count == 0) continue;
+        auto const last = copies.count - 1;
+        if (copies.ranks[last] != old.rank || copies.epochs[last].hand_out() != old.what.hand_out) continue;
         auto const& row = table_.row(old.what.range);
         // A copy pays only if it would probably be done before the first: that one must be slower than usual.
-        auto const usual_ms = event_times_.quantile_us(0.5) * (row.last - row.first + 1) / 1000;
+        // A second one that is among the slowest itself makes room for a third.
+        bool const is_second = copies.count == 2;
+        auto const usual_ms =
+            (is_second ? slow_event_us() : event_times_.quantile_us(0.5)) * (row.last - row.first + 1) / 1000;
         if (event_times_.count() == 0 || old.age_ms <= usual_ms) continue;
+        if (is_second && old.what.hand_out >= most_copies) continue;
         while (helper < droids_.size() && !has_idle(helper)) ++helper;
         if (helper == droids_.size()) break;
         auto const job = table_.job(old.what.range);
         Rank other = helper;
-        while (other < droids_.size() && (other == old.rank || !has_idle(other) || is_blocked(other, job)))
+        while (other < droids_.size() &&
+               (other == old.rank || other == copies.ranks[0] || !has_idle(other) || is_blocked(other, job)))
             ++other;
         if (other == droids_.size()) continue;
+        if (is_second) {
+            take_back(old.rank, old.what.range, copies.epochs[last], effects);
+            revoke(old.rank, old.what.range, copies.epochs[last], effects);
+        }
         runs_.clear();
         if (!table_.copy_out(old.what.range, other, runs_)) continue;
         --droids_[other].idle_count;

@@ -75,11 +75,7 @@ std::uint32_t Payload::busy_count() const
 
 Duration Payload::draw_time(HandOut what) const
 {
-    auto const seed = mix(sim_.plan.seed, 200 + job_);
-    auto const time = plan().times[mix(seed, what.range) % plan().times.size()];
-    if (plan().straggler_share == 0) return time;
-    auto const drawn = mix(seed, Epoch::make(life_, what.hand_out).value * 0x100000000ull + what.range);
-    return to_unit(drawn) < plan().straggler_share ? time * plan().straggler_factor : time;
+    return hand_out_time(sim_.plan, job_, what.range, Epoch::make(life_, what.hand_out));
 }
 
 // ---- Orders

@@ -255,7 +255,28 @@ Plan make_plan(std::uint64_t seed, Scale scale)
     }
     draw_faults(random, plan);
     draw_notes(random, plan);
+    // A world's events.h5 knows feeds whole or not at all: it cannot show one of which records were lost.
+    bool const fed = std::any_of(plan.notes.begin(), plan.notes.end(),
+                                 [](Note const& note) { return note.kind == NoteKind::more_ranges; });
+    for (auto& fault : plan.faults) {
+        if (fed && fault.kind == FaultKind::bad_block) fault.kind = FaultKind::lose_node;
+    }
     return plan;
+}
+
+Duration range_time(Plan const& plan, JobIndex job, RangeIndex range)
+{
+    auto const& times = plan.payloads[job].times;
+    return times[mix(mix(plan.seed, 200 + job), range) % times.size()];
+}
+
+Duration hand_out_time(Plan const& plan, JobIndex job, RangeIndex range, Epoch epoch)
+{
+    auto const& payload = plan.payloads[job];
+    auto const time = range_time(plan, job, range);
+    if (payload.straggler_share == 0) return time;
+    auto const drawn = mix(mix(plan.seed, 200 + job), epoch.value * 0x100000000ull + range);
+    return to_unit(drawn) < payload.straggler_share ? time * payload.straggler_factor : time;
 }
 
 Duration Plan::patience() const

@@ -126,6 +126,9 @@ struct Plan {
 enum class Scale { small, mixed, large, big };
 
 Plan make_plan(std::uint64_t seed, Scale scale);
+/// How long this range takes, and how long if handed out so: some hand-outs are stragglers.
+Duration range_time(Plan const& plan, JobIndex job, RangeIndex range);
+Duration hand_out_time(Plan const& plan, JobIndex job, RangeIndex range, Epoch epoch);
 /// The plan in a few lines.
 std::string print_plan(Plan const& plan);
 std::string print_fault(Fault const& fault);

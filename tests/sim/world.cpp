@@ -391,6 +391,7 @@ void World::watch()
                         fmt::format("nothing has been done for {:.1f} s", (sim_.now - progress_at_).s())};
     if (chief_) chief_->check_queues();
     if (chief_ && ledger_.range_count() <= crash_limit) try_crash();
+    check_poison();
     check_revoked();
     // Old Droids need not be kept for ever.
     while (droids_.size() > plan_.droid_count && droids_.front()->node->is_over() &&
@@ -437,7 +438,7 @@ void World::try_crash()
 void World::check_poison() const
 {
     auto const losses = plan_.faults.size() * 2 + lives_ * 2 + plan_.notes.size();
-    auto const bound = plan_.tries * plan_.payload_deaths * 2 + losses * 4 + 8;
+    auto const bound = plan_.tries * plan_.payload_deaths * 2 + losses * 4 + 8 + 8 * lives_;
     for (RangeIndex range = 0; range < ledger_.range_count(); ++range) ledger_.check_executions(range, bound);
 }
 
