@@ -35,7 +35,7 @@ int harvest_recover(std::vector<std::string> const& words)
                   << options
                   << "\nNothing is ever deleted: what is set aside lies in RUN/quarantine.\n"
                      "Exit codes: 0 nothing is damaged, 1 damage was found (and, without --check, repaired), "
-                     "2 usage,\n"
+                     "2 usage, or files that are not of this run or version: nothing is changed,\n"
                      "4 the run cannot be opened.\n";
         return exit_done;
     }

@@ -173,7 +173,8 @@ void Scanner::look_at_sealed(Names const& names, FoundBundle& found, Findings& f
         facts.condition = bytes == sealed->bytes ? BundleCondition::sealed : BundleCondition::cut;
         found.files.tar = path(names, tar);
     } else {
-        facts.condition = BundleCondition::cleaned;
+        // Clean-up removes the data and leaves the index: a manifest alone proves nothing.
+        facts.condition = names.has[index] ? BundleCondition::cleaned : BundleCondition::cut;
     }
     if (names.has[index]) found.files.index = path(names, index);
     for (auto const part : {open_tar, open_index}) {

@@ -334,6 +334,21 @@ TEST_F(RunOpening, ManifestAndIndexWithoutDataAreNormal)
     EXPECT_TRUE(fs::exists(life.paths(0).manifest));
 }
 
+TEST_F(RunOpening, AManifestAloneProvesNothing)
+{
+    TestLife life(path, 1, 1);
+    life.store_and_finish(0, {0, 1});
+    life.seal(0);
+    fs::remove(life.paths(0).tar);
+    fs::remove(life.paths(0).index);
+    auto const opened = take_over();
+    EXPECT_THAT(finished_ranges(opened.table), ElementsAre());
+    EXPECT_TRUE(opened.findings.any_damage());
+    EXPECT_THAT(opened.findings.print(), HasSubstr("it has no index"));
+    EXPECT_FALSE(fs::exists(life.paths(0).manifest)) << "else the next look would find it again";
+    EXPECT_TRUE(fs::exists(run.quarantine() + "/" + fs::path(life.paths(0).manifest).filename().string()));
+}
+
 TEST_F(RunOpening, ASealedBundleWithADamagedIndexKeepsWhatItStillNames)
 {
     TestLife life(path, 1, 1);
