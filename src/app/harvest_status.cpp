@@ -1,32 +1,70 @@
 // harvest status and harvest explain: where a run stands, and why.
 
+#include <algorithm>
 #include <iostream>
 
 #include "app/command_line.hpp"
 #include "app/harvest_commands.hpp"
+#include "harvest/batch/batch_run.hpp"
 #include "harvest/run_view.hpp"
 #include "sys/clock.hpp"
+#include "sys/files.hpp"
 
 namespace yoda {
 
 namespace po = boost::program_options;
 
+namespace {
+
+/// All runs of a spool, a line each: where it stands and what it waits for.
+int show_spool(std::string const& spool, bool as_json)
+{
+    auto const runs = list_run_folders(spool);
+    if (!runs) return report_error(runs.error());
+    SystemClock const clock;
+    auto all = nlohmann::ordered_json::array();
+    int worst = exit_done;
+    for (auto const& run : *runs) {
+        auto const standing = view_batch_run(run, clock);
+        if (!standing) {
+            worst = std::max(worst, report_error(standing.error()));
+            all.push_back({{"run", run}, {"error", standing.error().text()}});
+        } else if (as_json) {
+            all.push_back(standing->json());
+        } else {
+            std::cout << standing->text();
+        }
+    }
+    if (as_json)
+        std::cout << all.dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) << "\n";
+    else if (runs->empty())
+        std::cout << spool << ": no runs\n";
+    return worst;
+}
+
+}  // namespace
+
 int harvest_status(std::vector<std::string> const& words)
 {
     po::options_description options("Options");
-    options.add_options()("help,h", "this text")("run", po::value<std::string>(), "run folder")("json",
-                                                                                                "as JSON");
+    options.add_options()("help,h", "this text")("run", po::value<std::string>(),
+                                                 "run folder, or a folder of them")("json", "as JSON");
     po::positional_options_description positions;
     positions.add("run", 1);
     auto const values = parse_command_line(words, options, positions);
     if (!values) return report_error(values.error());
     if (values->count("help")) {
-        std::cout << "usage: harvest status RUN [--json]\n\n" << options;
+        std::cout << "usage: harvest status RUN|SPOOL [--json]\n\n" << options;
         return exit_done;
     }
     if (!values->count("run"))
         return report_error(
             {ErrorKind::usage, "harvest status needs a run folder", {}, "harvest status RUN"});
+    if (auto const folder = (*values)["run"].as<std::string>();
+        path_exists(folder + "/spool.cfg") ||
+        (path_exists(folder) && !path_exists(folder + "/job.json") && list_run_folders(folder) &&
+         !list_run_folders(folder)->empty()))
+        return show_spool(folder, values->count("json") > 0);
     auto const view = read_run((*values)["run"].as<std::string>());
     if (!view) return report_error(view.error());
     auto const status = make_run_status(*view, SystemClock().unix_ns() / 1'000'000'000);

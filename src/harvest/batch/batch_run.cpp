@@ -444,6 +444,34 @@ Result<BatchStanding> step_batch_run(std::string const& run, BatchRequest const&
     return Step(path.string(), request, clock, log).go();
 }
 
+Result<BatchStanding> view_batch_run(std::string const& run, Clock const& clock)
+{
+    auto const unix_s = clock.unix_ns() / 1'000'000'000;
+    auto const facts = read_facts(run, unix_s);
+    if (!facts) return facts.error();
+    BatchFolder const folder(run);
+    auto submissions = folder.read_submissions();
+    if (!submissions) return submissions.error();
+    auto const plan = folder.read_plan();
+    if (!plan) return plan.error();
+    auto const site = read_sources(folder, {});
+    if (!site) return site.error();
+    BatchStanding standing;
+    standing.run = run;
+    standing.submissions = *std::move(submissions);
+    standing.range_count = facts->range_count;
+    standing.unended_count = facts->unended_count;
+    standing.failed_count = facts->failed_count;
+    auto const decision =
+        decide(facts->unended_count, facts->more_may_come, standing.submissions, *plan, *site, unix_s);
+    standing.step = decision.step;
+    standing.why = decision.why;
+    if (standing.submissions.empty() && decision.step == NextStep::submit)
+        standing.why =
+            facts->yoda_lives ? "a yoda works on it" : "it waits for harvest submit, harvest cycle or yoda";
+    return standing;
+}
+
 Result<std::vector<std::string>> list_run_folders(std::string const& folder)
 {
     std::error_code code;

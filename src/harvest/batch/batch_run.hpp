@@ -69,6 +69,9 @@ struct BatchStanding {
 Result<BatchStanding> step_batch_run(std::string const& run, BatchRequest const& request, Clock const& clock,
                                      Log& log);
 
+/// How a run stands by its own records: the batch system is not asked, nothing is changed, nothing is locked.
+Result<BatchStanding> view_batch_run(std::string const& run, Clock const& clock);
+
 /// The folder itself if it is a run, else the runs in it, by name. Error: no such folder.
 Result<std::vector<std::string>> list_run_folders(std::string const& folder);
 

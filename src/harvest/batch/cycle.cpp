@@ -18,6 +18,7 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr std::string_view trash_prefix = ".removed-";
+constexpr std::string_view run_prefix = "run-";
 constexpr std::string_view workplace_suffix = ".fetch";
 
 std::string absolute_from(std::string const& folder, std::string const& path)
@@ -284,8 +285,10 @@ class Cycle {
         std::error_code code;
         for (auto const& entry : fs::directory_iterator(spool_, code)) {
             std::error_code ignored;
-            if (entry.path().filename().string().starts_with(trash_prefix))
-                fs::remove_all(entry.path(), ignored);
+            auto const name = entry.path().filename().string();
+            // A fetch of ours that was killed leaves a folder that never was a run; we hold the spool's lock.
+            bool const half_made = name.starts_with(run_prefix) && name.find(".part-") != std::string::npos;
+            if (half_made || name.starts_with(trash_prefix)) fs::remove_all(entry.path(), ignored);
         }
     }
 
@@ -302,7 +305,7 @@ class Cycle {
         auto const at = unix_s();
         std::string run;
         for (int i = 0; run.empty() || path_exists(run); ++i)
-            run = fmt::format("{}/run-{}-{}", spool_, at, i);
+            run = fmt::format("{}/{}{}-{}", spool_, run_prefix, at, i);
         return run;
     }
 
