@@ -29,8 +29,8 @@ class CheckpointWriter {
     CheckpointWriter& operator=(CheckpointWriter const&) = delete;
 
     /// Abandons a checkpoint that is not done: the old state.h5 stays as it is, unless the new one is just
-    /// being put in its place; waits for that. From then on nobody but the caller writes state.h5, and nothing
-    /// more can be begun.
+    /// being put in its place; waits for that. From then on nobody but the caller writes state.h5, and
+    /// nothing more can be begun.
     void stop();
     /// Whether one is under way, from begin() until take_result() returned its result.
     bool busy() const;

@@ -102,7 +102,8 @@ TEST_F(Staging, ManyThreadsOfTwoHarvestsClaimEachRecordOnce)
             }
         });
     for (auto& thread : threads) thread.join();
-    EXPECT_EQ(added, record_count);
+    // Who is told that it had been there already may have made it all the same: it was claimed meanwhile.
+    EXPECT_LE(added, record_count);
     EXPECT_EQ(finished, record_count);
     auto const names = folders[0].look();
     EXPECT_EQ(names->done.size(), static_cast<std::size_t>(record_count));

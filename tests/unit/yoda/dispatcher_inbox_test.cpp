@@ -77,9 +77,23 @@ TEST(MoreRanges, AreTakenAllOrNotAtAll)
     bad.last_event = 0;
     expect_refused(yoda, 0, {make_range(0, 1, 1), bad}, 2);
     expect_refused(yoda, 0, {make_range(0, 1, 1), make_range(0, 1, 1)}, 2);
-    expect_refused(yoda, 0, {make_range(0, 1, 1), make_range(0, 0, 2)}, 2);
+    auto other = make_range(0, 0, 2);  // An id that is there, for other events.
+    ++other.last_event;
+    expect_refused(yoda, 0, {make_range(0, 1, 1), other}, 2);
     expect_refused(yoda, 7, {make_range(0, 1, 1)}, 1);
     expect_refused(yoda, 0, {make_range(0, 1, 1)}, 0);
+}
+
+TEST(MoreRanges, ThatAreThereAlreadyAreNotAddedAgain)
+{
+    // A crash came when a part of the note was in the journal, or the note came twice.
+    YodaUnderTest yoda({.ranges = 3}, 1, open_policy());
+    std::vector const ranges{make_range(0, 0, 2), make_range(0, 1, 1)};
+    ASSERT_TRUE(yoda.dispatcher.on_more_ranges(yoda.now, 0, ranges, pfns(2), yoda.effects));
+    EXPECT_EQ(yoda.dispatcher.table().size(), 4u);
+    ASSERT_TRUE(yoda.dispatcher.on_more_ranges(yoda.now, 0, ranges, pfns(2), yoda.effects));
+    EXPECT_EQ(yoda.dispatcher.table().size(), 4u);
+    EXPECT_EQ(yoda.effects.recorded<journal::RangeAdded>().size(), 1u);
 }
 
 TEST(MoreRanges, ForAJobThatHadNoneSoFar)
