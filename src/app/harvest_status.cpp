@@ -42,6 +42,23 @@ int show_spool(std::string const& spool, bool as_json)
     return worst;
 }
 
+/// The batch jobs of a run, oldest first, and what comes next.
+void show_jobs(std::string const& run)
+{
+    auto const standing = view_batch_run(run, SystemClock());
+    if (!standing || standing->submissions.empty()) return;
+    for (auto const& job : standing->submissions) {
+        std::cout << "job " << job.number << ": " << (job.job_id.empty() ? job.name : job.job_id) << " ("
+                  << print_batch_kind(job.batch) << "), " << job.node_count << " nodes, "
+                  << print_submission_state(job.state);
+        if (!job.word.empty()) std::cout << " " << job.word;
+        if (job.exit_code) std::cout << ", yoda's exit code " << *job.exit_code;
+        if (!job.reason.empty()) std::cout << ": " << job.reason;
+        std::cout << "; " << job.unended_before << " ranges were to do\n";
+    }
+    std::cout << "batch: " << print_next_step(standing->step) << ", " << standing->why << "\n";
+}
+
 }  // namespace
 
 int harvest_status(std::vector<std::string> const& words)
@@ -101,6 +118,7 @@ int harvest_explain(std::vector<std::string> const& words)
     if (!view) return report_error(view.error());
     if (!values->count("what")) {
         std::cout << explain_run(*view, SystemClock().unix_ns() / 1'000'000'000);
+        show_jobs((*values)["run"].as<std::string>());
         return exit_done;
     }
     auto const what = (*values)["what"].as<std::string>();
