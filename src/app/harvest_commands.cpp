@@ -16,6 +16,7 @@ std::vector<HarvestCommand> const& harvest_commands()
         {"status", "where a run stands", harvest_status},
         {"explain", "why a run, a range or a bundle is as it is", harvest_explain},
         {"merge", "all finished outputs in event order, verified, in one file", harvest_merge},
+        {"logs", "each job's log tarball, named as PanDA wants it", harvest_logs},
         {"recover", "check and repair a run after a crash", harvest_recover},
         {"config", "every setting with its value and meaning", harvest_config},
     };

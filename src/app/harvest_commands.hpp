@@ -23,6 +23,7 @@ int harvest_poll(std::vector<std::string> const& words);
 int harvest_cancel(std::vector<std::string> const& words);
 int harvest_cycle(std::vector<std::string> const& words);
 int harvest_status(std::vector<std::string> const& words);
+int harvest_logs(std::vector<std::string> const& words);
 int harvest_merge(std::vector<std::string> const& words);
 int harvest_recover(std::vector<std::string> const& words);
 int harvest_config(std::vector<std::string> const& words);

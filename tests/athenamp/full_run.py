@@ -97,6 +97,17 @@ def test(world, long):
         texts = [tar.extractfile(member).read().decode() for member in tar if member.isfile() and "HITS" in member.name]
     assert sum(text.count("in.lhe event ") for text in texts) == 5 * RANGES
 
+    told = world.harvest("logs", world.path("new")).stdout
+    assert "log.1.tgz: GUID none" in told, told
+    with tarfile.open(os.path.join(world.path("new"), "log.1.tgz"), "r:gz") as tar:
+        names = tar.getnames()
+        report = tar.extractfile([name for name in names if name.endswith("jobReport.json")][0]).read()
+    assert all(name.startswith("tarball_PandaJob_6900000001/") for name in names), names
+    assert any(name.endswith("/droid_1.log") for name in names) and json.loads(report)["exitCode"] == 0, names
+    arguments = open(glob.glob(os.path.join(world.path("new"), "logs", "payload_*_0.out"))[0]).read()
+    assert "--inputEVNTFile=%s\n" % source in arguments and "DBRelease" not in arguments, arguments
+    assert "argument 3: --preExec\n" in arguments and "EVNTtoHITS:from AthenaMP.AthenaMPFlags" in arguments, arguments
+
     victims = ["worker", "payload", "droid", "rank 0", "whole job"]
     seed = int(os.environ.get("YODA_SEED", "20260201"))
     rng = random.Random(seed)

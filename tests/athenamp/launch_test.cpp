@@ -149,6 +149,21 @@ TEST(MergeNames, AreThoseOfTheJobsOutputs)
     EXPECT_EQ(merge_name("other.1-2", "1-2", two), "other.1-2") << "nobody can tell which output it is";
 }
 
+TEST(AthenaConfigurations, ThatComeWithYodaAreReadAndPrintedTheSame)
+{
+    for (auto const* name : {"athenamp", "athenamp_container"}) {
+        auto const path = std::string(YODA_SOURCE_DIR) + "/config/payloads/" + name + ".cfg";
+        auto const config = parse_payload_config(test::file_text(path), path);
+        ASSERT_TRUE(config) << config.error().text();
+        EXPECT_EQ(config->channel, ChannelKind::athenamp);
+        auto const again = parse_payload_config(print_payload_config(*config), "printed");
+        ASSERT_TRUE(again) << again.error().text();
+        EXPECT_EQ(print_payload_config(*again), print_payload_config(*config));
+        EXPECT_EQ(again->prefix, config->prefix);
+        EXPECT_EQ(again->stage_in, config->stage_in);
+    }
+}
+
 constexpr auto read_catalogue = R"(
 import sys, xml.etree.ElementTree as tree
 text = open(sys.argv[1]).read()

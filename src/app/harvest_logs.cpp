@@ -1,0 +1,76 @@
+// harvest logs: each job's log tarball, under the name and GUID that PanDA gave it.
+
+#include <fmt/format.h>
+
+#include <iostream>
+
+#include "app/command_line.hpp"
+#include "app/harvest_commands.hpp"
+#include "core/checksum.hpp"
+#include "core/event_range.hpp"
+#include "core/job.hpp"
+#include "sys/files.hpp"
+#include "sys/log_tarball.hpp"
+#include "sys/run_folder.hpp"
+
+namespace yoda {
+
+namespace po = boost::program_options;
+
+namespace {
+
+/// Logs of the payload of job `index` (payload_<rank>_<job>...), and all that belong to no job.
+bool is_log_of(std::string_view name, std::size_t index)
+{
+    if (!name.starts_with("payload_")) return true;
+    auto const end = name.find_first_of("./", 8);
+    auto const head = name.substr(0, end);
+    return head.ends_with(fmt::format("_{}", index));
+}
+
+}  // namespace
+
+int harvest_logs(std::vector<std::string> const& words)
+{
+    po::options_description options("Options");
+    // clang-format off
+    options.add_options()
+        ("help,h", "this text")
+        ("run", po::value<std::string>(), "run folder")
+        ("folder,o", po::value<std::string>(), "where to write them; else the run folder");
+    // clang-format on
+    po::positional_options_description positions;
+    positions.add("run", 1);
+    auto const values = parse_command_line(words, options, positions);
+    if (!values) return report_error(values.error());
+    if (values->count("help")) {
+        std::cout << "usage: harvest logs RUN [-o FOLDER]\n\n" << options;
+        return exit_done;
+    }
+    if (!values->count("run"))
+        return report_error({ErrorKind::usage, "harvest logs needs a run folder", {}, "harvest logs RUN"});
+    RunFolder const run((*values)["run"].as<std::string>());
+    auto const text = read_file(run.jobs());
+    if (!text) return report_error(text.error());
+    auto const jobs = parse_jobs(*text);
+    if (!jobs) return report_error(jobs.error());
+    auto const folder = values->count("folder") ? (*values)["folder"].as<std::string>() : run.path();
+    for (std::size_t index = 0; index < jobs->size(); ++index) {
+        auto const& job = (*jobs)[index];
+        auto name = job.text("logFile");
+        if (!is_plain_file_name(name)) name = fmt::format("log.{}.tgz", job.panda_id());
+        auto const made = write_log_tarball(run.logs(), folder + "/" + name,
+                                            fmt::format("tarball_PandaJob_{}", job.panda_id()),
+                                            [&](std::string_view path) { return is_log_of(path, index); });
+        if (!made) {
+            report_error(made.error());
+            return exit_cannot_go_on;
+        }
+        std::cout << fmt::format("{}/{}: GUID {}, {} bytes, ad:{}, {} files\n", folder, name,
+                                 job.text("logGUID").empty() ? "none" : job.text("logGUID"), made->bytes,
+                                 print_adler32(made->adler32), made->file_count);
+    }
+    return exit_done;
+}
+
+}  // namespace yoda
