@@ -33,6 +33,7 @@ site.cores_per_node = 1
 site.exclusive = no
 site.overhead = 10 s
 site.settle = 1 s
+site.retry_after = 1 s
 site.lost_after = 2 s
 site.submissions_max = 1000
 site.fruitless_max = 1000

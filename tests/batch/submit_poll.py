@@ -18,6 +18,7 @@ walltime_max = 10 min
 cores_per_node = 1
 exclusive = no
 settle = 1 s
+retry_after = 1 s
 command_limit = 20 s
 export = YODA_WATCH_S=1
 """

@@ -6,6 +6,15 @@ namespace yoda {
 
 namespace {
 
+/// Refused only because enough is in the queue already: that passes by itself, and says nothing about the
+/// run.
+bool is_queue_limit(Submission const& s)
+{
+    return s.state == SubmissionState::refused &&
+           (s.reason.find("imit") != std::string::npos || s.reason.find("QOSMax") != std::string::npos ||
+            s.reason.find("AssocMax") != std::string::npos || s.reason.find("AssocGrp") != std::string::npos);
+}
+
 /// Submissions at the end of the list that changed nothing.
 std::uint64_t count_fruitless(std::vector<Submission> const& submissions, unsigned counts_from,
                               std::uint64_t unended_count)
@@ -13,6 +22,7 @@ std::uint64_t count_fruitless(std::vector<Submission> const& submissions, unsign
     std::uint64_t count = 0;
     auto after = unended_count;
     for (auto s = submissions.rbegin(); s != submissions.rend() && s->number > counts_from; ++s) {
+        if (is_queue_limit(*s)) continue;
         if (s->unended_before > after) break;
         after = s->unended_before;
         ++count;
@@ -72,7 +82,7 @@ Decision decide(std::uint64_t unended_count, bool more_may_come, std::vector<Sub
     std::uint64_t counted = 0;
     std::int64_t first_unix_s = 0;
     for (auto const& s : submissions) {
-        if (s.number <= plan.counts_from) continue;
+        if (s.number <= plan.counts_from || is_queue_limit(s)) continue;
         if (counted++ == 0) first_unix_s = s.intended_unix_s;
     }
     if (counted >= site.submissions_max)
@@ -85,6 +95,9 @@ Decision decide(std::uint64_t unended_count, bool more_may_come, std::vector<Sub
     if (fruitless >= site.fruitless_max)
         return {NextStep::give_up, fmt::format("{} jobs in a row changed nothing (fruitless_max); {}",
                                                fruitless, print_last(*last))};
+    if (last != nullptr && last->number > plan.counts_from && last->state == SubmissionState::refused &&
+        static_cast<double>(now_unix_s - last->ended_unix_s) < site.retry_after_s)
+        return {NextStep::wait, "refused, tried again later: " + last->reason};
     return {NextStep::submit, fmt::format("{} ranges are to be done", unended_count)};
 }
 

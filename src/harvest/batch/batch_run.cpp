@@ -56,7 +56,8 @@ Status add_inbox(RunView const& view, RunFacts& facts)
         bool const applied =
             view.opened.applied_notes.contains(name) || path_exists(view.folder.outbox() + "/" + name);
         // How many ranges it holds does not matter: a yoda has to come and take them.
-        if (!applied && name.ends_with("-more_ranges.json")) ++facts.unended_count;
+        if (!applied && (name.ends_with("-more_ranges.json") || name.ends_with("-bundle_lost.json")))
+            ++facts.unended_count;
     }
     facts.more_may_come = !closed;
     return {};

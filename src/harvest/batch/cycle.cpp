@@ -153,7 +153,10 @@ class Cycle {
         if (from_panda) feed(run, *standing);
         bool const pushed = !config_.push || push(run);
         bool const reported = !from_panda || report(run, *standing, entry);
-        bool const done = standing->step == NextStep::complete || standing->step == NextStep::give_up;
+        // Without PanDA nobody takes the leftovers of a run that is given up: it stays an alarm until a
+        // person comes.
+        bool const done =
+            standing->step == NextStep::complete || (standing->step == NextStep::give_up && from_panda);
         if (done && pushed && reported) {
             if (auto marked = replace_file(over_mark(run), std::to_string(unix_s()) + "\n"); !marked)
                 trouble(run, marked.error());
@@ -268,6 +271,8 @@ class Cycle {
     /// Removes a run that has been over for long; by a rename first, so that no half of it is ever a run.
     void clean(std::string const& run, std::int64_t over_since_s, nlohmann::ordered_json& entry)
     {
+        // What was made by hand belongs to a person: only what PanDA knows to be over is ever removed.
+        if (!path_exists(run + "/panda")) return;
         if (config_.clean_after_s <= 0 ||
             static_cast<double>(unix_s() - over_since_s) < config_.clean_after_s)
             return;

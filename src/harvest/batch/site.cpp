@@ -144,6 +144,7 @@ std::vector<Key> const& keys()
         count("submissions_max", &S::submissions_max, "jobs of one run, then its leftovers are given up"),
         time("age_max", &S::age_max_s, "age of a run's first submission, then likewise; 0: no limit"),
         count("fruitless_max", &S::fruitless_max, "jobs in a row without progress, then likewise"),
+        time("retry_after", &S::retry_after_s, "wait so long after a refusal before the next submission"),
         time("settle", &S::settle_s, "an unanswered submission must be unknown for so long before the next"),
         time("lost_after", &S::lost_after_s, "a job unknown for so long has ended"),
         time("command_limit", &S::command_limit_s, "a batch command that takes longer has failed"),

@@ -46,6 +46,7 @@ struct SiteConfig {
     std::uint64_t submissions_max = 50;
     double age_max_s = 0;  ///< 0: none
     std::uint64_t fruitless_max = 3;
+    double retry_after_s = 600;
     // patience with the batch system
     double settle_s = 120;
     double lost_after_s = 900;

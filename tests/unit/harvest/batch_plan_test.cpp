@@ -153,6 +153,25 @@ TEST(BatchPlan, GivesUpAfterJobsThatChangeNothingAndNotAfterOneThatDid)
     EXPECT_EQ(decide(60, false, submissions, {false, "", 3}, site, 2000).step, NextStep::submit);
 }
 
+TEST(BatchPlan, AFullQueueIsNoReasonToGiveUpButToWait)
+{
+    SiteConfig site;
+    site.fruitless_max = 2;
+    site.submissions_max = 4;
+    site.retry_after_s = 600;
+    std::vector<Submission> submissions;
+    for (unsigned number = 1; number <= 9; ++number) {
+        submissions.push_back(make_submission(SubmissionState::refused, number, 100));
+        submissions.back().reason =
+            "Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)";
+        submissions.back().ended_unix_s = 1000 + number;
+    }
+    auto const soon = decide(100, false, submissions, {}, site, 1500);
+    EXPECT_EQ(soon.step, NextStep::wait);
+    EXPECT_THAT(soon.why, HasSubstr("submit limit"));
+    EXPECT_EQ(decide(100, false, submissions, {}, site, 1700).step, NextStep::submit);
+}
+
 TEST(BatchPlan, CountsSubmissionsAndAge)
 {
     SiteConfig site;
