@@ -121,10 +121,8 @@ int main(int argc, char** argv)
     double const bound_s = std::max(total_s / worker_count, longest_s);
     sim::Outcome outcome;
     try {
-        Trace trace(200000);
-        World world(plan, &trace);
+        World world(plan, nullptr);
         outcome = world.run();
-        for (auto const& line : trace.lines()) std::fprintf(stderr, "%s\n", line.c_str());
     } catch (Violation const& violation) {
         std::printf("%s: %s\n", violation.checker.c_str(), violation.what.c_str());
         return 1;

@@ -89,7 +89,13 @@ bool run_seed(std::uint64_t seed, Options const& options, Totals& totals)
     auto const plan = make_plan(seed, pick_scale(seed, options.scale));
     ++totals.worlds;
     Outcome outcome;
-    auto const violation = run_plan(plan, outcome);
+    auto violation = run_plan(plan, outcome);
+    if (!violation && options.only_named) {  // A seed must say the same whenever it is run.
+        Outcome again;
+        violation = run_plan(plan, again);
+        if (!violation && !(again == outcome))
+            violation = Violation{"repeat", "the same world went otherwise"};
+    }
     if (!violation) {
         totals.ranges += outcome.range_count;
         totals.finished += outcome.finished_count;

@@ -26,6 +26,7 @@ struct Outcome {
     std::uint64_t payload_fault_count = 0;  ///< failures, hangs and deaths of workers and payloads
     unsigned life_count = 0;
     double last_finish_s = 0;
+    bool operator==(Outcome const&) const = default;
     double virtual_s = 0;
 };
 

@@ -212,6 +212,37 @@ TEST(Tail, NoRangeHasMoreThanTwoCopies)
     EXPECT_EQ(yoda.effects.granted(2).size(), 1u);
 }
 
+TEST(Tail, ASecondCopyAmongTheSlowestMakesRoomForAThird)
+{
+    YodaUnderTest yoda({.ranges = 2}, 3, all_at_once(1000));
+    yoda.hello(1, 2);
+    yoda.hello(2, 8);
+    yoda.hello(3, 8);
+    yoda.tick(Duration::from_s(1));
+    yoda.request(2, 1);
+    yoda.tick(Duration::from_ms(20));
+    yoda.finish(1, {{0, 1}}, 100);
+    std::vector<RunningEntry> const first{{{1, 1}, 900}};
+    yoda.say(1, Running{first});
+    yoda.tick(Duration::from_s(1));
+    ASSERT_EQ(yoda.effects.granted(2), (std::vector<HandOut>{{1, 2}}));
+    yoda.request(3, 1);
+    yoda.tick(Duration::from_ms(20));
+    std::vector<RunningEntry> const quick{{{1, 2}, 90}};
+    yoda.say(2, Running{quick});
+    yoda.tick(Duration::from_s(1));
+    EXPECT_TRUE(yoda.effects.granted(3).empty()) << "it may yet be done";
+    std::vector<RunningEntry> const second{{{1, 2}, 900}};
+    yoda.say(2, Running{second});
+    yoda.tick(Duration::from_s(1));
+    EXPECT_EQ(yoda.effects.granted(3), (std::vector<HandOut>{{1, 3}}));
+    auto const revokes = yoda.effects.sent<Revoke>(2);
+    ASSERT_EQ(revokes.size(), 1u);
+    EXPECT_EQ(yoda.outstanding(1), 1u) << "the first one goes on";
+    EXPECT_EQ(yoda.outstanding(2), 0u);
+    EXPECT_EQ(yoda.outstanding(3), 1u);
+}
+
 TEST(Tail, ADroidDoesNotGetACopyOfItsOwnRange)
 {
     TailWorld yoda(2, 0);
