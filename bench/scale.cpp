@@ -115,6 +115,7 @@ int run(bench::SwarmPlan plan, double seconds, Duration slow_sync, double checkp
         longest_step_ms = std::max(longest_step_ms, (clock.now() - now).s() * 1e3);
         if (busy) continue;
         auto const nap = zero.nap();
+        if (nap.ns < 0) continue;
         poller->wait(nap);
         if (nap.ns == 0) ::sched_yield();
     }

@@ -149,6 +149,7 @@ Status work(RankZero& zero, LeaseKeeper& lease, SignalWatch& signals, Transport&
             poller.wait(Duration::from_ms(20));
         } else {
             auto const nap = zero.nap();
+            if (nap.ns < 0) continue;
             poller.wait(nap);
             if (nap.ns == 0) ::sched_yield();
         }

@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <initializer_list>
@@ -45,6 +46,7 @@ void wait_for_work(Loop& loop, Transport const& transport, Poller& poller)
         return;
     }
     auto const nap = loop.nap();
+    if (nap.ns < 0) return;
     poller.wait(nap);
     if (nap.ns == 0) ::sched_yield();
 }
@@ -75,8 +77,11 @@ DroidEnd run_droid(RunFolder const& folder, Spawner& spawner, Transport& transpo
     {
         Droid droid(folder, host_name(), spawner, transport, *poller, clock, log);
         droid.begin();
-        while (!droid.over()) {
-            if (!droid.step()) wait_for_work(droid, transport, *poller);
+        for (unsigned round = 0; !droid.over(); ++round) {
+            bool const busy = droid.step();
+            if (!busy) wait_for_work(droid, transport, *poller);
+            // However much rank 0 has to say, the workers are heard too.
+            if (busy && round % 16 == 0) poller->wait(Duration{0});
         }
         if (!droid.why().empty()) return {droid.everybody_alive()};
     }
@@ -94,7 +99,7 @@ DroidEnd run_droid(RunFolder const& folder, Spawner& spawner, Transport& transpo
                 if (auto const* stop = std::get_if<Stop>(&*message)) return {stop->everybody_alive};
             }
         }
-        poller->wait(nap.next());
+        poller->wait(std::max(Duration{0}, nap.next()));
     }
     return {};
 }

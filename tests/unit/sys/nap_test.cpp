@@ -10,7 +10,7 @@ constexpr Duration longest = Duration::from_ms(5);
 unsigned looks_before_sleep(Nap& nap)
 {
     unsigned count = 0;
-    while (nap.next().ns == 0) ++count;
+    while (nap.next().ns <= 0) ++count;
     return count;
 }
 
@@ -32,7 +32,7 @@ TEST(Nap, LooksOftenWhereMessagesFollowClosely)
 {
     Nap nap(longest);
     for (int i = 0; i < 100; ++i) {
-        EXPECT_EQ(nap.next().ns, 0);
+        EXPECT_LE(nap.next().ns, 0);
         nap.had_traffic();
     }
     EXPECT_GE(looks_before_sleep(nap), 32u);
