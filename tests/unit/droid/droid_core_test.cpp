@@ -1,0 +1,90 @@
+// The Droid core: what becomes of ranges whose payload ends.
+#include "droid/droid_core.hpp"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+namespace yoda {
+namespace {
+
+/// Keeps what a test looks at.
+struct Effects final : DroidEffects {
+    struct Failure {
+        HandOut what;
+        FailKind kind;
+        bool operator==(Failure const&) const = default;
+    };
+    std::vector<Failure> failures;
+    std::vector<HandOut> given_back;
+    std::vector<HandOut> answered;
+
+    void send(Message const& message) override
+    {
+        if (auto const* failed = std::get_if<Failed>(&message))
+            failures.push_back({failed->what, failed->kind});
+        if (auto const* back = std::get_if<GivenBack>(&message))
+            given_back.insert(given_back.end(), back->entries.begin(), back->entries.end());
+    }
+    void start_payload(JobIndex, std::uint32_t) override {}
+    void add_workers(JobIndex, std::uint32_t) override {}
+    void answer(RequestId, WorkItem const& item) override { answered.push_back(item.what); }
+    void end(JobIndex, RequestId) override {}
+    void kill_range(JobIndex, HandOut) override {}
+    void stop_payload(JobIndex, bool) override {}
+    void store(std::uint32_t, RangeOutput const&) override {}
+    void discard(RangeOutput const&) override {}
+    void seal(JobIndex, std::uint32_t, std::vector<HandOut> const&) override {}
+    void note(std::string_view, JobIndex, std::uint64_t, std::string_view) override {}
+};
+
+/// A Droid with one worker, which runs range 0.
+class PayloadEnd : public ::testing::Test {
+  protected:
+    PayloadEnd()
+    {
+        FileInfo file;
+        file.lfn = "in";
+        EXPECT_TRUE(core.on_message(now, file, effects));
+        Grant grant;
+        grant.run = {0, 1, 0, 1, 0, 1, 1, 0, 1, 1};
+        EXPECT_TRUE(core.on_message(now, grant, effects));
+        core.on_payload_up(now, 0, effects);
+        core.on_request(now, 0, 1, effects);
+        EXPECT_EQ(effects.answered, std::vector<HandOut>{range});
+    }
+
+    HandOut const range{0, 1};
+    TimePoint now = TimePoint{} + Duration::from_s(1);
+    Effects effects;
+    DroidCore core{DroidPolicy{}, {JobPolicy{}}, TimePoint{}};
+};
+
+TEST_F(PayloadEnd, CostsADeathWhereThePayloadDied)
+{
+    core.on_payload_ended(now, 0, code::athenamp_died, "it died", effects);
+    EXPECT_EQ(effects.failures, (std::vector<Effects::Failure>{{range, FailKind::payload_death}}));
+    EXPECT_TRUE(effects.given_back.empty());
+}
+
+TEST_F(PayloadEnd, CostsADeathWhereItEndedWellWithoutAWordAboutTheRange)
+{
+    core.on_payload_ended(now, 0, 0, "it ended", effects);
+    EXPECT_EQ(effects.failures, (std::vector<Effects::Failure>{{range, FailKind::payload_death}}))
+        << "at no cost a range that kills its worker would come back for ever";
+    EXPECT_TRUE(effects.given_back.empty());
+}
+
+TEST_F(PayloadEnd, CostsNothingWhereTheDeadlineKilledIt)
+{
+    EXPECT_TRUE(core.on_message(now, Drain{1000}, effects));
+    core.on_tick(now + Duration::from_s(2), 1, effects);
+    EXPECT_EQ(effects.given_back, std::vector<HandOut>{range});
+    core.on_payload_ended(now + Duration::from_s(3), 0, code::athenamp_died, "killed", effects);
+    EXPECT_TRUE(effects.failures.empty());
+    EXPECT_EQ(effects.given_back, std::vector<HandOut>{range});
+}
+
+}  // namespace
+}  // namespace yoda
