@@ -58,9 +58,10 @@ def requeue(world, expected, launcher):
     wait_for_finished(world, run, job, 20)
     world.cluster.run("scontrol", "requeue", job)
     world.cluster.wait_until("pending", lambda: world.cluster.job(job).get("Restarts") == "1" and
-                             world.cluster.state(job) == "PENDING", 60)
+                             world.cluster.state(job) == "PENDING" and world.cluster.idle_nodes() == 3, 60)
     world.cluster.run("scontrol", "update", "jobid=" + job, "starttime=now")
-    assert world.cluster.wait_for_end(job) == "COMPLETED", world.log_of(job)
+    state = world.cluster.wait_for_end(job)
+    assert state == "COMPLETED", (state, world.cluster.job(job), world.log_of(job))
     assert world.status(run)["life"] == 2, world.status(run)
     world.check_complete(run, RANGES, expected)
 
