@@ -106,7 +106,7 @@ def test(world, long):
     assert any(name.endswith("/droid_1.log") for name in names) and json.loads(report)["exitCode"] == 0, names
     arguments = open(glob.glob(os.path.join(world.path("new"), "logs", "payload_*_0.out"))[0]).read()
     assert "--inputEVNTFile=%s\n" % source in arguments and "DBRelease" not in arguments, arguments
-    assert "argument 3: --preExec\n" in arguments and "EVNTtoHITS:from AthenaMP.AthenaMPFlags" in arguments, arguments
+    assert "argument 4: --preExec\n" in arguments and "EVNTtoHITS:from AthenaMP.AthenaMPFlags" in arguments, arguments
 
     victims = ["worker", "payload", "droid", "rank 0", "whole job"]
     seed = int(os.environ.get("YODA_SEED", "20260201"))

@@ -1,0 +1,121 @@
+#include "droid/worker_channel.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include "support/scratch_folder.hpp"
+#include "sys/clock.hpp"
+#include "sys/environment.hpp"
+
+namespace yoda {
+namespace {
+
+using test::ScratchFolder;
+using test::write_text;
+using ::testing::Contains;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::SizeIs;
+
+/// Speaks the worker protocol by hand; parent and its only worker are one process.
+constexpr auto payload_head = R"(#!/usr/bin/python3
+import json, os, socket
+control = socket.socket(fileno=int(os.environ["YODA_CONTROL_FD"]))
+control.send(b"Ready for workers")
+_, fds, _, _ = socket.recv_fds(control, 4096, 1)
+worker = socket.socket(fileno=fds[0])
+lines = worker.makefile("r")
+def say(text): worker.sendall(text.encode() + b"\n")
+def ask():
+    say("Ready for events")
+    line = lines.readline()
+    return json.loads(line)[0]["eventRangeID"] if line.startswith("[") else None
+say(str(os.getpid()))
+)";
+
+struct Desk final : ChannelEvents {
+    struct Failed {
+        HandOut what;
+        FailKind kind;
+        std::string reason;
+    };
+    WorkerChannel* channel = nullptr;
+    SystemClock clock;
+    RangeIndex next = 0;
+    RangeIndex count = 0;
+    std::vector<Failed> failures;
+    std::vector<std::string> notes;
+    std::optional<std::uint16_t> end_code;
+
+    void payload_up(JobIndex) override {}
+    void request(JobIndex, RequestId request) override
+    {
+        if (next == count) return channel->end(request);
+        WorkItem item;
+        item.what = {next++, 1};
+        item.range.id = "1-2-3-" + std::to_string(next) + "-4";
+        item.range.start_event = item.range.last_event = next;
+        channel->answer(clock.now(), request, item);
+    }
+    void request_gone(JobIndex, RequestId) override {}
+    void output(RangeOutput) override {}
+    void failure(HandOut what, FailKind kind, std::uint16_t, std::string_view reason) override
+    {
+        failures.push_back({what, kind, std::string(reason)});
+    }
+    void worker_ended(JobIndex) override { channel->stop(clock.now(), false); }
+    void payload_ended(JobIndex, std::uint16_t code, std::string_view) override { end_code = code; }
+    void note(std::string_view event, JobIndex, std::string_view) override { notes.emplace_back(event); }
+};
+
+TEST(WorkerChannel, ErrorsWithoutIdOrWithTheWordsOfARequestAreErrors)
+{
+    ScratchFolder const folder;
+    auto const program = folder / "payload";
+    write_text(program, std::string(payload_head) + R"(
+first = ask()
+say("ERR_PAYLOAD_RANGE : it went wrong while saying Ready for events")
+second = ask()
+say("ERR_PAYLOAD_FATAL " + second + ": Ready for events")
+say("ERR_PAYLOAD_RANGE : there is no range")
+assert ask() is None
+worker.shutdown(socket.SHUT_RDWR)
+control.recv(100)
+)");
+    ::chmod(program.c_str(), 0755);
+    auto spawner = Spawner::start();
+    auto poller = Poller::make();
+    ASSERT_TRUE(spawner && poller);
+    Desk desk;
+    desk.count = 2;
+    PayloadSetup setup;
+    setup.payload.executable = program;
+    setup.environment = current_environment();
+    setup.work_folder = folder / "work";
+    setup.log_prefix = folder / "payload_log";
+    setup.bind = false;
+    setup.stop_grace = Duration::from_s(50);
+    WorkerChannel channel(setup, *spawner, *poller, desk);
+    desk.channel = &channel;
+    channel.start(desk.clock.now(), 1);
+    ASSERT_TRUE(test::eventually([&] {
+        poller->wait(Duration::from_ms(1));
+        static_cast<void>(spawner->poll());
+        while (auto const event = spawner->take_event()) channel.on_spawn_event(desk.clock.now(), *event);
+        channel.on_tick(desk.clock.now());
+        return desk.end_code.has_value();
+    })) << test::file_text(folder / "payload_log.err");
+    EXPECT_EQ(desk.end_code, 0) << test::file_text(folder / "payload_log.err");
+    ASSERT_THAT(desk.failures, SizeIs(2));
+    EXPECT_EQ(desk.failures[0].what.range, 0u);
+    EXPECT_EQ(desk.failures[0].kind, FailKind::failed);
+    EXPECT_THAT(desk.failures[0].reason, HasSubstr("it went wrong"));
+    EXPECT_EQ(desk.failures[1].what.range, 1u);
+    EXPECT_EQ(desk.failures[1].kind, FailKind::fatal);
+    EXPECT_THAT(desk.notes, Contains("payload_error"));
+    EXPECT_THAT(desk.notes, Not(Contains("worker_killed")));
+}
+
+}  // namespace
+}  // namespace yoda
