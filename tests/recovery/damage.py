@@ -84,7 +84,7 @@ def newer_state(run):
     import h5py
     path = os.path.join(run, "state.h5")
     with h5py.File(path, "r+") as file:
-        file.attrs["version"] = file.attrs["version"] + 1
+        file.attrs.modify("version", file.attrs["version"] + 1)
     data = bytearray(read(path))
     at = data.index(b"\x89HDF")
     line = b"yoda hdf5 1 bytes %d crc32c %08x\n" % (len(data), crc32c(bytes(data[at:])))
