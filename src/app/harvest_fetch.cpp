@@ -7,6 +7,7 @@
 #include "app/harvest_commands.hpp"
 #include "app/harvest_tools.hpp"
 #include "harvest/new_run_payload.hpp"
+#include "harvest/panda/interchange.hpp"
 
 namespace yoda {
 
@@ -26,6 +27,9 @@ int feed(po::variables_map const& values, HarvestTools& tools)
     return exit_done;
 }
 
+/// By Harvester's files instead of PanDA.
+int exchange(po::variables_map const& values, HarvestConfig const& config, HarvestTools& tools);
+
 Result<FetchChoice> read_choice(po::variables_map const& values)
 {
     FetchChoice choice;
@@ -42,6 +46,32 @@ Result<FetchChoice> read_choice(po::variables_map const& values)
     return choice;
 }
 
+int exchange(po::variables_map const& values, HarvestConfig const& config, HarvestTools& tools)
+{
+    InterchangeOptions options;
+    options.run = values["run"].as<std::string>();
+    options.access_point = values["access-point"].as<std::string>();
+    options.range_count = values["ranges"].as<std::int64_t>();
+    Result<InterchangeSummary> summary = InterchangeSummary{};
+    if (values.count("more")) {
+        summary = feed_from_access_point(options, tools.log());
+    } else {
+        auto const choice = read_choice(values);
+        if (!choice) return report_error(choice.error());
+        auto const wish = make_fetch_options(config, tools.clock(), tools.log());
+        if (!wish) return report_error(wish.error());
+        auto const text = wish->config + (wish->leave_open ? "run.open = yes\n" : "");
+        summary = fetch_from_access_point(options, {wish->inputs, choice->payload, text}, tools.log());
+    }
+    if (!summary) return report_error(summary.error());
+    if (summary->waiting) {
+        std::cout << "nothing yet in " << options.access_point << ", asked for it\n";
+        return exit_some_failed;
+    }
+    std::cout << summary->range_count << " ranges" << (summary->closed ? ", no more will come" : "") << "\n";
+    return exit_done;
+}
+
 }  // namespace
 
 int harvest_fetch(std::vector<std::string> const& words)
@@ -56,6 +86,7 @@ int harvest_fetch(std::vector<std::string> const& words)
         ("ranges,n", po::value<std::int64_t>()->default_value(10000), "ranges at most; without it a new run takes what its allocation can do")
         ("task-id", po::value<std::int64_t>(), "only jobs of this task")
         ("settle", "make the run of what is in hand although PanDA does not answer any more")
+        ("access-point", po::value<std::string>(), "talk by the files of a Harvester in this folder, not to PanDA")
         ("json", "the summary as JSON");
     // clang-format on
     add_tool_options(options);
@@ -77,9 +108,10 @@ int harvest_fetch(std::vector<std::string> const& words)
         return report_error({ErrorKind::usage, "harvest fetch needs a run folder", {}, "harvest fetch RUN"});
     auto tools = HarvestTools::make(*values);
     if (!tools) return report_error(tools.error());
-    if (values->count("more")) return feed(*values, **tools);
     auto const config = load_config((*tools)->sources(), {});
     if (!config) return report_error(config.error());
+    if (values->count("access-point")) return exchange(*values, *config, **tools);
+    if (values->count("more")) return feed(*values, **tools);
     auto const choice = read_choice(*values);
     if (!choice) return report_error(choice.error());
     auto const summary = fetch_step(*choice, *config, (*tools)->step_tools());

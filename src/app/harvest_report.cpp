@@ -5,6 +5,7 @@
 #include "app/command_line.hpp"
 #include "app/harvest_commands.hpp"
 #include "app/harvest_tools.hpp"
+#include "harvest/panda/interchange.hpp"
 
 namespace yoda {
 
@@ -43,6 +44,7 @@ int harvest_report(std::vector<std::string> const& words)
         ("folder", po::value<std::vector<std::string>>()->composing(), "run folder, or a folder of run folders")
         ("phase", po::value<std::string>(), "how the batch jobs stand: queued, running, or over (none will come any more); else as the run folder tells")
         ("batch-id", po::value<std::string>(), "of the first batch job")
+        ("access-point", po::value<std::string>(), "talk by the files of a Harvester in this folder, not to PanDA")
         ("json", "the summary as JSON, also when all is well");
     // clang-format on
     add_tool_options(options);
@@ -68,6 +70,15 @@ int harvest_report(std::vector<std::string> const& words)
     if (!tools) return report_error(tools.error());
     auto const runs = find_runs((*values)["folder"].as<std::vector<std::string>>());
     if (!runs) return report_error(runs.error());
+    if (values->count("access-point")) {
+        if (runs->size() != 1)
+            return report_error({ErrorKind::usage, "an access point is for one run", {}, "name one run"});
+        InterchangeOptions exchange;
+        exchange.run = runs->front();
+        exchange.access_point = (*values)["access-point"].as<std::string>();
+        auto const told = report_to_access_point(exchange, (*tools)->log());
+        return told ? static_cast<int>(exit_done) : report_error(told.error());
+    }
     ReportSummary all;
     all.all_ended = true;
     int code = exit_done;

@@ -359,6 +359,63 @@ def no_secret_is_written_or_shown(world):
     assert os.path.exists(kept)
 
 
+@scenario
+def a_harvester_feeds_and_drains_a_run_by_its_files(world):
+    world.write_config(fetch__open="yes", yoda__bundle__size="2 KB")
+    task = world.make_task(file_count=1, events=40)
+    panda_id = task["pandaIDs"][0]
+    point = world.path("access")
+    os.mkdir(point)
+    run = world.path("runs", "run")
+    payload = world.write_payload()
+
+    def call(*words, codes=(0,)):
+        return world.harvest(*words, "--access-point", point, codes=codes)
+
+    def put(name, content):
+        with open(os.path.join(point, name), "w") as file:
+            file.write(content if isinstance(content, str) else json.dumps(content))
+
+    def there(name):
+        return os.path.exists(os.path.join(point, name))
+
+    def ranges(first, last):
+        lfn = "EVNT.40000001._000001.txt"
+        return {str(panda_id): [{"eventRangeID": "40000001-%d-5000001-%d-9" % (panda_id, e), "startEvent": e, "lastEvent": e,
+                                 "LFN": lfn, "GUID": "G", "scope": "mc16_13TeV"} for e in range(first, last + 1)]}
+
+    call("fetch", run, "--payload", payload, codes=(1,))
+    assert there("worker_requestjob.json")
+    fields = world.panda.tell("definition", PandaID=panda_id)["fields"]
+    put("HPCJobs.json", {str(panda_id): fields})
+    call("fetch", run, "--payload", payload, codes=(1,))
+    with open(os.path.join(point, "worker_requestevents.json")) as file:
+        assert json.load(file)[str(panda_id)]["jobsetID"] == task["jobsetID"]
+    whole = json.dumps(ranges(1, 10))
+    put("JobsEventRanges.json", whole[:100])  # Harvester is in the middle of writing it.
+    call("fetch", run, "--payload", payload, codes=(1,))
+    put("JobsEventRanges.json", whole)
+    call("fetch", run, "--payload", payload)
+    assert not there("JobsEventRanges.json") and there("JobsEventRanges.json.old.00")
+    put("JobsEventRanges.json", ranges(11, 40))
+    assert "30 ranges" in call("fetch", "--more", run)
+    put("JobsEventRanges.json", {str(panda_id): []})
+    assert "no more will come" in call("fetch", "--more", run)
+    world.run_yoda(run)
+    call("report", run)
+    with open(os.path.join(point, "event_status.dump.json")) as file:
+        records = json.load(file)[str(panda_id)]
+    assert len(records) == 40 and len({r["eventRangeID"] for r in records}) == 40
+    for record in records:
+        assert record["eventStatus"] == "finished" and record["type"] == "zip_output", record
+        assert os.path.getsize(record["path"]) == record["fsize"]
+    with open(os.path.join(point, "worker_attributes.json")) as file:
+        assert json.load(file)[str(panda_id)] == {"nEvents": 40, "jobStatus": "finished"}
+    os.rename(os.path.join(point, "event_status.dump.json"), os.path.join(point, "event_status.dump.json.read"))
+    call("report", run)
+    assert not there("event_status.dump.json"), "told twice"
+
+
 def main():
     names = sys.argv[2:]
     failed = 0

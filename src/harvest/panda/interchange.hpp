@@ -1,0 +1,54 @@
+// The files by which a Harvester and a worker talk in their access point (protocols.md §7.2): a second way to
+// feed and drain a run, without speaking to PanDA. Harvester writes in place, so half files are met and taken
+// for "not yet"; ours appear whole.
+//
+//   HPCJobs.json               jobs            read
+//   JobsEventRanges.json       ranges          read, then kept as .old.<n>; an empty list: no more
+//   worker_requestjob.json     "give me jobs"  written when there are none
+//   worker_requestevents.json  more ranges     written when there are none, and by feeding
+//   event_status.dump.json     what ended      written when the one before has been taken (it is renamed
+//   then) worker_attributes.json     how jobs stand  written
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "core/job.hpp"
+#include "core/payload_config.hpp"
+#include "core/result.hpp"
+#include "harvest/panda/input_check.hpp"
+#include "sys/clock.hpp"
+#include "sys/log.hpp"
+
+namespace yoda {
+
+struct InterchangeOptions {
+    std::string run;
+    std::string access_point;
+    std::int64_t range_count = 10'000;  ///< asked for at a time
+};
+
+struct InterchangeFetch {
+    InputPolicy inputs;
+    PayloadConfig payload;
+    std::string config;  ///< content of RUN/yoda.cfg
+};
+
+struct InterchangeSummary {
+    bool waiting = false;  ///< the other side has not given what was asked for yet; call again
+    bool closed = false;   ///< it has no more ranges
+    std::int64_t job_count = 0;
+    std::int64_t range_count = 0;  ///< taken, or told to have ended
+    std::int64_t refused_count = 0;
+};
+
+/// Makes a run of the jobs and ranges in the access point. Errors: bad_input (a job that is not ours, wrong
+/// inputs), io, as RunBuilder.
+Result<InterchangeSummary> fetch_from_access_point(InterchangeOptions const& options,
+                                                   InterchangeFetch const& fetch, Log& log);
+/// Ranges that came since, through RUN/inbox. May be killed anywhere and called again.
+Result<InterchangeSummary> feed_from_access_point(InterchangeOptions const& options, Log& log);
+/// Tells what ended: ranges in sealed bundles (`zip_output`) and failed ones.
+Result<InterchangeSummary> report_to_access_point(InterchangeOptions const& options, Log& log);
+
+}  // namespace yoda
