@@ -12,7 +12,7 @@ import world as w  # noqa: E402
 SKIPPED = 77
 SCRIPTS = os.path.join(w.SOURCE, "jobscripts")
 SETTINGS = ["payload.workers=1", "disk.free_at_start=1 MB", "disk.free_running=1 MB", "status.interval=0.2 s",
-            "droid.heartbeat=0.5 s", "droid.silence=5 s", "walltime.notice=2 s"]
+            "droid.heartbeat=0.5 s", "droid.silence=5 s", "yoda.silence=600 s", "walltime.notice=2 s"]
 
 
 class BatchWorld(w.World):
