@@ -88,6 +88,13 @@ def test(world, long):
     told = explain(world, run, 6)
     assert "1235" in told and "memory" in told, told
 
+    # Disk: 100 bytes are less than any run has; the worker with the largest folder pays.
+    run = make(world, "disk", "hang:6", "disk.work_folder=100 B")
+    code = world.run_to_end(run, 2)
+    assert code == 1, code
+    told = explain(world, run, 6)
+    assert "1098" in told and "work folder" in told, told
+
     # A payload that never comes up: a bounded number of starts, and the reason.
     run = make(world, "no_start", "", environment=["MOCK_FAIL_START=1"])
     code = world.run_to_end(run, 2)

@@ -225,9 +225,11 @@ TEST(AthenaRouter, LeftoversOfDeadServersAreRemovedAndNothingElse)
     ScratchFolder const folder;
     for (unsigned start = 0; start < 3; ++start) leave_socket(folder / ("zmq_" + unique_name(start)));
     leave_socket(folder / "zmq_SomebodyElses");
+    leave_socket(folder / "zmq_EventService_EventRanges_1234");  // As a pilot names it.
     test::write_text(folder / "zmq_EventService_plain_file", "x");
     EXPECT_EQ(remove_stale_channels(folder.path()), 3u);
     EXPECT_EQ(::access((folder / "zmq_SomebodyElses").c_str(), F_OK), 0);
+    EXPECT_EQ(::access((folder / "zmq_EventService_EventRanges_1234").c_str(), F_OK), 0);
     EXPECT_EQ(::access((folder / "zmq_EventService_plain_file").c_str(), F_OK), 0);
 }
 

@@ -222,8 +222,8 @@ void write_output(std::string const& path, Range const& range, int file)
     std::ofstream out(path, std::ios::binary);
     auto const name = range.pfn.empty() ? range.guid : range.pfn.substr(range.pfn.rfind('/') + 1);
     for (int event = range.first; event <= range.last; ++event)
-        out << name << " event " << event << " file " << file << " value " << (event * 2654435761u % 1000003u)
-            << "\n";
+        out << name << " event " << event << " file " << file << " value "
+            << (static_cast<unsigned>(event) * 2654435761u % 1000003u) << "\n";
 }
 
 /// The message that tells a range's outputs.

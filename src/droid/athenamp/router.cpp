@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <filesystem>
 
@@ -59,6 +60,18 @@ bool is_own_and_dead(std::string const& path)
     auto const address = make_address(path);
     return probe && ::connect(probe.get(), as_sockaddr(address), sizeof address) != 0 &&
            errno == ECONNREFUSED;
+}
+
+/// A name that make_channel_name made. Others' sockets may be bound and not listen yet: they are left alone.
+bool is_own_name(std::string const& name)
+{
+    int length = 0;
+    long long job = 0;
+    unsigned rank = 0, start = 0;
+    int pid = 0;
+    int const found = std::sscanf(name.c_str(), "EventService_%*[A-Za-z]_%lld_r%u_%d_%u%n", &job, &rank, &pid,
+                                  &start, &length);
+    return found == 4 && length == static_cast<int>(name.size());
 }
 
 bool is_good_name(std::string_view name)
@@ -239,10 +252,11 @@ unsigned remove_stale_channels(std::string const& folder)
 {
     unsigned count = 0;
     std::error_code code;
-    auto const prefix = std::string(file_prefix) + std::string(name_prefix);
     for (std::filesystem::directory_iterator it(folder, code), end; !code && it != end; it.increment(code)) {
         auto const path = it->path().string();
-        if (!it->path().filename().string().starts_with(prefix) || !is_own_and_dead(path)) continue;
+        auto const name = it->path().filename().string();
+        if (!name.starts_with(file_prefix) || !is_own_name(name.substr(file_prefix.size()))) continue;
+        if (!is_own_and_dead(path)) continue;
         if (::unlink(path.c_str()) == 0) ++count;
     }
     return count;
