@@ -185,14 +185,13 @@ int live_as_droid(unsigned client_count, double rate, std::uint32_t range_count)
             poller->wait(Duration::from_ms(20));
             if (desk.clock.now() < next_tick) continue;
             if (auto polled = spawner->poll(); !polled) return 2;
-            while (auto const event = spawner->take_event())
-                channel.on_spawn_event(desk.clock.now(), *event);
+            while (auto const event = spawner->take_event()) channel.on_spawn_event(desk.clock.now(), *event);
             next_tick = desk.clock.now() + Duration::from_ms(50);
             channel.on_tick(desk.clock.now());
         }
         double const used = cpu_s() - cpu;
         double const took = (desk.clock.now() - begin).s();
-        std::ifstream file(folder + "/work/start_0/" + latency_file);
+        std::ifstream file(setup.work_folder + "/start_0/" + latency_file);
         std::vector<double> us;
         for (double value = 0; file >> value;) us.push_back(value);
         std::sort(us.begin(), us.end());

@@ -48,7 +48,7 @@ struct LaunchTest : ::testing::Test {
         input.payload = &payload;
         input.environment = {"PATH=/bin", "RUCIO_ACCOUNT=me", "ATHENA_PROC_NUMBER=99"};
         input.channel = "CHANNEL_1";
-        input.folder = "/work/start_0";
+        input.folder = "/scratch/start_0";
         input.worker_count = 4;
         return plan_launch(std::move(input));
     }
@@ -86,7 +86,7 @@ TEST_F(LaunchTest, ContainerAndPlaceholdersComeFirst)
     auto const launch = plan(make_job({{"jobPars", "PILOT_EVENTRANGECHANNEL --fileValidation=TRUE"}}));
     ASSERT_TRUE(launch) << launch.error().text();
     EXPECT_THAT(launch->arguments,
-                ElementsAre("apptainer", "exec", "--bind", "/tmp,/work/start_0", "docker://atlas:1",
+                ElementsAre("apptainer", "exec", "--bind", "/tmp,/scratch/start_0", "docker://atlas:1",
                             "/site/run.sh", "--release", "22.0.115", "Athena/22.0.115",
                             "x86_64-centos7-gcc11-opt", "simul", "6001", "4001", "4", "CHANNEL_1", "--",
                             "Sim_tf.py", "PILOT_EVENTRANGECHANNEL", "--fileValidation=TRUE"));

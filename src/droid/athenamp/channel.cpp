@@ -68,46 +68,6 @@ void Channel::start(TimePoint now, std::uint32_t worker_count)
     start_when_staged();
 }
 
-Status Channel::open_stage()
-{
-    if (!setup_.payload.stage_in || stage_) return {};
-    auto opened = StageIn::open(setup_.stage_folder);
-    if (!opened) return opened.error();
-    stage_ = *std::move(opened);
-    poller_.add(stage_->event_fd(), [this] {
-        stage_->clear_event();
-        start_when_staged();
-        give_held();
-    });
-    return {};
-}
-
-/// The files that its command line names come first: all of them where event numbers run over all of them.
-void Channel::start_when_staged()
-{
-    if (!waits_for_files_) return;
-    places_ = setup_.definition.inputs();
-    std::size_t const needed = setup_.definition.positions_in_file() ? 1 : places_.size();
-    for (std::size_t i = 0; stage_ && i < std::min(needed, places_.size()); ++i) {
-        auto& input = places_[i];
-        if (!StageIn::is_copied(input)) continue;
-        stage_->ask(input);
-        auto const state = stage_->state(input.pfn);
-        if (state == StageIn::State::waiting) return;
-        if (state == StageIn::State::failed) {
-            waits_for_files_ = false;
-            auto const fault = stage_->fault(input.pfn);
-            return events_.payload_ended(setup_.job, fault.error_code, fault.error.text());
-        }
-        input.pfn = stage_->local_path(input);
-    }
-    waits_for_files_ = false;
-    if (auto started = try_start(); !started) {
-        close_channel();
-        events_.payload_ended(setup_.job, yoda::code::setup_failure, started.error().text());
-    }
-}
-
 Status Channel::try_start()
 {
     auto const number = start_count_++;
@@ -241,63 +201,6 @@ void Channel::hand_over(std::string const& peer, WorkItem const& item)
                       "the payload's connection was gone before it had its range", false);
     flights_.emplace(item.range.id, Flight{item.what, now_});
     look_again();
-}
-
-/// Puts the copy's place into `item`; false: it waits for the file, or the file cannot be had.
-bool Channel::fetch_file(std::string const& peer, WorkItem& item)
-{
-    auto const input = input_of(item);
-    if (!stage_ || !StageIn::is_copied(input)) return true;
-    stage_->ask(input);
-    switch (stage_->state(input.pfn)) {
-        case StageIn::State::here:
-            item.pfn = stage_->local_path(input);
-            return true;
-        case StageIn::State::failed: {
-            auto const fault = stage_->fault(input.pfn);
-            refuse(peer, item.what, FailKind::failed, fault.error_code, fault.error.text(), true);
-            return false;
-        }
-        case StageIn::State::unknown:
-        case StageIn::State::waiting:
-            break;
-    }
-    held_.push_back({peer, std::move(item)});
-    return false;
-}
-
-void Channel::give_held()
-{
-    for (auto& held : std::exchange(held_, {})) give(held.peer, std::move(held.item));
-}
-
-InputFile Channel::input_of(WorkItem const& item) const
-{
-    auto const& inputs = setup_.definition.inputs();
-    auto const found = std::find_if(inputs.begin(), inputs.end(), [&](InputFile const& input) {
-        return input.lfn == item.range.lfn && input.guid == item.range.guid;
-    });
-    InputFile file = found != inputs.end() ? *found : InputFile{};
-    file.lfn = item.range.lfn;
-    file.guid = item.range.guid;
-    file.pfn = item.pfn;
-    return file;
-}
-
-/// A file that no catalogue of this start names yet, or at another place: a new catalogue, under a new name,
-/// names all.
-Status Channel::list_place(InputFile const& file)
-{
-    if (file.guid.empty() || file.pfn.empty()) return {};
-    auto const known = std::find_if(places_.begin(), places_.end(),
-                                    [&](InputFile const& place) { return place.guid == file.guid; });
-    if (known != places_.end() && known->pfn == file.pfn) return {};
-    if (known != places_.end())
-        known->pfn = file.pfn;
-    else
-        places_.push_back(file);
-    auto const path = fmt::format("{}/PoolFileCatalog_{}.xml", start_folder_, ++catalogue_count_);
-    return replace_file(path, print_pool_catalogue(places_));
 }
 
 /// What answer() could not pass on: told from the loop, since answer() is called out of the midst of the
