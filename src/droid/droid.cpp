@@ -20,6 +20,8 @@ namespace yoda {
 namespace {
 
 constexpr Duration tick_interval = Duration::from_ms(50);
+/// Longer than this only when the process was stopped or a disk held it up.
+constexpr Duration longest_step = Duration::from_s(1);
 constexpr Duration log_check_interval = Duration::from_s(1);
 constexpr Duration cleanup_limit = Duration::from_s(60);
 constexpr unsigned frames_a_round = 256;
@@ -57,7 +59,8 @@ Droid::Droid(RunFolder folder, std::string host, Spawner& spawner, Transport& tr
       clock_(clock),
       log_(log),
       now_(clock.now()),
-      heard_(now_)
+      heard_(now_),
+      last_step_(now_)
 {}
 
 Droid::~Droid()
@@ -77,6 +80,9 @@ void Droid::begin()
 bool Droid::step()
 {
     now_ = clock_.now();
+    // Whoever was stopped himself has heard nothing: what rank 0 said meanwhile is still to be read.
+    if (now_ - last_step_ > longest_step) heard_ = now_;
+    last_step_ = now_;
     bool busy = false;
     Rank from = 0;
     for (unsigned i = 0; i < frames_a_round && !over_ && transport_.receive(from, frame_); ++i) {

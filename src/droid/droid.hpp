@@ -112,6 +112,7 @@ class Droid final : private DroidEffects, private ChannelEvents {
     std::string frame_;
     TimePoint now_;
     TimePoint heard_;
+    TimePoint last_step_;
     TimePoint next_tick_;
     TimePoint next_watch_;
     TimePoint next_full_watch_;
