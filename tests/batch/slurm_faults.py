@@ -59,6 +59,8 @@ def requeue(world, expected, launcher):
     world.cluster.run("scontrol", "requeue", job)
     world.cluster.wait_until("pending", lambda: world.cluster.job(job).get("Restarts") == "1" and
                              world.cluster.state(job) == "PENDING" and world.cluster.idle_nodes() == 3, 60)
+    # A node that still clears the first start away fails the second one.
+    world.cluster.wait_until("cleared", lambda: not world.cluster.step_processes(), 60)
     world.cluster.run("scontrol", "update", "jobid=" + job, "starttime=now")
     state = world.cluster.wait_for_end(job)
     assert state == "COMPLETED", (state, world.cluster.job(job), world.log_of(job))

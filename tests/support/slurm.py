@@ -198,8 +198,17 @@ class Cluster:
                 continue
         return found
 
+    def step_processes(self):
+        """Slurm's own on any node that look after a job or step: [pid]."""
+        return [pid for pid, command in self.node_processes().items() if command.startswith("slurmstepd")]
+
     def payload_processes(self):
         """Processes on any node besides Slurm's own: {pid: command line}."""
+        return {pid: command for pid, command in self.node_processes().items()
+                if not command.startswith(("slurmd", "/usr/sbin/slurmd", "slurmstepd"))}
+
+    def node_processes(self):
+        """Processes on any node besides its slurmd: {pid: command line}."""
         found = {}
         for node in self.nodes:
             slurmd = self.host.processes["slurmd-" + node]
@@ -211,7 +220,7 @@ class Cluster:
                         command = file.read().replace(b"\0", b" ").decode(errors="replace").strip()
                 except OSError:
                     continue
-                if pid != slurmd.pid and not command.startswith(("slurmd", "/usr/sbin/slurmd", "slurmstepd")):
+                if pid != slurmd.pid:
                     found[pid] = command
         return found
 
