@@ -1,11 +1,15 @@
 // harvest status and harvest explain: where a run stands, and why.
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <iostream>
 
 #include "app/command_line.hpp"
 #include "app/harvest_commands.hpp"
 #include "harvest/batch/batch_run.hpp"
+#include "harvest/harvest_options.hpp"
+#include "harvest/panda/credentials.hpp"
 #include "harvest/run_view.hpp"
 #include "sys/clock.hpp"
 #include "sys/files.hpp"
@@ -40,6 +44,28 @@ int show_spool(std::string const& spool, bool as_json)
     else if (runs->empty())
         std::cout << spool << ": no runs\n";
     return worst;
+}
+
+/// The credentials that a run of PanDA's is reported with, as {what, until_unix_s, warning}.
+nlohmann::ordered_json list_credentials(std::string const& run, std::int64_t now_unix_s)
+{
+    auto list = nlohmann::ordered_json::array();
+    if (!PandaFolder(run).is_there()) return list;
+    auto const config = load_config({find_config_files({}), {}}, run);
+    if (!config) return list;  // harvest report says what is wrong with it.
+    for (auto const& life : survey_credentials(make_panda_settings(*config).credentials, now_unix_s)) {
+        nlohmann::ordered_json entry;
+        entry["what"] = life.what;
+        if (life.until_unix_s) entry["until_unix_s"] = *life.until_unix_s;
+        if (life.problem) {
+            entry["warning"] = life.problem->text();
+        } else if (life.until_unix_s && *life.until_unix_s - now_unix_s <= credential_warning_s) {
+            entry["warning"] = fmt::format("it ends in {:.1f} hours: renew it",
+                                           static_cast<double>(*life.until_unix_s - now_unix_s) / 3600);
+        }
+        list.push_back(std::move(entry));
+    }
+    return list;
 }
 
 /// The batch jobs of a run, oldest first, and what comes next.
@@ -84,11 +110,20 @@ int harvest_status(std::vector<std::string> const& words)
         return show_spool(folder, values->count("json") > 0);
     auto const view = read_run((*values)["run"].as<std::string>());
     if (!view) return report_error(view.error());
-    auto const status = make_run_status(*view, SystemClock().unix_ns() / 1'000'000'000);
-    if (values->count("json"))
+    auto const now_unix_s = SystemClock().unix_ns() / 1'000'000'000;
+    auto status = make_run_status(*view, now_unix_s);
+    auto const credentials = list_credentials(view->folder.path(), now_unix_s);
+    if (!credentials.empty()) status["credentials"] = credentials;
+    if (values->count("json")) {
         std::cout << status.dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) << "\n";
-    else
-        std::cout << print_run_status(status);
+        return exit_done;
+    }
+    std::cout << print_run_status(status);
+    for (auto const& entry : credentials) {
+        if (entry.contains("warning"))
+            std::cout << "  " << entry["what"].get<std::string>() << ": "
+                      << entry["warning"].get<std::string>() << "\n";
+    }
     return exit_done;
 }
 

@@ -262,6 +262,32 @@ def a_running_yoda_is_fed_until_there_is_no_more(world):
 
 
 @scenario
+def status_warns_of_a_proxy_that_ends_soon_or_cannot_be_read(world):
+    world.write_config()
+    world.make_task(file_count=1, events=10)
+    run = fetch(world)
+    proxy = world.path("proxy.pem")
+
+    def status():
+        done = subprocess.run([os.path.join(world.bin, "harvest"), "status", run], env=world.environment, check=True,
+                              stdout=subprocess.PIPE, text=True)
+        return done.stdout
+
+    assert "proxy" not in status()
+    with open(os.path.join(run, "harvest.cfg"), "a") as file:
+        file.write("panda.proxy_file = %s\n" % proxy)
+    assert proxy in status() and "No such file" in status()
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=somebody",
+                    "-keyout", proxy, "-out", proxy + ".cert"], check=True, stderr=subprocess.DEVNULL)
+    with open(proxy, "a") as file, open(proxy + ".cert") as cert:
+        file.write(cert.read())
+    os.chmod(proxy, 0o600)
+    assert "renew it" in status(), status()
+    os.chmod(proxy, 0o644)
+    assert "chmod 600" in status(), status()
+
+
+@scenario
 def jobs_that_are_not_ours_are_ended_with_a_code(world):
     world.write_config()
     cases = [({"eventService": "NULL"}, None), ({"eventServiceMerge": "True"}, None), ({"cloneJob": "runonce"}, None)]
