@@ -73,11 +73,17 @@ def main():
         world.write_config(**settings)
         world.make_task(file_count=2, events=events, attempts=40, max_attempt=60, jobs=2)
         payload = world.write_payload()
-        runs = 0
+        runs = losses = 0
         while True:
             run = fetch_run(world, payload, runs, rough)
             if run is None:
-                break
+                world.panda.tell("up")
+                if set(world.panda.tell("counts")["events"]) == {"done"} or losses == 20:
+                    break
+                # A fetch died between PanDA's answer and its own journal: PanDA gives such jobs up, and others for them.
+                losses += 1
+                world.panda.tell("advance", seconds=4 * 3600)
+                continue
             runs += 1
             assert runs < 60, "too many rounds"
             world.run_yoda(run)
@@ -96,8 +102,8 @@ def main():
         else:
             assert counts["merge_jobs"]
         assert world.kill_count >= kills_wanted, world.kill_count
-        print("%d ranges done, %d bundles, %d runs, %d calls of harvest, %d killed, %d requests" % (
-            total, counts["zips"], runs, world.call_count, world.kill_count, counts["requests"]))
+        print("%d ranges done, %d bundles, %d runs, %d calls of harvest, %d killed, %d requests, %d times jobs lost by a kill" % (
+            total, counts["zips"], runs, world.call_count, world.kill_count, counts["requests"], losses))
 
 
 if __name__ == "__main__":

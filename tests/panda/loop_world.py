@@ -138,7 +138,7 @@ class LoopWorld:
             self.usual_s[words[0]] = 0.7 * usual_s + 0.3 * (time.monotonic() - began)
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)
-            process.communicate()
+            self.last_output = process.communicate()[0]
             self.kill_count += 1
         return process.returncode
 
