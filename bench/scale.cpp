@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "large_table.hpp"
 #include "swarm.hpp"
 #include "sys/log.hpp"
 #include "yoda/rank_zero.hpp"
@@ -23,30 +24,6 @@ double thread_cpu_s()
     timespec t{};
     ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
     return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
-}
-
-EventTable make_table(std::uint64_t ranges)
-{
-    constexpr std::uint32_t ranges_a_file = 100'000;
-    EventTable table;
-    table.reserve(ranges);
-    for (std::uint64_t i = 0; i < ranges; ++i) {
-        auto const position = static_cast<std::uint32_t>(i % ranges_a_file);
-        if (position == 0) {
-            FileEntry file;
-            file.task_id = file.panda_id = 6900000001;
-            file.file_id = static_cast<std::int64_t>(i / ranges_a_file + 1);
-            file.lfn = "EVNT." + std::to_string(file.file_id);
-            table.add_file(std::move(file));
-        }
-        RangeRow row;
-        row.file = static_cast<FileIndex>(table.files().size() - 1);
-        row.first = row.last = row.process_id = position + 1;
-        row.attempt = 10;
-        table.add_row(row);
-    }
-    table.start_life(1);
-    return table;
 }
 
 float quantile(std::vector<float> values, double q)
@@ -86,8 +63,10 @@ int run(bench::SwarmPlan plan, double seconds, Duration slow_sync, double checkp
     parts.config.journal_checkpoint_interval_s = checkpoint_s;
     parts.config.journal_checkpoint_bytes = 1ull << 40;
     parts.documents = {"{}", "", ""};
+    auto table = bench::make_large_table(ranges);
+    table.start_life(plan.life);
     RankZero zero(std::move(parts),
-                  Dispatcher(make_table(ranges), {6900000001}, transport.rank_count(), policy), **journal,
+                  Dispatcher(std::move(table), {6900000001}, transport.rank_count(), policy), **journal,
                   transport, *poller, clock, log);
     zero.begin({});
     transport.start();

@@ -7,7 +7,7 @@
 #include <cstdio>
 #include <cstdlib>
 
-#include "core/event_table.hpp"
+#include "large_table.hpp"
 
 int main(int argc, char** argv)
 {
@@ -17,26 +17,9 @@ int main(int argc, char** argv)
     };
     std::uint64_t const ranges = argc > 1 ? std::strtoull(argv[1], nullptr, 10) : 1'000'000;
     auto const batch = static_cast<std::uint32_t>(argc > 2 ? std::strtoul(argv[2], nullptr, 10) : 256);
-    constexpr std::uint32_t ranges_a_file = 100'000;
 
     double const begin_s = now_s();
-    EventTable table;
-    table.reserve(ranges);
-    for (std::uint64_t i = 0; i < ranges; ++i) {
-        auto const position = static_cast<std::uint32_t>(i % ranges_a_file);
-        if (position == 0) {
-            FileEntry file;
-            file.task_id = file.panda_id = 6900000001;
-            file.file_id = static_cast<std::int64_t>(i / ranges_a_file + 1);
-            file.lfn = "EVNT." + std::to_string(file.file_id);
-            table.add_file(std::move(file));
-        }
-        RangeRow row;
-        row.file = static_cast<FileIndex>(table.files().size() - 1);
-        row.first = row.last = row.process_id = position + 1;
-        row.attempt = 10;
-        table.add_row(row);
-    }
+    auto table = bench::make_large_table(ranges);
     double const made_s = now_s();
     BundleNumber const bundle = table.bundle({6900000001, 0, 1, 1, 0});
     FileIndex file = none;

@@ -20,6 +20,15 @@ namespace po = boost::program_options;
 
 namespace {
 
+/// A folder with settings for its runs, or one that holds runs and is none itself.
+bool is_spool(std::string const& folder)
+{
+    if (path_exists(folder + "/spool.cfg")) return true;
+    if (!path_exists(folder) || path_exists(folder + "/job.json")) return false;
+    auto const runs = list_run_folders(folder);
+    return runs && !runs->empty();
+}
+
 /// All runs of a spool, a line each: where it stands and what it waits for.
 int show_spool(std::string const& spool, bool as_json)
 {
@@ -103,12 +112,9 @@ int harvest_status(std::vector<std::string> const& words)
     if (!values->count("run"))
         return report_error(
             {ErrorKind::usage, "harvest status needs a run folder", {}, "harvest status RUN"});
-    if (auto const folder = (*values)["run"].as<std::string>();
-        path_exists(folder + "/spool.cfg") ||
-        (path_exists(folder) && !path_exists(folder + "/job.json") && list_run_folders(folder) &&
-         !list_run_folders(folder)->empty()))
-        return show_spool(folder, values->count("json") > 0);
-    auto const view = read_run((*values)["run"].as<std::string>());
+    auto const folder = (*values)["run"].as<std::string>();
+    if (is_spool(folder)) return show_spool(folder, values->count("json") > 0);
+    auto const view = read_run(folder);
     if (!view) return report_error(view.error());
     auto const now_unix_s = SystemClock().unix_ns() / 1'000'000'000;
     auto status = make_run_status(*view, now_unix_s);

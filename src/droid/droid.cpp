@@ -80,8 +80,9 @@ void Droid::begin()
 bool Droid::step()
 {
     now_ = clock_.now();
-    // Whoever was stopped himself has heard nothing: what rank 0 said meanwhile is still to be read.
-    if (now_ - last_step_ > longest_step) heard_ = now_;
+    // Whoever was stopped himself has heard nothing: what rank 0 said meanwhile is still to be read. Only the
+    // time of listening counts as silence, so that it ends however often we are held up.
+    if (auto const gap = now_ - last_step_; gap > longest_step) heard_ = heard_ + gap;
     last_step_ = now_;
     bool busy = false;
     Rank from = 0;

@@ -133,6 +133,8 @@ CopyFault copy_checked(std::string const& from, std::string const& to, CopyWante
     if (!expected.sum.empty() && sum != expected.sum)
         return differs(expected.md5 ? md5_mismatch : adler_mismatch,
                        fmt::format("its checksum is {}, not {}", sum, expected.sum));
+    // Its name says that it was checked, also after a crash of the node.
+    if (::fsync(target.get()) != 0) return give_up(os_fault("sync", part, errno));
     if (::rename(part.c_str(), to.c_str()) != 0) return give_up(os_fault("rename", part, errno));
     return {};
 }

@@ -19,6 +19,7 @@ constexpr Duration longest_step = Duration::from_s(1);
 constexpr unsigned frames_a_round = 256;
 /// Writing status.json takes at most one part in so many of the time.
 constexpr double status_share = 250;
+constexpr Duration longest_status_interval = Duration::from_s(20);
 /// A Droid that takes nothing for so long that this piles up is as good as dead.
 constexpr std::size_t max_unsent_frames = 1 << 16;
 constexpr std::size_t max_failures_kept = 10'000;
@@ -237,11 +238,12 @@ void RankZero::tick()
         read_inbox();
     }
     if (now_ >= next_status_) {
+        TimePoint const begin = clock_.now();
         write_status(false);
-        // With ten thousand Droids it takes some time, in which nobody is answered: rather seldom, then.
-        auto const cost = clock_.now() - now_;
-        next_status_ =
-            now_ + std::max(Duration::from_s(parts_.config.status_interval_s), cost * status_share);
+        // With ten thousand Droids it takes some time, in which nobody is answered: rather seldom, then. But
+        // not so seldom that those who watch the file take a stall of the disk for our death.
+        auto const seldom = std::min((clock_.now() - begin) * status_share, longest_status_interval);
+        next_status_ = now_ + std::max(Duration::from_s(parts_.config.status_interval_s), seldom);
     }
 }
 
@@ -252,7 +254,6 @@ bool RankZero::over() const
 
 void RankZero::end(Duration limit)
 {
-    checkpoint_.stop();  // The last state.h5 is the caller's to write.
     record(journal::LifeEnded{static_cast<std::uint8_t>(exit_code()), why()});
     TimePoint const deadline = clock_.now() + limit;
     commit();
@@ -260,6 +261,7 @@ void RankZero::end(Duration limit)
         poller_.wait(Duration::from_ms(10));
     commit();
     send_frames();
+    checkpoint_.stop();  // The last state.h5 is the caller's to write; this may wait for a disk.
 }
 
 void RankZero::drain(TimePoint deadline, std::string_view why)

@@ -54,8 +54,8 @@ class RankZero final : private DispatcherEffects {
     /// How long the caller may sleep before the next round.
     Duration nap();
     bool over() const;
-    /// Ends checkpoints; writes the last record; waits until all is durable, at most `limit`, and sends what
-    /// waited for it.
+    /// Writes the last record; waits until all is durable, at most `limit`, and sends what waited for it;
+    /// then ends checkpoints.
     void end(Duration limit);
     /// Of the journal, so far.
     std::uint64_t last_sequence() const { return writer_.next_sequence() - 1; }

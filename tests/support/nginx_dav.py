@@ -22,6 +22,8 @@ def bring_up():
     with open(host.path("nginx.conf"), "w") as out:
         out.write("".join("load_module %s;\n" % path for path in modules) + """
 daemon off;
+# One process: a worker would outlive a master that is killed.
+master_process off;
 {user}
 worker_processes 1;
 error_log {folder}/error.log;
