@@ -5,6 +5,7 @@
 
 #include "droid/athenamp/output_names.hpp"
 #include "droid/athenamp/pool_catalogue.hpp"
+#include "source_folder.hpp"
 #include "support/python.hpp"
 
 namespace yoda::athenamp {

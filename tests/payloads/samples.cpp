@@ -8,6 +8,8 @@
 #include <sstream>
 #include <stdexcept>
 
+#include "source_folder.hpp"
+
 namespace yoda::test {
 namespace {
 

@@ -9,6 +9,8 @@
 #include <fstream>
 #include <sstream>
 
+#include "source_folder.hpp"
+
 namespace yoda::test {
 
 namespace fs = std::filesystem;

@@ -11,6 +11,8 @@
 #include <cstdlib>
 #include <stdexcept>
 
+#include "source_folder.hpp"
+
 extern char** environ;
 
 namespace yoda::test {

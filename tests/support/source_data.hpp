@@ -8,6 +8,8 @@
 #include <filesystem>
 #include <string>
 
+#include "source_folder.hpp"
+
 namespace yoda::test {
 
 inline std::string shared_data(std::string const& name)

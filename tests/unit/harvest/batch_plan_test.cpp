@@ -12,6 +12,7 @@
 #include "harvest/batch/sizing.hpp"
 #include "harvest/batch/spool_config.hpp"
 #include "harvest/batch/submission.hpp"
+#include "source_folder.hpp"
 
 namespace yoda {
 namespace {

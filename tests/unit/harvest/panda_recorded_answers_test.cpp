@@ -9,6 +9,7 @@
 #include "harvest/panda/form.hpp"
 #include "harvest/panda/job_answers.hpp"
 #include "harvest/panda/range_answers.hpp"
+#include "source_folder.hpp"
 #include "support/panda_examples.hpp"
 
 namespace yoda {
