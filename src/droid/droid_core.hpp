@@ -9,6 +9,9 @@
 //
 // Requests: a payload's worker asks for a range (a request), and is answered with one or with the end word.
 // Which worker that is and how it is told is the channel's business.
+//
+// One class, one state; what it does is spread over droid_core_*.cpp by idea, in the order of the private
+// members.
 #pragma once
 
 #include <cstdint>
@@ -23,85 +26,11 @@
 #include "core/messages.hpp"
 #include "core/range_run.hpp"
 #include "core/time.hpp"
+#include "droid/droid_effects.hpp"
+#include "droid/droid_policy.hpp"
+#include "droid/range_work.hpp"
 
 namespace yoda {
-
-/// One request for a range by some worker of a job's payload; numbered by the channel, never reused.
-using RequestId = std::uint64_t;
-
-/// A file that ranges come from, as FileInfo told.
-struct DroidFile {
-    JobIndex job = 0;
-    std::int64_t task_id = 0;
-    std::int64_t panda_id = 0;
-    std::int64_t file_id = 0;
-    std::string lfn;
-    std::string guid;
-    std::string scope;
-    std::string pfn;
-};
-
-/// One range as a worker gets it.
-struct WorkItem {
-    HandOut what;
-    JobIndex job = 0;
-    EventRange range;
-    std::string pfn;
-};
-
-/// What a worker made of a range.
-struct RangeOutput {
-    HandOut what;
-    JobIndex job = 0;
-    std::string range_id;
-    std::vector<std::string> paths;  ///< absolute; empty if the payload makes no output
-    std::string folder;              ///< the worker's; all outputs must lie in it
-    std::uint32_t cpu_ms = 0;
-    std::uint32_t wall_ms = 0;
-};
-
-/// How a job's payload wants to be treated.
-struct JobPolicy {
-    bool null_payload = false;  ///< ranges finish as they come: measures dispatch
-    bool requests_wait =
-        true;  ///< false: an unanswered request holds back outputs (AthenaMP), so it gets the end word
-    bool fixed_workers = false;  ///< the number of workers is fixed when the payload starts
-    Duration finalisation{0};    ///< after its last range, till its last output is there
-    bool has_output = true;
-    Duration range_limit = Duration::max();  ///< a range running longer is killed and has failed
-};
-
-struct DroidPolicy {
-    std::uint32_t worker_count = 1;
-    std::uint64_t bundle_limit_bytes = 1ull << 30;
-    Duration bundle_limit_age = Duration::from_s(7200);
-    Duration heartbeat = Duration::from_s(5);
-    Duration silence = Duration::from_s(120);  ///< of rank 0
-    unsigned payload_starts = 5;  ///< in a row without a finished range, then the job is given up here
-};
-
-class DroidEffects {
-  public:
-    virtual ~DroidEffects() = default;
-    virtual void send(Message const& message) = 0;
-    virtual void start_payload(JobIndex job, std::uint32_t worker_count) = 0;
-    /// More workers for a payload that is up.
-    virtual void add_workers(JobIndex job, std::uint32_t count) = 0;
-    virtual void answer(RequestId request, WorkItem const& item) = 0;
-    /// The end word: this worker will get no more.
-    virtual void end(JobIndex job, RequestId request) = 0;
-    /// Whatever works on this hand-out must stop; its result is not wanted.
-    virtual void kill_range(JobIndex job, HandOut what) = 0;
-    /// All workers have had the end word, or are to be killed at once.
-    virtual void stop_payload(JobIndex job, bool at_once) = 0;
-    /// Append to bundle `sequence` of the job, sync, tell on_stored or on_output_bad.
-    virtual void store(std::uint32_t sequence, RangeOutput const& output) = 0;
-    /// Remove the range's files: they are safe, or not wanted.
-    virtual void discard(RangeOutput const& output) = 0;
-    /// Make the bundle final, without the rejected entries.
-    virtual void seal(JobIndex job, std::uint32_t sequence, std::vector<HandOut> const& rejected) = 0;
-    virtual void note(std::string_view event, JobIndex job, std::uint64_t count, std::string_view why) = 0;
-};
 
 class DroidCore {
   public:
@@ -208,42 +137,55 @@ class DroidCore {
         std::vector<HandOut> entries;
     };
 
+    // What it says of itself (droid_core.cpp).
     void handle(TimePoint now, FileInfo const& message, DroidEffects& effects);
+    void handle(TimePoint now, AskRunning const& message, DroidEffects& effects);
+    void handle(TimePoint now, Reset const& message, DroidEffects& effects);
+    void fail_slow_ranges(TimePoint now, DroidEffects& effects);
+    void send_heartbeat(TimePoint now, DroidEffects& effects);
+    void count_busy(TimePoint now);
+
+    // The queue (droid_core_queue.cpp).
     void handle(TimePoint now, Grant const& message, DroidEffects& effects);
-    void handle(TimePoint now, Accepted const& message, DroidEffects& effects);
-    void handle(TimePoint now, Rejected const& message, DroidEffects& effects);
     void handle(TimePoint now, Revoke const& message, DroidEffects& effects);
     void handle(TimePoint now, Recall const& message, DroidEffects& effects);
-    void handle(TimePoint now, AskRunning const& message, DroidEffects& effects);
-    void handle(TimePoint now, NothingNow const& message, DroidEffects& effects);
-    void handle(TimePoint now, NothingEver const& message, DroidEffects& effects);
-    void handle(TimePoint now, SealJob const& message, DroidEffects& effects);
-    void handle(TimePoint now, Limits const& message, DroidEffects& effects);
-    void handle(TimePoint now, Drain const& message, DroidEffects& effects);
-    void handle(TimePoint now, Reset const& message, DroidEffects& effects);
-    void handle(TimePoint now, Stop const& message, DroidEffects& effects);
-
     void finish_null_run(RangeRun const& run, JobIndex job, DroidEffects& effects);
+    void give_back_queue(Job& job, std::uint64_t most, DroidEffects& effects);
+
+    // Queue, workers and payloads brought together (droid_core_work.cpp).
+    void handle(TimePoint now, NothingNow const& message, DroidEffects& effects);
     void work(TimePoint now, DroidEffects& effects);
     void serve(TimePoint now, JobIndex job, DroidEffects& effects);
     bool start_next(TimePoint now, JobIndex job, RequestId request, DroidEffects& effects);
+    bool start_or_leave(TimePoint now, JobIndex job, RequestId request, DroidEffects& effects);
     bool in_time(TimePoint now, Job const& job) const;
     bool may_start(TimePoint now, Job const& job) const;
+    WorkItem make_item(RangeRun const& run, std::string const& text_id) const;
     void ask_if_idle(DroidEffects& effects);
-    bool start_or_leave(TimePoint now, JobIndex job, RequestId request, DroidEffects& effects);
     void end_requests(JobIndex job, DroidEffects& effects);
     void begin_ending(JobIndex job, DroidEffects& effects);
-    void give_back_queue(Job& job, std::uint64_t most, DroidEffects& effects);
+
+    // What payloads work on (droid_core_payloads.cpp).
+    Flight* find_flight(HandOut what, FlightState state);
+    void end_flight(std::unordered_map<RangeIndex, Flight>::iterator flight);
     void drop_flight(RangeIndex range, DroidEffects& effects);
-    void send_heartbeat(TimePoint now, DroidEffects& effects);
-    void leave(TimePoint now, DroidEffects& effects);
-    void check_leaving(TimePoint now, DroidEffects& effects);
+
+    // Bundles (droid_core_bundles.cpp).
+    void handle(TimePoint now, Accepted const& message, DroidEffects& effects);
+    void handle(TimePoint now, Rejected const& message, DroidEffects& effects);
+    void close_old_bundles(TimePoint now, DroidEffects& effects);
     void close_bundle(std::uint32_t sequence, DroidEffects& effects);
     void seal_if_settled(std::uint32_t sequence, DroidEffects& effects);
-    void end_flight(std::unordered_map<RangeIndex, Flight>::iterator flight);
-    Flight* find_flight(HandOut what, FlightState state);
-    WorkItem make_item(RangeRun const& run, std::string const& text_id) const;
-    void count_busy(TimePoint now);
+
+    // Leaving (droid_core_leaving.cpp).
+    void handle(TimePoint now, SealJob const& message, DroidEffects& effects);
+    void handle(TimePoint now, NothingEver const& message, DroidEffects& effects);
+    void handle(TimePoint now, Limits const& message, DroidEffects& effects);
+    void handle(TimePoint now, Drain const& message, DroidEffects& effects);
+    void handle(TimePoint now, Stop const& message, DroidEffects& effects);
+    void kill_rest(DroidEffects& effects);
+    void leave(TimePoint now, DroidEffects& effects);
+    void check_leaving(TimePoint now, DroidEffects& effects);
 
     DroidPolicy policy_;
     std::vector<Job> jobs_;

@@ -8,91 +8,26 @@
 //
 // Reads no clock, sends nothing, opens nothing. The caller runs the effects in order; what goes through
 // accept() leaves only when every record before it is durable.
+//
+// One class, one state; what it does is spread over dispatcher_*.cpp by idea, in the order of the private
+// members.
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "core/codec.hpp"
 #include "core/event_table.hpp"
-#include "core/journal_format.hpp"
 #include "core/messages.hpp"
 #include "core/time.hpp"
 #include "core/time_histogram.hpp"
+#include "yoda/dispatch_policy.hpp"
+#include "yoda/dispatcher_effects.hpp"
+#include "yoda/droid_info.hpp"
 
 namespace yoda {
-
-struct DispatchPolicy {
-    std::uint32_t batch = 0;                      ///< ranges a grant; 0: sized from measured times
-    std::uint32_t window = 2;                     ///< grants of a fixed batch in flight
-    Duration ask_interval = Duration::from_s(3);  ///< how much work a Droid should hold
-    Duration silence = Duration::from_s(120);     ///< a Droid that says nothing for so long is lost
-    TimePoint end = TimePoint::never();           ///< of the allocation
-    TimePoint begin;                              ///< of this life
-    Duration walltime = Duration::max();          ///< whole allocation, to scale the leads
-    Duration drain_lead =
-        Duration::from_s(600);  ///< without measured times nothing is started in the last so-much
-    Duration seal_lead =
-        Duration::from_s(60);   ///< kept free at the end for sealing; at most 2 % of the walltime
-    bool second_copies = true;  ///< near the end, of the oldest running ranges
-    bool closed = true;         ///< no more ranges will come
-};
-
-/// What the dispatcher wants done, in order. Recording fake: tests/support.
-class DispatcherEffects {
-  public:
-    virtual ~DispatcherEffects() = default;
-    virtual void send(Rank to, Message const& message) = 0;
-    virtual void send_grant(Rank to, RangeRun const& run, std::string_view text_id) = 0;
-    /// Accepted{sequence} to `to`, once all records so far are durable.
-    virtual void accept(Rank to, std::uint32_t sequence) = 0;
-    virtual void record(journal::Record const& record) = 0;
-    /// For the log: constant event name, who, how many, why.
-    virtual void note(std::string_view event, Rank droid, std::uint64_t count, std::string_view why) = 0;
-};
-
-enum class DroidState : std::uint8_t { absent, alive, lost, resetting, gone };
-std::string_view print_droid_state(DroidState state);
-
-/// What rank 0 knows of one Droid.
-struct DroidInfo {
-    DroidState state = DroidState::absent;
-    std::uint32_t generation = 0;
-    TimePoint last_heard;
-    std::string host;
-    std::uint32_t worker_count = 0;
-    std::uint32_t outstanding_count = 0;  ///< hand-outs it holds
-    std::uint32_t idle_count = 0;         ///< workers without work at its last Request
-    std::uint64_t finished_count = 0;
-    std::uint64_t failed_count = 0;
-    Heartbeat heartbeat;
-    std::string trouble;             ///< why it cannot run a job's payload, if it said so
-    std::vector<bool> blocked_jobs;  ///< it cannot run these jobs' payload
-
-  private:
-    friend class Dispatcher;
-    struct HandedRun {
-        RangeIndex begin;
-        std::uint32_t count;
-    };
-    std::deque<HandedRun> runs;  ///< superset of what it holds, oldest first
-    FileIndex file = none;       ///< works on this one
-    std::vector<bool> known_files;
-    double rate_per_s = 0;  ///< measured
-    TimePoint rate_since;
-    std::uint32_t rate_count = 0;
-    std::uint32_t depth = 0;  ///< hand-outs it should hold, grown when it starves
-    BundleNumber last_bundle = none;
-    JobIndex last_bundle_job = none;
-    std::uint32_t last_bundle_sequence = none;
-    TimePoint asked_running;
-    TimePoint recalled;
-    bool hungry = false;        ///< stands in the list of those to feed
-    bool told_nothing = false;  ///< its idle workers have had NothingNow
-};
 
 class Dispatcher {
   public:
@@ -135,45 +70,13 @@ class Dispatcher {
     std::string const& why_stopped() const { return why_stopped_; }
 
   private:
+    // Droids (dispatcher_droids.cpp).
     void handle(TimePoint now, Rank from, Hello const& hello, DispatcherEffects& effects);
-    void handle(TimePoint now, Rank from, Request const& request, DispatcherEffects& effects);
-    void handle(TimePoint now, Rank from, Finished const& finished, DispatcherEffects& effects);
-    void handle(TimePoint now, Rank from, Failed const& failed, DispatcherEffects& effects);
-    void handle(TimePoint now, Rank from, GivenBack const& given_back, DispatcherEffects& effects);
-    void handle(TimePoint now, Rank from, Running const& running, DispatcherEffects& effects);
     void handle(TimePoint now, Rank from, Heartbeat const& heartbeat, DispatcherEffects& effects);
-    void handle(TimePoint now, Rank from, Sealed const& sealed, DispatcherEffects& effects);
     void handle(TimePoint now, Rank from, Trouble const& trouble, DispatcherEffects& effects);
     void handle(TimePoint now, Rank from, Goodbye const& goodbye, DispatcherEffects& effects);
-
     void lose_droid(Rank rank, std::string_view why, DispatcherEffects& effects);
     void take_back_all(Rank rank, DispatcherEffects& effects);
-    void take_back(Rank rank, RangeIndex range, Epoch epoch, DispatcherEffects& effects);
-    void reject_all(Rank from, Finished const& finished, DispatcherEffects& effects);
-    void end_copies(RangeIndex range, EventTable::Copies const& copies, Rank from, Epoch epoch,
-                    DispatcherEffects& effects);
-    void count_rate(DroidInfo& droid, TimePoint now, std::uint32_t finished_count);
-    BundleNumber find_bundle(Rank from, DroidInfo& droid, JobIndex job, std::uint32_t sequence,
-                             DispatcherEffects& effects);
-    void feed(TimePoint now, Rank rank, DispatcherEffects& effects);
-    std::uint32_t depth_wanted(DroidInfo const& droid, TimePoint now) const;
-    bool may_start(TimePoint now) const;
-    void send_runs(Rank rank, DispatcherEffects& effects);
-    void tell_file(DroidInfo& droid, Rank rank, FileIndex file, DispatcherEffects& effects);
-    void make_hungry(Rank rank);
-    void help_idle(TimePoint now, DispatcherEffects& effects);
-    void recall_queued(TimePoint now, std::uint32_t wanted, DispatcherEffects& effects);
-    void copy_oldest(TimePoint now, DispatcherEffects& effects);
-    void seal_if_done(JobIndex job, DispatcherEffects& effects);
-    void revoke(Rank rank, RangeIndex range, Epoch epoch, DispatcherEffects& effects);
-    void record_failure(RangeIndex range, std::string_view reason, DispatcherEffects& effects);
-    void hold_jobs_nobody_can_run(DispatcherEffects& effects);
-    std::uint64_t workable_count() const;
-    void check_end(TimePoint now, DispatcherEffects& effects);
-    void send_limits(TimePoint now, Rank rank, DispatcherEffects& effects) const;
-    TimePoint worker_deadline() const;
-    TimePoint last_moment() const;
-    std::uint64_t slow_event_us() const;
     /// The only place where a Droid's state changes.
     void set_state(DroidInfo& droid, DroidState state);
     bool is_working(Rank rank) const { return droids_[rank].state == DroidState::alive; }
@@ -183,6 +86,48 @@ class Dispatcher {
         auto const& blocked = droids_[rank].blocked_jobs;
         return job < blocked.size() && blocked[job];
     }
+
+    // Outcomes (dispatcher_outcomes.cpp).
+    void handle(TimePoint now, Rank from, Finished const& finished, DispatcherEffects& effects);
+    void handle(TimePoint now, Rank from, Failed const& failed, DispatcherEffects& effects);
+    void handle(TimePoint now, Rank from, GivenBack const& given_back, DispatcherEffects& effects);
+    void handle(TimePoint now, Rank from, Sealed const& sealed, DispatcherEffects& effects);
+    void reject_all(Rank from, Finished const& finished, DispatcherEffects& effects);
+    void end_copies(RangeIndex range, EventTable::Copies const& copies, Rank from, Epoch epoch,
+                    DispatcherEffects& effects);
+    void record_failure(RangeIndex range, std::string_view reason, DispatcherEffects& effects);
+    void take_back(Rank rank, RangeIndex range, Epoch epoch, DispatcherEffects& effects);
+    BundleNumber find_bundle(Rank from, DroidInfo& droid, JobIndex job, std::uint32_t sequence,
+                             DispatcherEffects& effects);
+
+    // Handing out (dispatcher_handing_out.cpp).
+    void handle(TimePoint now, Rank from, Request const& request, DispatcherEffects& effects);
+    void make_hungry(Rank rank);
+    void count_rate(DroidInfo& droid, TimePoint now, std::uint32_t finished_count);
+    std::uint32_t depth_wanted(DroidInfo const& droid, TimePoint now) const;
+    void feed(TimePoint now, Rank rank, DispatcherEffects& effects);
+    void send_runs(Rank rank, DispatcherEffects& effects);
+    void tell_file(DroidInfo& droid, Rank rank, FileIndex file, DispatcherEffects& effects);
+    void revoke(Rank rank, RangeIndex range, Epoch epoch, DispatcherEffects& effects);
+
+    // The tail (dispatcher_tail.cpp).
+    void handle(TimePoint now, Rank from, Running const& running, DispatcherEffects& effects);
+    void help_idle(TimePoint now, DispatcherEffects& effects);
+    void recall_queued(TimePoint now, std::uint32_t wanted, DispatcherEffects& effects);
+    void copy_oldest(TimePoint now, DispatcherEffects& effects);
+
+    // Walltime (dispatcher_walltime.cpp).
+    bool may_start(TimePoint now) const;
+    TimePoint worker_deadline() const;
+    TimePoint last_moment() const;
+    std::uint64_t slow_event_us() const;
+    void send_limits(TimePoint now, Rank rank, DispatcherEffects& effects) const;
+
+    // Jobs (dispatcher_jobs.cpp) and the end (dispatcher_end.cpp).
+    void seal_if_done(JobIndex job, DispatcherEffects& effects);
+    void hold_jobs_nobody_can_run(DispatcherEffects& effects);
+    std::uint64_t workable_count() const;
+    void check_end(TimePoint now, DispatcherEffects& effects);
 
     EventTable table_;
     std::vector<std::int64_t> panda_ids_;  ///< by job

@@ -146,11 +146,11 @@ class PlantedTest(unittest.TestCase):
         self.expect("src/sys/long.cpp", "501 lines")
 
     def test_a_long_file_with_a_reason_has_a_limit_too(self):
-        limit, _ = rules.LONG_FILES["src/yoda/dispatcher.cpp"]
-        self.plant("src/yoda/dispatcher.cpp", "int x;\n" * limit)
+        limit, _ = rules.LONG_FILES["src/droid/droid.cpp"]
+        self.plant("src/droid/droid.cpp", "int x;\n" * limit)
         self.expect_none()
-        self.plant("src/yoda/dispatcher.cpp", "int x;\n" * (limit + 1))
-        self.expect("src/yoda/dispatcher.cpp", "split it")
+        self.plant("src/droid/droid.cpp", "int x;\n" * (limit + 1))
+        self.expect("src/droid/droid.cpp", "split it")
 
     def test_headers_say_what_they_are_and_are_guarded(self):
         self.plant("src/sys/files.hpp", "#pragma once\n")
