@@ -59,7 +59,8 @@ int run(bench::SwarmPlan plan, double seconds, Duration slow_sync, double checkp
     policy.begin = clock.now();
     RankZeroParts parts;
     parts.folder = run_folder;
-    parts.run_id = std::string(32, '0');
+    parts.info.run_id = std::string(32, '0');
+    parts.event_file_rows = none - 1;  // There is none.
     parts.config.journal_checkpoint_interval_s = checkpoint_s;
     parts.config.journal_checkpoint_bytes = 1ull << 40;
     parts.documents = {"{}", "", ""};

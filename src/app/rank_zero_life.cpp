@@ -231,14 +231,14 @@ Result<LifeEnd> live(YodaOptions const& options, Transport& transport, Log& log)
 
     RankZeroParts parts;
     parts.folder = folder;
-    parts.run_id = opened->info.run_id;
+    parts.info = opened->info;
     parts.config = *config;
     parts.jobs = opened->jobs;
     parts.documents = {*jobs_text, *payload_text, print_config(*config)};
     parts.applied_notes = opened->applied_notes;
     parts.next_sequence = opened->next_sequence;
     parts.failures = opened->failure_reasons;
-    parts.rows_added_before = opened->rows_were_added;
+    parts.event_file_rows = opened->event_file_rows;
     parts.checkpoint_soon = opened->wants_checkpoint;
     parts.facts.run = options.run;
     parts.facts.host = host_name();

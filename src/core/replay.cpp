@@ -84,7 +84,9 @@ void Replay::apply(Record const& record, FrameInfo const& info, JournalPlace con
     if (auto const* const note = std::get_if<InboxApplied>(&record)) applied_notes_.emplace(note->name);
     if (auto const* const failed = std::get_if<RangeFailed>(&record)) keep_reason(*failed);
     if (std::holds_alternative<Closed>(record)) closed_ = true;
-    if (info.sequence <= checkpoint_sequence_ || !is_about_table(record)) return;
+    // A checkpoint of a holder that had been thought dead may reach into the numbers of the life after it.
+    bool const is_included = info.sequence <= checkpoint_sequence_ && info.life <= checkpoint_life_;
+    if (is_included || !is_about_table(record)) return;
     if (!dropped_jobs_.empty() && !std::holds_alternative<JobDropped>(record)) drop_jobs();
     ++applied_count_;
     auto why = std::visit([this](auto const& r) { return take(r); }, record);

@@ -8,10 +8,12 @@
 #include <utility>
 #include <vector>
 
+#include "sys/event_file_constant.hpp"
 #include "sys/event_file_state.hpp"
 
 namespace yoda {
 
+using event_file::EventsFile;
 using event_file::StateFile;
 using event_file::StateRow;
 
@@ -21,16 +23,21 @@ constexpr std::size_t max_waiting_chunks = 4;  // times 1.3 MB
 
 struct Order {
     std::string run;
-    std::string run_id;
+    EventFileInfo info;
     CheckpointInfo checkpoint;
     RangeIndex rows = 0;
+    bool with_events = false;
 };
 
 struct Chunk {
     RangeIndex first = 0;
     std::vector<StateRow> rows;
+    std::vector<RangeRow> events;  ///< if events.h5 is written too
     bool is_last = false;
-    std::vector<BundleState> bundles;  ///< only with the last one
+    // Only with the last one.
+    std::vector<BundleState> bundles;
+    std::vector<FileEntry> files;
+    std::vector<std::string> texts;
 };
 
 }  // namespace
@@ -67,7 +74,9 @@ void CheckpointWriter::Shared::run()
 
 void CheckpointWriter::Shared::write(Order const& next)
 {
-    StateFile file(next.run, next.run_id, next.checkpoint, next.rows);
+    StateFile file(next.run, next.info.run_id, next.checkpoint, next.rows);
+    std::optional<EventsFile> events;
+    if (next.with_events) events.emplace(next.run, next.info, next.rows);
     for (;;) {
         Chunk chunk;
         {
@@ -78,8 +87,11 @@ void CheckpointWriter::Shared::write(Order const& next)
             chunks.pop_front();
         }
         file.write(chunk.first, chunk.rows);
+        if (events) events->write(chunk.first, chunk.events);
         Status status;
-        if (chunk.is_last) status = file.commit(chunk.bundles);
+        // events.h5 first: it may have rows that state.h5 lacks, but not the other way round.
+        if (chunk.is_last && events) status = events->commit(chunk.files, chunk.texts);
+        if (chunk.is_last && status) status = file.commit(chunk.bundles);
         std::lock_guard const lock(mutex);
         spare.push_back(std::move(chunk.rows));
         if (!chunk.is_last) continue;
@@ -114,8 +126,8 @@ bool CheckpointWriter::busy() const
     return busy_;
 }
 
-void CheckpointWriter::begin(std::string const& run, std::string const& run_id,
-                             CheckpointInfo const& checkpoint, RangeIndex rows)
+void CheckpointWriter::begin(std::string const& run, EventFileInfo const& info,
+                             CheckpointInfo const& checkpoint, RangeIndex rows, bool with_events)
 {
     YODA_CHECK(!busy_, "one checkpoint at a time");
     YODA_CHECK(shared_->thread.joinable(), "no checkpoint after stop()");
@@ -123,9 +135,10 @@ void CheckpointWriter::begin(std::string const& run, std::string const& run_id,
     fed_ = false;
     next_ = 0;
     rows_ = rows;
+    with_events_ = with_events;
     {
         std::lock_guard const lock(shared_->mutex);
-        shared_->order = Order{run, run_id, checkpoint, rows};
+        shared_->order = Order{run, info, checkpoint, rows, with_events};
     }
     shared_->changed.notify_all();
 }
@@ -147,11 +160,19 @@ bool CheckpointWriter::feed(EventTable const& table)
     chunk.rows.resize(count);
     for (RangeIndex i = 0; i < count; ++i)
         chunk.rows[i] = {table.progress(next_ + i), table.row(next_ + i).winner};
+    if (with_events_) {
+        chunk.events.resize(count);
+        for (RangeIndex i = 0; i < count; ++i) chunk.events[i] = table.row(next_ + i);
+    }
     next_ += count;
     if (next_ == rows_) {
         fed_ = true;
         chunk.is_last = true;
         chunk.bundles = table.bundles();  // Now, so that no row names a bundle that is not in it.
+        if (with_events_) {
+            chunk.files = table.files();
+            chunk.texts = table.texts();
+        }
     }
     {
         std::lock_guard const lock(shared_->mutex);

@@ -1,13 +1,16 @@
 // Writes state.h5 in a thread of its own while dispatching goes on. The loop that owns the table copies it
 // over in small chunks, one a turn; the thread compresses, writes, syncs and renames.
 //
-//     checkpoint.begin(run, run_id, {journal.sequence(), table.life()}, table.size());
+//     checkpoint.begin(run, info, {journal.sequence(), table.life()}, table.size());
 //     every turn of the loop:
 //         checkpoint.feed(table);                        // some 0.1 ms, or nothing
 //         if (auto const done = checkpoint.take_result())  // on disk: older journal segments may go
 //
 // Rows are copied while the table changes, so rows may be newer than the journal sequence the file names:
 // replaying records onto it must give the same again.
+//
+// When ranges have been added since events.h5 was written, that file is written too, and gets its name before
+// state.h5 does: a state of ranges that events.h5 lacks could not be read.
 #pragma once
 
 #include <memory>
@@ -34,11 +37,11 @@ class CheckpointWriter {
     void stop();
     /// Whether one is under way, from begin() until take_result() returned its result.
     bool busy() const;
-    /// Starts one of the first `rows` ranges. Only when not busy.
-    void begin(std::string const& run, std::string const& run_id, CheckpointInfo const& checkpoint,
-               RangeIndex rows);
-    /// Copies the next chunk of rows if the thread has room for it, with the last one also the bundles.
-    /// Returns whether it copied anything. Never blocks longer than the copy takes.
+    /// Starts one of the first `rows` ranges; `with_events`: events.h5 as well. Only when not busy.
+    void begin(std::string const& run, EventFileInfo const& info, CheckpointInfo const& checkpoint,
+               RangeIndex rows, bool with_events = false);
+    /// Copies the next chunk of rows if the thread has room for it, with the last one also the bundles
+    /// (and files and texts). Returns whether it copied anything. Never blocks longer than the copy takes.
     bool feed(EventTable const& table);
     /// What became of the checkpoint: once, when it is durable or has failed.
     std::optional<Result<CheckpointInfo>> take_result();
@@ -48,6 +51,7 @@ class CheckpointWriter {
     std::unique_ptr<Shared> shared_;
     RangeIndex next_ = 0;
     RangeIndex rows_ = 0;
+    bool with_events_ = false;
     bool busy_ = false;
     bool fed_ = false;
 };

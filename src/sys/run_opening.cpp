@@ -112,38 +112,50 @@ Result<LoadedTable> load_table(RunFolder const& run, OpenOptions const& options,
     return load_event_file(run.path(), options.policy);
 }
 
-/// Tells one checkpoint from the next: each is a file of its own, renamed to state.h5.
-struct CheckpointFile {
+/// Tells a file from the one that is renamed to its place.
+struct FileVersion {
     ino_t inode = 0;
     timespec changed{};
 
-    explicit CheckpointFile(RunFolder const& run)
+    explicit FileVersion(std::string const& path)
     {
         struct stat info {};
-        if (::stat(run.state().c_str(), &info) != 0) return;
+        if (::stat(path.c_str(), &info) != 0) return;
         inode = info.st_ino;
         changed = info.st_mtim;
     }
-    bool operator==(CheckpointFile const& other) const
+    bool operator==(FileVersion const& other) const
     {
         return inode == other.inode && changed.tv_sec == other.changed.tv_sec &&
                changed.tv_nsec == other.changed.tv_nsec;
     }
 };
 
+/// Tells one checkpoint from the next. Where ranges were added events.h5 is new as well, a moment before.
+struct CheckpointFiles {
+    FileVersion events;
+    FileVersion state;
+
+    explicit CheckpointFiles(RunFolder const& run) : events(run.events()), state(run.state()) {}
+    bool operator==(CheckpointFiles const&) const = default;
+};
+
 /// Checkpoint and journal. Beside a running yoda a new checkpoint may take the place of the one that was just
-/// read, and the segments in between go: then all is read again.
+/// read, and the segments in between go; or state.h5 was read with the ranges of the older events.h5: then
+/// all is read again.
 Status load_and_replay(RunFolder const& run, OpenOptions const& options, OpenedRun& opened, bool& incomplete)
 {
     for (unsigned look = 1;; ++look) {
-        CheckpointFile const before(run);
-        auto loaded = load_table(run, options, opened);
-        if (!loaded) return loaded.error();
-        auto const rows = loaded->table.size();
-        ReplayedJournal replayed;
+        CheckpointFiles const before(run);
         bool const take_over = options.mode == OpenMode::take_over;
+        auto const is_torn = [&] { return !take_over && look < looks && !(before == CheckpointFiles(run)); };
+        auto loaded = load_table(run, options, opened);
+        if (!loaded && is_torn()) continue;
+        if (!loaded) return loaded.error();
+        opened.event_file_rows = loaded->table.size();
+        ReplayedJournal replayed;
         auto status = replay_journal(run, take_over, loaded->checkpoint, loaded->table, replayed);
-        if (!take_over && look < looks && !(before == CheckpointFile(run))) continue;
+        if (is_torn()) continue;
         if (!status) return status;
         opened.table = std::move(loaded->table);
         opened.info = loaded->info;
@@ -153,7 +165,6 @@ Status load_and_replay(RunFolder const& run, OpenOptions const& options, OpenedR
         opened.applied_notes = std::move(replayed.applied_notes);
         opened.failure_reasons = std::move(replayed.failure_reasons);
         opened.record_count = replayed.record_count;
-        opened.rows_were_added = opened.table.size() != rows;
         opened.findings.append(replayed.findings);
         incomplete = replayed.incomplete;
         return {};
@@ -260,10 +271,13 @@ Status save_recovery(RunFolder const& run, OpenedRun const& opened, std::int64_t
     journal::Writer writer(opened.life, opened.next_sequence);
     auto const position = (*journal)->append(make_records(opened, writer, unix_s, host));
     if (auto status = wait_until_durable(**journal, position); !status) return status;
-    auto status = write_state_file(run.path(), opened.table, opened.info.run_id,
-                                   {writer.next_sequence() - 1, opened.life});
-    // Rows that events.h5 lacks stand in older segments only: these stay.
-    if (!status || opened.rows_were_added) return status;
+    Status status;
+    if (opened.table.size() > opened.event_file_rows)
+        status = write_event_file(run.path(), opened.table, opened.info);
+    if (status)
+        status = write_state_file(run.path(), opened.table, opened.info.run_id,
+                                  {writer.next_sequence() - 1, opened.life});
+    if (!status) return status;
     auto const segments = list_segments(run.journal());
     if (!segments) return segments.error();
     if (segments->empty()) return {};

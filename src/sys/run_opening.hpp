@@ -46,7 +46,7 @@ struct OpenedRun {
     bool closed = false;  ///< the journal says that no more ranges will come
     std::set<std::string> applied_notes;
     std::map<RangeIndex, std::string> failure_reasons;
-    bool rows_were_added = false;  ///< the table has rows that events.h5 lacks: keep the journal's segments
+    RangeIndex event_file_rows = 0;  ///< ranges that events.h5 has; more were added if the table is larger
     /// The journal is damaged, or state.h5 was made anew: a checkpoint soon saves the next life from that.
     bool wants_checkpoint = false;
     RecoveryRecords records;  ///< take_over: to be written first

@@ -41,7 +41,7 @@ RankZero::RankZero(RankZeroParts parts, Dispatcher dispatcher, JournalFile& jour
       is_touched_(transport.rank_count()),
       now_(clock.now()),
       greeted_(transport.rank_count()),
-      rows_added_(parts_.rows_added_before)
+      event_file_rows_(parts_.event_file_rows)
 {
     for (auto& frames : frames_) frames.set_header({dispatcher_.table().life(), 0});
     next_tick_ = next_status_ = next_inbox_ = last_step_ = now_;
@@ -416,9 +416,7 @@ Status RankZero::apply(inbox::Note const& note)
                              {}};
             pfns.push_back(input->pfn);
         }
-        auto status = dispatcher_.on_more_ranges(now_, *job, more->ranges, pfns, *this);
-        if (status) rows_added_ = true;
-        return status;
+        return dispatcher_.on_more_ranges(now_, *job, more->ranges, pfns, *this);
     }
     return {};
 }
@@ -437,8 +435,8 @@ void RankZero::step_checkpoint()
             return;
         }
         log_.info("checkpoint", {{"sequence", (*done)->journal_sequence}});
-        // Segments with added rows must stay until events.h5 has these rows too.
-        if (!rows_added_) journal_.remove_before(keep_segments_from_);
+        event_file_rows_ = std::max(event_file_rows_, checkpoint_rows_);
+        journal_.remove_before(keep_segments_from_);
         return;
     }
     bool const due = now_ >= next_checkpoint_ || journal_bytes_ >= parts_.config.journal_checkpoint_bytes;
@@ -452,8 +450,10 @@ void RankZero::step_checkpoint()
     }
     keep_segments_from_ = *segment;
     journal_bytes_ = 0;
-    checkpoint_.begin(parts_.folder.path(), parts_.run_id,
-                      {writer_.next_sequence() - 1, dispatcher_.table().life()}, dispatcher_.table().size());
+    checkpoint_rows_ = dispatcher_.table().size();
+    checkpoint_.begin(parts_.folder.path(), parts_.info,
+                      {writer_.next_sequence() - 1, dispatcher_.table().life()}, checkpoint_rows_,
+                      rows_were_added());
 }
 
 nlohmann::ordered_json RankZero::status(std::size_t max_failures) const

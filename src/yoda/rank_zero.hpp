@@ -30,7 +30,7 @@ namespace yoda {
 /// All that rank 0 is made of; composed in src/app.
 struct RankZeroParts {
     RunFolder folder{""};
-    std::string run_id;
+    EventFileInfo info;
     Config config;
     std::vector<Job> jobs;
     std::vector<std::string> documents;   ///< by DocumentKind: what every Droid needs
@@ -38,7 +38,7 @@ struct RankZeroParts {
     std::uint64_t next_sequence = 1;      ///< of the journal
     StatusFacts facts;
     FailureReasons failures;         ///< of earlier lives
-    bool rows_added_before = false;  ///< the table has rows that events.h5 lacks
+    RangeIndex event_file_rows = 0;  ///< ranges that events.h5 has
     bool checkpoint_soon = false;    ///< recovery asks for one
 };
 
@@ -65,7 +65,8 @@ class RankZero final : private DispatcherEffects {
     std::string why() const;
     Dispatcher const& dispatcher() const { return dispatcher_; }
     bool anybody_lost() const;
-    bool rows_were_added() const { return rows_added_; }
+    /// The table has rows that events.h5 lacks.
+    bool rows_were_added() const { return dispatcher_.table().size() > event_file_rows_; }
     nlohmann::ordered_json status(std::size_t max_failures = 100) const;
     void write_status(bool final_word);
 
@@ -124,7 +125,8 @@ class RankZero final : private DispatcherEffects {
     TimePoint next_checkpoint_;
     std::uint64_t journal_bytes_ = 0;  ///< since the last checkpoint
     std::uint64_t keep_segments_from_ = 0;
-    bool rows_added_ = false;
+    RangeIndex event_file_rows_ = 0;
+    RangeIndex checkpoint_rows_ = 0;  ///< of the checkpoint that is under way
     std::set<std::string> pending_outbox_;
     std::deque<std::pair<std::uint64_t, std::string>> outbox_;  ///< answers that wait for their records
     TimePoint first_hello_ = TimePoint::never();

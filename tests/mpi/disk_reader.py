@@ -87,6 +87,13 @@ def read_states(run):
             lost.add(number)
             states = [READY if state == FINISHED and bundle == number else state
                       for state, bundle in zip(states, bundles)]
+        elif kind == 8:
+            row = struct.unpack_from("<I", payload)[0]
+            if row == len(states):
+                states.append(READY)
+                bundles.append(NONE)
+            elif states[row] == DROPPED:
+                states[row] = READY
     return states
 
 

@@ -105,6 +105,20 @@ TEST_F(ReplayTest, ReasonsAreBoundedInNumberAndLength)
     EXPECT_EQ(replay.failure_reasons().at(0).size(), 500u);
 }
 
+TEST_F(ReplayTest, ACheckpointOfALifeThatWasRobbedHidesNothingOfTheNextOne)
+{
+    // Life 1 was frozen at record 3; life 2 went on from what was durable, record 1. Then life 1 woke up and
+    // put its checkpoint in place.
+    std::vector<FinishedEntry> const entries{{2, 1, 10, 20}};
+    Replay replay(table, 1, 3);
+    apply(replay, {RangeFailed{1, RangeState::ready, 1, 1220, "first"}});
+    apply(replay, {BundleChanged{0, bundle_state(0)}, RangesFinished{0, 1, entries}}, 2);
+    replay.finish();
+    EXPECT_EQ(table.state(2), RangeState::finished);
+    EXPECT_EQ(table.tries_burnt(1), 0u) << "that record the checkpoint does include";
+    EXPECT_EQ(replay.next_sequence(), 4u);
+}
+
 TEST_F(ReplayTest, RangesOfALostBundleAreReadyAgainUnlessTheyFinishedElsewhere)
 {
     std::vector<FinishedEntry> const first{{1, 1, 1, 1}, {2, 1, 1, 1}};

@@ -46,7 +46,7 @@ TEST(CheckpointWriter, WritesTheSameAsTheWriterThatBlocks)
     auto const table = make_worked_table();
     CheckpointWriter writer;
     EXPECT_FALSE(writer.busy());
-    writer.begin(beside.path(), info.run_id, {41, 3}, table.size());
+    writer.begin(beside.path(), info, {41, 3}, table.size());
     EXPECT_TRUE(writer.busy());
     auto const result = finish(writer, table);
     ASSERT_TRUE(result) << result.error().text();
@@ -64,7 +64,7 @@ TEST(CheckpointWriter, TakesSeveralCheckpointsAndTableThatChangesMeanwhile)
     table.start_life(1);
     CheckpointWriter writer;
     for (Life round = 1; round <= 3; ++round) {
-        writer.begin(run.path(), info.run_id, {round, 1}, table.size());
+        writer.begin(run.path(), info, {round, 1}, table.size());
         std::optional<Result<CheckpointInfo>> result;
         ASSERT_TRUE(eventually([&] {
             std::vector<RangeRun> runs;
@@ -92,7 +92,7 @@ TEST(CheckpointWriter, LeavesRangesAddedMeanwhileToTheNextOne)
     ScratchFolder const run;
     auto table = make_large_table(70'000);
     CheckpointWriter writer;
-    writer.begin(run.path(), info.run_id, {1, 1}, table.size());
+    writer.begin(run.path(), info, {1, 1}, table.size());
     writer.feed(table);
     table.add_row({1, 1, 99'999, 0, 9, 0});
     ASSERT_TRUE(finish(writer, table));
@@ -102,6 +102,37 @@ TEST(CheckpointWriter, LeavesRangesAddedMeanwhileToTheNextOne)
     EXPECT_EQ(loaded->table.size(), 70'001u);
 }
 
+TEST(CheckpointWriter, WritesTheRangesAnewThatStateWouldOtherwiseLack)
+{
+    ScratchFolder const run;
+    auto table = make_large_table(70'000);
+    ASSERT_TRUE(write_event_file(run.path(), table, info));
+    FileIndex const texts = table.add_file({0, 1, 2, 4, true, "MORE.lhe", "", "", "/data/MORE.lhe"});
+    for (RangeIndex i = 0; i < 10; ++i)
+        table.add_row({i + 1, i + 1, table.add_text("range-" + std::to_string(i)), texts, 9, 0});
+    CheckpointWriter writer;
+    writer.begin(run.path(), info, {1, 1}, table.size());
+    ASSERT_TRUE(finish(writer, table));
+    EXPECT_THAT(load_event_file(run.path()).error().text(), HasSubstr("70010 ranges, events.h5 has 70000"));
+
+    writer.begin(run.path(), info, {2, 1}, table.size(), true);
+    writer.feed(table);
+    table.add_row({99, 99, table.add_text("later"), texts, 9, 0});
+    ASSERT_TRUE(finish(writer, table));
+    auto const loaded = load_event_file(run.path());
+    ASSERT_TRUE(loaded) << loaded.error().text();
+    ASSERT_EQ(loaded->table.size(), 70'010u);
+    EXPECT_EQ(loaded->info, info);
+    for (RangeIndex range : {0u, 69'999u, 70'000u, 70'009u})
+        EXPECT_EQ(loaded->table.range_id(range), table.range_id(range));
+
+    ScratchFolder const at_once;
+    ASSERT_TRUE(write_event_file(at_once.path(), table, info));
+    writer.begin(run.path(), info, {3, 1}, table.size(), true);
+    ASSERT_TRUE(finish(writer, table));
+    EXPECT_EQ(test::file_text(run / "events.h5"), test::file_text(at_once / "events.h5"));
+}
+
 TEST(CheckpointWriter, LeavesStateToTheCallerOnceItHasStopped)
 {
     ScratchFolder const run;
@@ -109,7 +140,7 @@ TEST(CheckpointWriter, LeavesStateToTheCallerOnceItHasStopped)
     auto table = make_large_table(300'000);
     ASSERT_TRUE(write_event_file(run.path(), table, info));
     CheckpointWriter writer;
-    writer.begin(run.path(), info.run_id, {1, 1}, table.size());
+    writer.begin(run.path(), info, {1, 1}, table.size());
     writer.feed(table);
     writer.stop();
     ASSERT_TRUE(write_state_file(run.path(), table, info.run_id, {2, 1}));
@@ -142,11 +173,11 @@ TEST(CheckpointWriter, ReportsAFailureAndGoesOn)
     ScratchFolder const run;
     auto const table = make_worked_table();
     CheckpointWriter writer;
-    writer.begin(run / "nowhere", info.run_id, {41, 3}, table.size());
+    writer.begin(run / "nowhere", info, {41, 3}, table.size());
     auto const failed = finish(writer, table);
     ASSERT_FALSE(failed);
     EXPECT_THAT(failed.error().text(), HasSubstr("No such file or directory"));
-    writer.begin(run.path(), info.run_id, {42, 3}, table.size());
+    writer.begin(run.path(), info, {42, 3}, table.size());
     EXPECT_TRUE(finish(writer, table));
 }
 
@@ -156,7 +187,7 @@ TEST(CheckpointWriter, EndsInTheMiddleWithoutATrace)
     auto const table = make_large_table(200'000);
     {
         CheckpointWriter writer;
-        writer.begin(run.path(), info.run_id, {1, 1}, table.size());
+        writer.begin(run.path(), info, {1, 1}, table.size());
         writer.feed(table);
     }
     EXPECT_TRUE(std::filesystem::is_empty(run.path()));

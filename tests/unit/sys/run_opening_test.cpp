@@ -166,7 +166,49 @@ TEST_F(RunOpening, AddedRangesAreThereAndTold)
     life.record(journal::RangeAdded{20, row, ""});
     auto const opened = take_over();
     EXPECT_EQ(opened.table.size(), 21u);
-    EXPECT_TRUE(opened.rows_were_added);
+    EXPECT_EQ(opened.event_file_rows, 20u);
+}
+
+TEST_F(RunOpening, AddedRangesOutliveTheSegmentThatTold)
+{
+    TestLife life(path, 1, 1);
+    RangeRow row;
+    row.first = row.last = 1;
+    row.process_id = 900;
+    life.record(journal::RangeAdded{20, row, ""});
+    auto const opened = take_over();
+    ASSERT_TRUE(save_recovery(run, opened, 1700000002, "node"));
+    EXPECT_FALSE(fs::exists(life.segment_path()));
+    auto const again = take_over();
+    EXPECT_EQ(again.table.size(), 21u);
+    EXPECT_EQ(again.event_file_rows, 21u);
+    EXPECT_EQ(again.findings.print(), "");
+}
+
+TEST_F(RunOpening, LookingBesideALifeThatAddsRangesAlwaysFindsATable)
+{
+    std::atomic<bool> done = false;
+    std::thread living([&] {
+        auto loaded = load_event_file(path);
+        ASSERT_TRUE(loaded);
+        for (RangeIndex range = 20; range < 60; ++range) {
+            auto row = loaded->table.row(0);
+            row.first = row.last = row.process_id = range + 1;
+            loaded->table.add_row(row);
+            ASSERT_TRUE(write_event_file(path, loaded->table, loaded->info));
+            ASSERT_TRUE(write_state_file(path, loaded->table, loaded->info.run_id, {0, 0}));
+        }
+        done = true;
+    });
+    RangeIndex seen = 20;
+    while (!done) {
+        auto const opened = open_run(run, {});
+        EXPECT_TRUE(opened) << opened.error().text();
+        if (!opened) break;
+        EXPECT_GE(opened->table.size(), seen);
+        seen = opened->table.size();
+    }
+    living.join();
 }
 
 TEST_F(RunOpening, LookingBesideARunningLifeSeesNothingGoBack)
