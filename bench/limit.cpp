@@ -69,9 +69,9 @@ class Journal {
         records_.reserve(1 << 20);
         last_s_ = now_s();
     }
-    void add(Record const& record) { records_.push_back(record); }
-    void commit_if_due()
+    void add(std::vector<Record> const& records)
     {
+        records_.insert(records_.end(), records.begin(), records.end());
         if (double const now = now_s(); now - last_s_ >= interval_s_) {
             commit();
             last_s_ = now_s();
@@ -144,15 +144,16 @@ class Master {
           grant_(sizeof(Header) + batch * sizeof(Grant))
     {}
 
-    void run(int window)
+    void run()
     {
-        Receives receives(window + 1, sizeof(Header) + batch_ * sizeof(Return), 1, to_master);
+        Receives receives(2, sizeof(Header) + batch_ * sizeof(Return), MPI_ANY_SOURCE, to_master);
         std::vector<int> ready(receives.count());
+        std::vector<MPI_Status> statuses(receives.count());
         double const begin_s = now_s();
         while (!ended_) {
             int count = 0;
             MPI_Waitsome(static_cast<int>(receives.count()), receives.requests(), &count, ready.data(),
-                         MPI_STATUSES_IGNORE);
+                         statuses.data());
             for (int i = 0; i < count; ++i) {
                 auto const slot = static_cast<std::size_t>(ready[static_cast<std::size_t>(i)]);
                 take(receives.data(slot));
@@ -171,14 +172,15 @@ class Master {
     {
         auto const* header = reinterpret_cast<Header const*>(message);
         auto const* returned = reinterpret_cast<Return const*>(message + sizeof(Header));
+        new_.clear();
         for (std::uint32_t i = 0; i < header->count; ++i) {
             if (table_[returned[i].range] != 1) fail("a range came back that was not out");
             table_[returned[i].range] = 2;
-            journal_.add(
+            new_.push_back(
                 {returned[i].range, 1, 0, returned[i].cpu_us, 0, returned[i].range * 0x9E3779B97F4A7C15ull});
         }
         done_ += header->count;
-        journal_.commit_if_due();
+        if (!new_.empty()) journal_.add(new_);
     }
 
     void grant()
@@ -202,6 +204,7 @@ class Master {
     std::uint32_t batch_;
     std::vector<std::uint64_t> table_;
     Journal journal_;
+    std::vector<Record> new_;
     std::vector<char> grant_;
     std::uint64_t next_ = 0, done_ = 0, sequence_ = 0;
     bool ended_ = false;
@@ -252,7 +255,7 @@ int main(int argc, char** argv)
     int const window = std::atoi(argv[3]);
     if (rank == 0)
         Master(std::strtoull(argv[1], nullptr, 10), batch, std::strtod(argv[4], nullptr) * 1e-3, argv[5])
-            .run(window);
+            .run();
     else
         be_worker(batch, window);
     if (rank == 0) ::unlink(argv[5]);
