@@ -2,7 +2,6 @@
 //   scale [DROIDS [WORKERS [EVENT_S [SECONDS [SLOW_SYNC_MS [CHECKPOINT_S]]]]]]
 // Prints one line: ranges/s, messages/s, rank 0's share of a core, the wait from report to grant.
 
-#include <sched.h>
 #include <time.h>
 
 #include <algorithm>
@@ -93,11 +92,7 @@ int run(bench::SwarmPlan plan, double seconds, Duration slow_sync, double checkp
         if (begin != TimePoint{} && (now - begin).s() >= seconds) break;
         bool const busy = zero.step();
         longest_step_ms = std::max(longest_step_ms, (clock.now() - now).s() * 1e3);
-        if (busy) continue;
-        auto const nap = zero.nap();
-        if (nap.ns < 0) continue;
-        poller->wait(nap);
-        if (nap.ns == 0) ::sched_yield();
+        if (!busy) zero.rest();
     }
     double const elapsed_s = (clock.now() - begin).s();
     double const cpu_s = thread_cpu_s() - cpu_before;

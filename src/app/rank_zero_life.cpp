@@ -1,7 +1,6 @@
 #include "app/rank_zero_life.hpp"
 
 #include <fmt/format.h>
-#include <sched.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -30,6 +29,7 @@ namespace yoda {
 namespace {
 
 constexpr Duration flush_limit = Duration::from_s(60);
+constexpr Duration glance_interval = Duration::from_ms(20);
 
 std::string host_name()
 {
@@ -131,8 +131,8 @@ void catch_signals(RankZero& zero, SignalWatch& signals, Config const& config, C
 }
 
 /// Rounds until the life is over, or until the lease is lost.
-Status work(RankZero& zero, LeaseKeeper& lease, SignalWatch& signals, Transport& transport, Poller& poller,
-            Config const& config, Progress& progress, Clock const& clock, Log& log)
+Status work(RankZero& zero, LeaseKeeper& lease, SignalWatch& signals, Poller& poller, Config const& config,
+            Progress& progress, Clock const& clock, Log& log)
 {
     bool lost = false;
     poller.add(lease.event_fd(), [&] {
@@ -140,19 +140,17 @@ Status work(RankZero& zero, LeaseKeeper& lease, SignalWatch& signals, Transport&
         poller.remove(lease.event_fd());
     });
     poller.add(signals.fd(), [&] { catch_signals(zero, signals, config, clock, log); });
+    TimePoint next_glance = zero.now();
     while (!zero.over() && !lost) {
         bool const busy = zero.step();
-        if (auto const at = clock.now(); progress.due(at)) progress.show(at, zero.status());
-        if (auto const warning = lease.take_warning()) log.warning("lease", *warning);
-        if (busy) continue;
-        if (transport.fd() >= 0) {
-            poller.wait(Duration::from_ms(20));
-        } else {
-            auto const nap = zero.nap();
-            if (nap.ns < 0) continue;
-            poller.wait(nap);
-            if (nap.ns == 0) ::sched_yield();
+        if (zero.now() >= next_glance) {
+            next_glance = zero.now() + glance_interval;
+            if (progress.due(zero.now())) progress.show(zero.now(), zero.status());
+            if (auto const warning = lease.take_warning()) log.warning("lease", *warning);
+            // However much the Droids have to say, signals and the lease are heard too.
+            if (busy) poller.wait(Duration{0});
         }
+        if (!busy) zero.rest();
     }
     return lost ? lease.status() : Status{};
 }
@@ -253,8 +251,7 @@ Result<LifeEnd> live(YodaOptions const& options, Transport& transport, Log& log)
     RankZero zero(std::move(parts), std::move(dispatcher), **journal, transport, *poller, clock, log);
     zero.begin(opened->records);
     Progress progress(options.quiet);
-    if (auto worked = work(zero, **keeper, *signals, transport, *poller, *config, progress, clock, log);
-        !worked)
+    if (auto worked = work(zero, **keeper, *signals, *poller, *config, progress, clock, log); !worked)
         return worked.error();  // Somebody else holds the run now: not a word more into it.
 
     zero.end(flush_limit);

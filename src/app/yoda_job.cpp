@@ -1,7 +1,6 @@
 #include "app/yoda_job.hpp"
 
 #include <fmt/format.h>
-#include <sched.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -36,21 +35,6 @@ std::string host_name()
     return name;
 }
 
-/// Sleeps as the loop allows: woken by descriptors, or in short naps where arrival of messages cannot be
-/// polled for.
-template <class Loop>
-void wait_for_work(Loop& loop, Transport const& transport, Poller& poller)
-{
-    if (transport.fd() >= 0) {
-        poller.wait(Duration::from_ms(20));
-        return;
-    }
-    auto const nap = loop.nap();
-    if (nap.ns < 0) return;
-    poller.wait(nap);
-    if (nap.ns == 0) ::sched_yield();
-}
-
 /// mpirun and srun pass a signal on to every rank, also while it starts, and its default action would be
 /// death. Rank 0 takes it when it is ready; a Droid hears from rank 0 what to do. Threads inherit this.
 void hold_back(std::initializer_list<int> signals)
@@ -79,7 +63,7 @@ DroidEnd run_droid(RunFolder const& folder, Spawner& spawner, Transport& transpo
         droid.begin();
         for (unsigned round = 0; !droid.over(); ++round) {
             bool const busy = droid.step();
-            if (!busy) wait_for_work(droid, transport, *poller);
+            if (!busy) droid.rest();
             // However much rank 0 has to say, the workers are heard too.
             if (busy && round % 16 == 0) poller->wait(Duration{0});
         }
@@ -91,7 +75,7 @@ DroidEnd run_droid(RunFolder const& folder, Spawner& spawner, Transport& transpo
     FrameReader reader;
     std::string frame;
     Rank from = 0;
-    Nap nap(Duration::from_ms(5));
+    Nap nap(transport, *poller);
     while (clock.now() < deadline) {
         while (transport.receive(from, frame)) {
             if (!reader.open(frame)) continue;
@@ -99,7 +83,7 @@ DroidEnd run_droid(RunFolder const& folder, Spawner& spawner, Transport& transpo
                 if (auto const* stop = std::get_if<Stop>(&*message)) return {stop->everybody_alive};
             }
         }
-        poller->wait(std::max(Duration{0}, nap.next()));
+        nap.rest();
     }
     return {};
 }

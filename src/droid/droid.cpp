@@ -60,7 +60,8 @@ Droid::Droid(RunFolder folder, std::string host, Spawner& spawner, Transport& tr
       log_(log),
       now_(clock.now()),
       heard_(now_),
-      last_step_(now_)
+      last_step_(now_),
+      nap_(transport, poller)
 {}
 
 Droid::~Droid()
@@ -95,11 +96,6 @@ bool Droid::step()
     if (core_ && core_->gone()) over_ = true;
     if (busy) nap_.had_traffic();
     return busy;
-}
-
-Duration Droid::nap()
-{
-    return nap_.next();
 }
 
 void Droid::give_up(std::string why)

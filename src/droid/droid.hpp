@@ -36,8 +36,8 @@ class Droid final : private DroidEffects, private ChannelEvents {
     void begin();
     /// One round; returns whether there was anything to do.
     bool step();
-    /// How long the caller may sleep before the next round.
-    Duration nap();
+    /// Waits a moment, after a round without anything to do.
+    void rest() { nap_.rest(); }
     /// It has said goodbye, or cannot go on: then why() says so.
     bool over() const { return over_; }
     std::string const& why() const { return why_; }
@@ -116,7 +116,7 @@ class Droid final : private DroidEffects, private ChannelEvents {
     TimePoint next_tick_;
     TimePoint next_watch_;
     TimePoint next_full_watch_;
-    Nap nap_{Duration::from_ms(5)};
+    Nap nap_;
     bool over_ = false;
     bool everybody_alive_ = false;
     std::string why_;

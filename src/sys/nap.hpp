@@ -1,45 +1,81 @@
-// How long a loop that cannot be woken (MPI) may sleep. Where messages follow each other closely it yields
-// and looks again, which costs a core but no time; where they do not, it sleeps at once, longer and longer: a
-// rank that waits must leave its core to the payload. Which of the two it is, the last gaps tell.
+// How a loop waits for frames. Where messages follow each other closely it looks again and again, yielding
+// its core, which costs CPU but no time; where they do not, it sleeps at once, longer and longer: a rank that
+// waits must leave its core to the payload. Which of the two it is, the last gaps tell. MPI cannot wake a
+// sleeper; where the transport can (a descriptor), it does.
 #pragma once
 
+#include <algorithm>
+
 #include "core/time.hpp"
+#include "sys/poller.hpp"
+#include "sys/transport.hpp"
 
 namespace yoda {
 
-class Nap {
+/// What to do before the next look, without a clock: looks and naps are counted instead.
+class NapPolicy {
   public:
-    explicit Nap(Duration longest) : longest_(longest) {}
+    struct Step {
+        bool poll = false;   ///< ask the poller, without waiting
+        bool yield = false;  ///< leave the core to whoever waits for it
+        Duration sleep;      ///< zero: look again at once
+    };
 
+    /// There was a frame since the last next().
     void had_traffic()
     {
-        short_gap_count_ = nap_count_ <= 1 ? short_gap_count_ + 1 : 0;
-        is_dense_ = is_dense_ ? short_gap_count_ > 0 : short_gap_count_ >= gaps_to_trust;
+        // Whoever naps hears late: then even what came within the first nap was soon.
+        bool const is_short = nap_count_ <= (is_dense() ? 0u : 1u);
+        short_gaps_ = is_short ? std::min(short_gaps_ + 1, most_trusted) : short_gaps_ / 2;
         look_count_ = nap_count_ = 0;
     }
 
-    /// The next nap; zero: yield and look again; less than zero: look again at once.
-    Duration next()
+    Step next()
     {
-        if (look_count_ < (is_dense_ ? 64u : 2u)) {
-            // An answer of another core takes a microsecond, and so does a yield.
-            return {look_count_++ < 16 && is_dense_ ? -1 : 0};
+        if (look_count_ < (is_dense() ? dense_looks : sparse_looks)) {
+            ++look_count_;
+            if (!is_dense()) return {true, true, {}};
+            return {look_count_ % poll_every == 0, look_count_ > dense_looks_at_once, {}};
         }
-        Duration const first{is_dense_ ? 20'000 : 200'000};
-        Duration const nap{first.ns << nap_count_};
-        if (nap >= longest_) return longest_;
-        ++nap_count_;
-        return nap;
+        Duration const nap{(is_dense() ? first_dense_nap : first_nap).ns << nap_count_};
+        if (nap < longest_nap) ++nap_count_;
+        return {false, false, std::min(nap, longest_nap)};
     }
 
-  private:
-    static constexpr unsigned gaps_to_trust = 3;
+    static constexpr Duration longest_nap = Duration::from_ms(5);
 
-    Duration longest_;
-    unsigned short_gap_count_ = gaps_to_trust;
-    bool is_dense_ = true;
+  private:
+    bool is_dense() const { return short_gaps_ >= gaps_to_trust; }
+
+    static constexpr Duration first_dense_nap{20'000};
+    static constexpr Duration first_nap{200'000};
+    /// A look takes a third of a microsecond, a yield to nobody a tenth: so many take some 100 us.
+    static constexpr unsigned dense_looks = 256;
+    static constexpr unsigned dense_looks_at_once = 8;
+    static constexpr unsigned sparse_looks = 2;
+    static constexpr unsigned poll_every = 32;
+    /// Short gaps in a row after which traffic counts as dense.
+    static constexpr unsigned gaps_to_trust = 3;
+    static constexpr unsigned most_trusted = 8;
+
+    unsigned short_gaps_ = most_trusted;  ///< grows by one, is halved by a long gap
     unsigned look_count_ = 0;
     unsigned nap_count_ = 0;
+};
+
+class Nap {
+  public:
+    /// Makes this thread's timers precise to a microsecond: a nap of 20 us would take 70 otherwise.
+    Nap(Transport const& transport, Poller& poller);
+
+    void had_traffic() { policy_.had_traffic(); }
+    /// Waits a moment, at most 20 ms; calls what has become ready in the poller.
+    void rest();
+
+  private:
+    Transport const& transport_;
+    Poller& poller_;
+    NapPolicy policy_;
 };
 
 }  // namespace yoda

@@ -40,6 +40,7 @@ RankZero::RankZero(RankZeroParts parts, Dispatcher dispatcher, JournalFile& jour
       frames_(transport.rank_count()),
       is_touched_(transport.rank_count()),
       now_(clock.now()),
+      nap_(transport, poller),
       greeted_(transport.rank_count()),
       event_file_rows_(parts_.event_file_rows)
 {
@@ -150,11 +151,6 @@ bool RankZero::step()
     send_frames();
     if (busy) nap_.had_traffic();
     return busy;
-}
-
-Duration RankZero::nap()
-{
-    return nap_.next();
 }
 
 void RankZero::take_frame(Rank from, std::string_view frame)

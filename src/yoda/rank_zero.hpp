@@ -51,8 +51,10 @@ class RankZero final : private DispatcherEffects {
     void begin(RecoveryRecords const& found);
     /// One round; returns whether there was anything to do.
     bool step();
-    /// How long the caller may sleep before the next round.
-    Duration nap();
+    /// Waits a moment, after a round without anything to do.
+    void rest() { nap_.rest(); }
+    /// Of the last round.
+    TimePoint now() const { return now_; }
     bool over() const;
     /// Writes the last record; waits until all is durable, at most `limit`, and sends what waited for it;
     /// then ends checkpoints.
@@ -112,7 +114,7 @@ class RankZero final : private DispatcherEffects {
     FrameReader reader_;
     std::string frame_;
     TimePoint now_;
-    Nap nap_{Duration::from_ms(5)};
+    Nap nap_;
 
     // Droids that have said their first hello and wait to hear how many share their node.
     std::map<std::string, std::vector<Rank>> by_host_;
