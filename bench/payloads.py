@@ -60,14 +60,36 @@ def noop():
     show(what="worker protocol, no output, 2 workers", ranges_per_s=round(400_000 / status["dispatch_s"]))
 
 
+def files_per_s(where, count=20_000):
+    """What the file system allows: files of 4 KiB made and removed again a little later, by one process."""
+    content = b"x" * 4096
+    begin = time.monotonic()
+    for i in range(count + 500):
+        if i < count:
+            with open(os.path.join(where, str(i)), "wb") as file:
+                file.write(content)
+        if i >= 500:
+            os.unlink(os.path.join(where, str(i - 500)))
+    return count / (time.monotonic() - begin)
+
+
 def small():
+    """Bundles and index on the disk of TMPDIR; outputs there too, and on a memory file system, as most compute nodes have it."""
     with open(os.path.join(folder, "four_kib.py"), "w") as file:
         file.write("#!/usr/bin/python3\nimport sys, yoda_payload\nkit = yoda_payload.Kit()\ntext = b'x' * 4096\n"
                    "def work(todo, output):\n    with open(output.file('out'), 'wb') as file:\n        file.write(text)\n"
                    "sys.exit(kit.run(work))\n")
     os.chmod(os.path.join(folder, "four_kib.py"), 0o755)
-    status = run("small", payload("small", channel="worker", executable=os.path.join(folder, "four_kib.py")), 40_000)
-    show(what="worker protocol, 4 KiB outputs, 2 workers", ranges_per_s=round(40_000 / status["dispatch_s"]))
+    config = payload("small", channel="worker", executable=os.path.join(folder, "four_kib.py"))
+    for what, parent in (("memory", "/dev/shm"), ("disk", None)):
+        if parent and not os.path.isdir(parent):
+            continue
+        with tempfile.TemporaryDirectory(prefix="yoda_bench_", dir=parent) as scratch:
+            status = run("small", config, 40_000, ["work.folder=" + scratch])
+            raw = files_per_s(scratch)
+        rate = 40_000 / status["dispatch_s"]
+        show(what="worker protocol, 4 KiB outputs, 2 workers, outputs in " + what, ranges_per_s=round(rate),
+             files_made_and_removed_per_s=round(raw), ratio=round(rate / raw, 2))
 
 
 def processes():
