@@ -240,6 +240,7 @@ Status Droid::try_set_up()
     limits.folder_bytes = config_.disk_work_folder_bytes;
     limits.free_bytes = config_.disk_free_running_bytes;
     watch_.emplace(limits, work_folder_);
+    memory_.emplace(fmt::format("{}/memory_{}_{}.json", folder_.logs(), life_, transport_.rank()));
     next_watch_ = now_;
 
     BundleWriterSetup writing;
@@ -324,9 +325,15 @@ Status Droid::run_hook(std::string const& command, std::string_view what)
     return refuse(fmt::format("it did not end within {} s", cleanup_limit.s()));
 }
 
+void Droid::write_memory()
+{
+    if (auto const written = memory_->write(); !written) log_.warning("no_memory_log", written.error());
+}
+
 void Droid::end_all()
 {
     if (work_folder_.empty()) return;
+    if (memory_) write_memory();
     for (auto& channel : channels_) channel.reset();
     writer_.reset();
     if (core_) {
@@ -522,6 +529,8 @@ void Droid::watch()
     for (auto const& channel : channels_) {
         if (channel) channel->list_busy(busy);
     }
+    memory_->sample(busy);
+    if (memory_->is_worth_writing()) write_memory();
     for (auto const& breach : watch_->check(now_, busy)) {
         log_.warning(
             "limit_broken",

@@ -14,6 +14,7 @@
 #include "droid/bundle_writer.hpp"
 #include "droid/channel.hpp"
 #include "droid/droid_core.hpp"
+#include "droid/memory_log.hpp"
 #include "droid/node.hpp"
 #include "droid/watch.hpp"
 #include "sys/clock.hpp"
@@ -81,6 +82,7 @@ class Droid final : private DroidEffects, private ChannelEvents {
     void watch();
     void send_frames();
     Status run_hook(std::string const& command, std::string_view what);
+    void write_memory();
     void end_all();
 
     RunFolder folder_;
@@ -104,6 +106,7 @@ class Droid final : private DroidEffects, private ChannelEvents {
     std::optional<DroidCore> core_;
     std::unique_ptr<BundleWriter> writer_;
     std::optional<Watch> watch_;
+    std::optional<MemoryLog> memory_;
     std::vector<std::unique_ptr<PayloadChannel>> channels_;  ///< by job; made when first needed
     std::vector<PayloadSetup> setups_;
 
