@@ -123,7 +123,7 @@ int harvest_fetch(std::vector<std::string> const& words)
     }
     if (values->count("json"))
         std::cout << summary->json() << "\n";
-    else if (!summary->run.empty() || !summary->fetched.ended.empty())
+    else if (!summary->run.empty() || !summary->fetched.ended.empty() || summary->fetched.lost_job_count > 0)
         std::cout << (summary->run.empty() ? "no run" : summary->run) << ": " << summary->text() << "\n";
     return exit_done;
 }

@@ -76,7 +76,8 @@ int harvest_report(std::vector<std::string> const& words)
         InterchangeOptions exchange;
         exchange.run = runs->front();
         exchange.access_point = (*values)["access-point"].as<std::string>();
-        auto const told = report_to_access_point(exchange, (*tools)->log());
+        auto const told =
+            report_to_access_point(exchange, (*tools)->clock().unix_ns() / 1'000'000'000, (*tools)->log());
         return told ? static_cast<int>(exit_done) : report_error(told.error());
     }
     ReportSummary all;

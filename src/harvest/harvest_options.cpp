@@ -8,6 +8,7 @@
 #include <mutex>
 
 #include "core/units.hpp"
+#include "harvest/panda/panda_proxy.hpp"
 #include "sys/files.hpp"
 
 namespace yoda {
@@ -131,8 +132,10 @@ PandaSettings make_panda_settings(HarvestConfig const& config)
     settings.heartbeat_s = static_cast<std::int64_t>(config.seconds("panda.heartbeat"));
     settings.debug_heartbeat_s = static_cast<std::int64_t>(config.seconds("panda.debug_heartbeat"));
     settings.final_limit_s = static_cast<std::int64_t>(config.seconds("panda.final_limit"));
+    settings.log_limit_s = static_cast<std::int64_t>(config.seconds("panda.log_limit"));
     settings.report_chunk = std::clamp<std::uint64_t>(config.count("panda.report_chunk"), 1, 100'000);
     for (auto const& name : config.store_names()) {
+        if (name == "pl" || name == "logs") settings.log_stores.push_back(name);
         auto const prefix = "store." + name + ".";
         if (auto const id = config.count(prefix + "objstore_id"); id > 0)
             settings.objstore_ids[name] = static_cast<std::int64_t>(id);
@@ -143,7 +146,8 @@ PandaSettings make_panda_settings(HarvestConfig const& config)
 }
 
 Result<StoreConfig> make_store_config(HarvestConfig const& config, std::string const& name,
-                                      PandaSettings const& panda, Clock const& clock, Log& log)
+                                      PandaSettings const& panda, std::string const& run, Clock const& clock,
+                                      Log& log)
 {
     auto const prefix = "store." + name + ".";
     auto const text = [&](char const* field) { return config.text(prefix + field); };
@@ -163,7 +167,20 @@ Result<StoreConfig> make_store_config(HarvestConfig const& config, std::string c
     store.tls = {text("ca_file"), text("ca_folder"), text("cert_file"), text("cert_key_file")};
     store.rucio_paths = config.yes(prefix + "rucio_paths");
     store.scope = text("scope");
-    if (auto const public_name = text("panda_public_key"); !public_name.empty()) {
+    if (auto const proxy_url = text("panda_proxy"); !proxy_url.empty()) {
+        PandaProxySettings proxy;
+        proxy.url = proxy_url;
+        while (proxy.url.ends_with('/')) proxy.url.pop_back();
+        proxy.public_key_name = text("panda_public_key");
+        proxy.private_key_name = text("panda_private_key");
+        proxy.allow_plain_http = panda.server.allow_plain_http;
+        proxy.timeout = panda.server.timeout;
+        auto trust = panda.credentials;
+        use_grid_authorities(trust);
+        proxy.tls = {trust.ca_file, trust.ca_folder, {}, {}};
+        if (auto const status = check_panda_proxy(proxy); !status) return status.error();
+        store.presigned_url = make_presign_source(std::move(proxy), run, clock);
+    } else if (auto const public_name = text("panda_public_key"); !public_name.empty()) {
         auto const keys =
             std::make_shared<PandaKeys>(panda, public_name, text("panda_private_key"), clock, log);
         store.keys = [keys] { return keys->get(); };
@@ -171,13 +188,14 @@ Result<StoreConfig> make_store_config(HarvestConfig const& config, std::string c
     return store;
 }
 
-Result<PushOptions> make_push_options(HarvestConfig const& config, Clock const& clock, Log& log)
+Result<PushOptions> make_push_options(HarvestConfig const& config, std::string const& run, Clock const& clock,
+                                      Log& log)
 {
     auto const panda = make_panda_settings(config);
     PushOptions options;
     for (auto const& name : config.store_names()) {
         if (is_input_store(name)) continue;
-        auto store = make_store_config(config, name, panda, clock, log);
+        auto store = make_store_config(config, name, panda, run, clock, log);
         if (!store) return store.error();
         options.stores[name] = *std::move(store);
     }
@@ -227,10 +245,12 @@ Result<FetchOptions> make_fetch_options(HarvestConfig const& config, Clock const
     options.inputs.stage_limit_bytes = config.bytes("input.stage_limit");
     options.inputs.tries =
         static_cast<unsigned>(std::clamp<std::uint64_t>(config.count("input.tries"), 1, 10));
+    options.input_try_time = Duration::from_s(config.seconds("input.try_time"));
     options.inputs.direct_access = config.yes("input.direct_access");
     for (auto const& name : config.store_names()) {
         if (!is_input_store(name)) continue;
-        auto store = make_store_config(config, name, options.panda, clock, log);
+        // Before there is a run no job has come with a secret yet.
+        auto store = make_store_config(config, name, options.panda, {}, clock, log);
         if (!store) return store.error();
         options.input_stores.push_back(*std::move(store));
     }

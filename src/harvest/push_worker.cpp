@@ -56,7 +56,9 @@ Result<Store*> PushWorker::store_of(std::string const& activity, StageRecord con
                      "none is configured for the activity " + activity, "configure one (docs/stores.md)"};
     auto url = store_url_for(*config, owner_of(record));
     if (!url) return url.error();
-    auto& store = stores_[activity + " " + url->text()];
+    // A store whose URLs are signed for one job is of no use to another.
+    auto const whose = config->presigned_url ? fmt::format(" {}", record.panda_id) : std::string{};
+    auto& store = stores_[activity + " " + url->text() + whose];
     if (!store) {
         auto made = make_store(*config, owner_of(record), shared_.context);
         if (!made) return made.error();

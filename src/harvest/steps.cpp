@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "harvest/panda/measured_time.hpp"
 #include "harvest/panda/queue_config.hpp"
 #include "harvest/panda/settings.hpp"
 #include "sys/files.hpp"
@@ -25,6 +26,14 @@ Result<FetchCommandSummary> fetch_step(FetchChoice const& choice, HarvestConfig 
             tools.log.warning("overwrite_queuedata", {{"what", warning}});
         set_run_texts(full, changed);
     };
+    // What the queue or a person says goes before what was measured.
+    if (auto& allocation = options->allocation;
+        allocation.walltime_s > 0 && allocation.seconds_per_event <= 0)
+        if (auto const measured = find_measured_time(choice.run)) {
+            allocation.seconds_per_event = measured->seconds_per_event;
+            tools.log.info("event_time_measured",
+                           {{"seconds", measured->seconds_per_event}, {"by", measured->run}});
+        }
     options->run = choice.run;
     options->payload = choice.payload;
     options->task_id = choice.task_id;
@@ -58,7 +67,7 @@ Result<PushSummary> push_step(PushChoice const& choice, ConfigSources const& sou
         if (auto const status = PandaFolder(run).adopt_workplace(); !status) return status.error();
         auto const config = load_config(sources, run);
         if (!config) return config.error();
-        auto options = make_push_options(*config, tools.clock, tools.log);
+        auto options = make_push_options(*config, run, tools.clock, tools.log);
         if (!options) return options.error();
         options->folders = {run};
         options->dry_run = choice.dry_run;
@@ -90,7 +99,7 @@ Result<ReportSummary> report_step(std::string const& run, std::optional<BatchFac
     options.facts = facts;
     options.stop = tools.stop;
     if (config->yes("push.remove_dropped")) {
-        auto const push_options = make_push_options(*config, tools.clock, tools.log);
+        auto const push_options = make_push_options(*config, run, tools.clock, tools.log);
         if (!push_options) return push_options.error();
         options.remove_from = push_options->stores;
     }

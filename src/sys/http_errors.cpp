@@ -25,6 +25,9 @@ Error curl_error(int code, std::string_view detail, std::string_view method, std
         case CURLE_SSL_ISSUER_ERROR:
             error.kind = ErrorKind::refused;
             error.fix = "check the server's name, and the CA file or folder in the configuration";
+            if (error.why.find("expired") != std::string::npos ||
+                error.why.find("not yet valid") != std::string::npos)
+                error.fix = "check this machine's clock; if it is right, tell the server's people";
             break;
         case CURLE_SSL_CACERT_BADFILE:
         case CURLE_SSL_CRL_BADFILE:

@@ -3,8 +3,10 @@
 #include <signal.h>
 
 #include <cerrno>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "core/config.hpp"
 #include "harvest/stage_holder.hpp"
 #include "sys/files.hpp"
 #include "sys/lease.hpp"
@@ -90,6 +92,22 @@ BatchFacts find_batch_facts(std::string const& run, bool all_ended, std::int64_t
         facts.phase = all_ended ? JobPhase::uploading : JobPhase::waiting;
     }
     return facts;
+}
+
+Result<bool> is_run_closed(RunFolder const& folder, OpenedRun const& opened)
+{
+    if (opened.closed) return true;
+    Config config;
+    auto const text = read_file(folder.config());
+    if (!text) return text.error();
+    if (auto const status = read_config(config, *text, folder.config()); !status) return status.error();
+    if (!config.run_open) return true;
+    std::error_code code;
+    for (auto const& entry : std::filesystem::directory_iterator(folder.inbox(), code)) {
+        auto const name = entry.path().filename().string();
+        if (name.ends_with("-closed.json") && path_exists(folder.outbox() + "/" + name)) return true;
+    }
+    return false;
 }
 
 }  // namespace yoda

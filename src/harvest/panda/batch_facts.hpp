@@ -7,6 +7,8 @@
 
 #include "core/result.hpp"
 #include "harvest/panda/job_report.hpp"
+#include "sys/run_folder.hpp"
+#include "sys/run_opening.hpp"
 
 namespace yoda {
 
@@ -27,5 +29,9 @@ struct BatchFacts {
 /// From the lease, status.json and the results of the lives. Without a yoda in the run: waiting while ranges
 /// are left, uploading when all have ended and no more can come.
 BatchFacts find_batch_facts(std::string const& run, bool all_ended, std::int64_t now_unix_s);
+
+/// Whether no more ranges will come: the run never was open, or yoda has taken the note that says so. Error:
+/// a run folder that cannot be read.
+Result<bool> is_run_closed(RunFolder const& folder, OpenedRun const& opened);
 
 }  // namespace yoda

@@ -1,8 +1,12 @@
 #include "harvest/panda/client.hpp"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <ctime>
 #include <type_traits>
 
 #include "core/gzip.hpp"
@@ -15,10 +19,10 @@ namespace yoda {
 
 namespace {
 
-constexpr std::string_view grid_ca_folder = "/etc/grid-security/certificates";
 constexpr std::uint64_t answer_limit_bytes = 1ull << 30;
 constexpr std::int64_t renew_before_s = 15 * 60;
 constexpr std::int64_t renewal_pause_s = 10 * 60;
+constexpr std::int64_t clock_tolerance_s = 5 * 60;
 
 std::int64_t unix_s(Clock const& clock)
 {
@@ -36,6 +40,15 @@ PandaJudgement judge_no_answer(CallKind kind, Error const& error, bool left)
         judgement.outcome = PandaOutcome::unknown;
     }
     return judgement;
+}
+
+/// "Sun, 06 Nov 1994 08:49:37 GMT"; nullopt if it is no such text.
+std::optional<std::int64_t> read_http_date(std::string const& text)
+{
+    std::tm parts{};
+    char const* const end = ::strptime(text.c_str(), "%a, %d %b %Y %H:%M:%S GMT", &parts);
+    if (end == nullptr || *end != '\0') return std::nullopt;
+    return ::timegm(&parts);
 }
 
 template <class Answer>
@@ -107,9 +120,7 @@ PandaClient::PandaClient(HttpClient& http, Clock const& clock, Log& log, PandaSe
         api_ = *server_.api;
         api_known_ = true;
     }
-    if (credentials_.ca_file.empty() && credentials_.ca_folder.empty() &&
-        path_exists(std::string(grid_ca_folder)))
-        credentials_.ca_folder = grid_ca_folder;
+    use_grid_authorities(credentials_);
 }
 
 Status PandaClient::check() const
@@ -128,6 +139,13 @@ Status PandaClient::check() const
                          "jobs and their secrets would go in the clear",
                          "use https, or allow it with panda.allow_plain_http"};
     }
+    for (auto const& trusted : {credentials_.ca_file, credentials_.ca_folder})
+        if (!trusted.empty() && ::access(trusted.c_str(), R_OK) != 0) {
+            auto error = os_error("read", trusted, errno);
+            error.kind = ErrorKind::usage;
+            error.fix = "it holds the authorities that we trust: check panda.ca_file and panda.ca_folder";
+            return error;
+        }
     if (credentials_.uses_token()) {
         if (credentials_.origin.empty())
             return Error{ErrorKind::usage, "a token needs an origin", "PanDA wants to know its organisation",
@@ -235,9 +253,22 @@ PandaClient::Reply PandaClient::exchange_at(Route const& route, PandaRequest con
     auto response = http_.perform(std::move(http));
     if (!response) return {std::nullopt, judge_no_answer(request.kind, response.error(), left)};
     traffic_.received_bytes += response->body_bytes;
+    look_at_clock(std::string(response->headers.find("Date")));
     return {RawAnswer{response->status, std::string(response->headers.find("Content-Type")),
                       std::move(response->body)},
             {}};
+}
+
+/// Nothing of ours depends on the server's clock, but proxies, tokens and times in monitors do.
+void PandaClient::look_at_clock(std::string const& date)
+{
+    auto const server_unix_s = read_http_date(date);
+    if (!server_unix_s || clock_was_told_) return;
+    auto const ahead_s = *server_unix_s - unix_s(clock_);
+    if (std::abs(ahead_s) < clock_tolerance_s) return;
+    clock_was_told_ = true;
+    log_.warning("clocks_differ", {{"server_ahead_s", ahead_s},
+                                   {"what_to_do", "check this machine's clock, then tell PanDA's people"}});
 }
 
 PandaClient::Reply PandaClient::exchange(PandaRequest const& request)

@@ -79,6 +79,7 @@ class PandaClient {
     std::vector<Route> find_routes();
     std::optional<PandaJudgement> add_credentials(HttpRequest& request);
     void renew_token(std::string const& token);
+    void look_at_clock(std::string const& date);
 
     HttpClient& http_;
     Clock const& clock_;
@@ -88,6 +89,7 @@ class PandaClient {
     PandaApi api_ = PandaApi::classic;
     bool api_known_ = false;
     bool renewing_ = false;
+    bool clock_was_told_ = false;
     std::int64_t next_renewal_unix_s_ = 0;
     std::minstd_rand random_;
     PandaTraffic traffic_;

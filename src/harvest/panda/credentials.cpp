@@ -116,6 +116,13 @@ void complete_from_environment(PandaCredentials& credentials,
     if (credentials.ca_file.empty()) fill(credentials.ca_folder, {"X509_CERT_DIR"});
 }
 
+void use_grid_authorities(PandaCredentials& credentials)
+{
+    std::string const folder = "/etc/grid-security/certificates";
+    if (credentials.ca_file.empty() && credentials.ca_folder.empty() && path_exists(folder))
+        credentials.ca_folder = folder;
+}
+
 std::optional<std::int64_t> token_expiry_unix_s(std::string_view token)
 {
     auto const first = token.find('.');

@@ -32,6 +32,9 @@ struct PandaCredentials {
 void complete_from_environment(PandaCredentials& credentials,
                                std::function<std::string(char const*)> const& get);
 
+/// Where nobody says whom to trust: the grid's authorities, if this machine has them.
+void use_grid_authorities(PandaCredentials& credentials);
+
 /// "exp" of a JSON web token; nullopt if it has none that can be read.
 std::optional<std::int64_t> token_expiry_unix_s(std::string_view token);
 

@@ -166,7 +166,7 @@ Status Feeder::ask(Turn& turn)
     }
     Status first_problem;
     while (auto const next = plan.next()) {
-        if (auto const status = turn.beat(); !status) return status;
+        if (auto const status = turn.check(); !status) return status;
         auto const& job = jobs_[next->job];
         auto const ask = journal_.begin(AskKind::ranges, job.panda_id(), next->range_count, now_s(),
                                         make_note_name(clock_, "more_ranges"));

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -86,24 +87,38 @@ Status Fetcher::ask_for_jobs(FetchWish const& wish)
     for (int attempt = 0; attempt < job_ask_limit; ++attempt) {
         auto const left = wanted - static_cast<std::int64_t>(jobs_.size());
         if (left <= 0) return {};
-        if (auto const status = beat(); !status) return status;
+        if (auto const status = go_on(); !status) return status;
         auto const ask = journal_.begin(AskKind::jobs, 0, left, now_s());
         if (!ask) return ask.error();
         auto query = wish.query;
         query.job_count = left;
+        auto const asked_at = clock_.now();
         auto const answer = client_.get_jobs(query);
-        if (!answer.judgement.stored()) {
-            if (auto const status = journal_.keep_end(*ask, answer.judgement); !status) return status;
+        auto const took_s = static_cast<std::int64_t>(std::lround((clock_.now() - asked_at).s()));
+        bool const some_are_whole = answer.judgement.outcome == PandaOutcome::unknown && !answer.jobs.empty();
+        if (!answer.judgement.stored())
             log_.warning("jobs_not_fetched", {{"outcome", print_outcome(answer.judgement.outcome)},
                                               {"why", answer.judgement.why}});
+        if (!answer.judgement.stored() && !some_are_whole) {
+            if (auto const status = journal_.keep_end(*ask, answer.judgement); !status) return status;
             // With some jobs in hand their ranges matter more than further jobs.
             if (!jobs_.empty()) return {};
-            return not_stored("PanDA gave no jobs", answer.judgement);
+            auto error = not_stored("PanDA gave no jobs", answer.judgement);
+            if (auto const lost = journal_.lost_job_count(); lost > 0)
+                error.fix = fmt::format(
+                    "answers with up to {} jobs were lost: PanDA gives these to nobody for "
+                    "half an hour; call again later",
+                    lost);
+            return error;
         }
         if (auto const status = journal_.keep_answer(*ask, print_json(answer.jobs)); !status) return status;
         log_.info("jobs_fetched", {{"job_count", answer.jobs.size()}});
         if (answer.jobs.empty()) return {};
+        auto const known = jobs_.size();
         if (auto const status = load_jobs(); !status) return status;
+        for (auto i = known; i < jobs_.size(); ++i)
+            if (auto const status = keep_state(jobs_[i].job.panda_id(), "get_job_s", took_s); !status)
+                return status;
     }
     return {};
 }
@@ -136,9 +151,14 @@ Status Fetcher::check_inputs()
 {
     std::vector<Candidate> good;
     for (auto& candidate : jobs_) {
-        if (auto const status = beat(); !status) return status;
+        if (auto const status = go_on(); !status) return status;
         if (candidate.gone) continue;
+        auto const begin = clock_.now();
         auto checked = inputs_.check(candidate.job);
+        auto const took_s = static_cast<std::int64_t>(std::lround((clock_.now() - begin).s()));
+        if (took_s > 0)
+            if (auto const status = keep_state(candidate.job.panda_id(), "stage_in_s", took_s); !status)
+                return status;
         if (auto* const job = std::get_if<Job>(&checked)) {
             good.push_back({std::move(*job), false});
             continue;
@@ -252,7 +272,7 @@ Status Fetcher::ask_for_ranges(FetchWish const& wish)
         if (count.count == 0) plan.on_ranges(i, 0, 0);
     }
     while (auto const next = plan.next()) {
-        if (auto const status = beat(); !status) return status;
+        if (auto const status = go_on(); !status) return status;
         if (auto const status = ask_for_ranges_once(wish, plan, *next); !status) return status;
         if (!plan.is_empty(next->job)) continue;
         // An empty list also means that the job may take none: what is left says which.

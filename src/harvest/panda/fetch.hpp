@@ -63,14 +63,14 @@ class Fetcher {
     /// Gives all that the journal holds; only jobs with ranges. May be called again.
     Result<FetchSummary> deliver(RunSink& sink);
     /// Called between requests; an error stops acquire().
-    void set_beat(std::function<Status()> beat) { beat_ = std::move(beat); }
+    void set_go_on(std::function<Status()> may_go_on) { may_go_on_ = std::move(may_go_on); }
 
   private:
     struct Candidate {
         Job job;
         bool gone = false;  ///< PanDA told us to drop it
     };
-    Status beat() { return beat_ ? beat_() : Status{}; }
+    Status go_on() { return may_go_on_ ? may_go_on_() : Status{}; }
     std::int64_t now_s() const { return clock_.unix_ns() / 1'000'000'000; }
     Status ask_for_jobs(FetchWish const& wish);
     Status load_jobs();
@@ -88,7 +88,7 @@ class Fetcher {
     InputChecker& inputs_;
     Clock const& clock_;
     Log& log_;
-    std::function<Status()> beat_;
+    std::function<Status()> may_go_on_;
     std::vector<Candidate> jobs_;
     std::vector<JobEnd> ends_;
     bool more_may_come_ = false;

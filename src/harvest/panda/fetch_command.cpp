@@ -135,27 +135,31 @@ class SecretKeeper final : public RunSink {
 
 }  // namespace
 
-std::vector<InputSource> input_sources_from(std::vector<StoreConfig> const& stores, Clock const& clock,
-                                            Log& log, Breakers& breakers)
+std::vector<InputSource> input_sources_from(std::vector<StoreConfig> const& stores, Duration try_time,
+                                            Clock const& clock, Log& log, Breakers& breakers)
 {
     std::vector<InputSource> sources;
     StoreContext context;
     context.clock = &clock;
     context.log = &log;
     context.breakers = &breakers;
-    context.policy.deadline_base = context.policy.deadline_longest = Duration::from_s(1800);
+    context.policy.deadline_base = context.policy.deadline_longest = try_time;
     context.policy.deadline_per_mb = {};
     for (auto const& config : stores) {
         InputSource source;
         source.name = config.name.empty() ? printable_url(config.url) : config.name;
-        source.get = [config, context](std::string const& scope, std::string const& lfn,
-                                       std::string const& path) -> Status {
+        source.rse = config.name;
+        source.get = [config, context, try_time](std::string const& scope, std::string const& lfn,
+                                                 std::string const& path) -> InputSource::Try {
             ObjectOwner const owner{0, 0, scope};
             auto const key = object_key(config, lfn, owner);
-            if (!key) return key.error();
+            if (!key) return {key.error()};
             auto const store = make_store(config, owner, context);
-            if (!store) return store.error();
-            return (*store)->get(*key, path);
+            if (!store) return {store.error()};
+            auto const begin = context.clock->now();
+            auto status = (*store)->get(*key, path);
+            bool const timed_out = !status && context.clock->now() - begin >= try_time;
+            return {std::move(status), timed_out};
         };
         source.direct_url = [config](std::string const& scope, std::string const& lfn) -> std::string {
             ObjectOwner const owner{0, 0, scope};
@@ -180,6 +184,10 @@ std::string FetchCommandSummary::text() const
     if (fetched.lost_range_count > 0)
         line += fmt::format("; answers with up to {} ranges were lost, PanDA keeps them until the job ends",
                             fetched.lost_range_count);
+    if (fetched.lost_job_count > 0)
+        line += fmt::format(
+            "; answers with up to {} jobs were lost, PanDA gives these to nobody for half an hour",
+            fetched.lost_job_count);
     return line;
 }
 
@@ -192,6 +200,7 @@ std::string FetchCommandSummary::json() const
     out["events"] = fetched.event_count;
     out["repeated_ranges"] = fetched.repeated_count;
     out["lost_ranges"] = fetched.lost_range_count;
+    out["lost_jobs"] = fetched.lost_job_count;
     out["more_may_come"] = fetched.more_may_come;
     out["requests"] = traffic.request_count;
     out["sent_bytes"] = traffic.sent_bytes;
@@ -223,9 +232,11 @@ Result<FetchCommandSummary> fetch_run(FetchOptions const& options, HttpClient& h
     if (!journal) return journal.error();
 
     Breakers breakers;
-    InputChecker inputs(options.inputs, input_sources_from(options.input_stores, clock, log, breakers), log);
+    InputChecker inputs(
+        options.inputs,
+        input_sources_from(options.input_stores, options.input_try_time, clock, log, breakers), log);
     Fetcher fetcher(client, *journal, inputs, clock, log);
-    fetcher.set_beat([&turn] { return turn->beat(); });
+    fetcher.set_go_on([&turn] { return turn->check(); });
     auto const acquired = fetcher.acquire(make_wish(options));
     if (!acquired && !(options.settle_for_less && acquired.error().kind == ErrorKind::unavailable))
         return acquired.error();

@@ -36,6 +36,7 @@ struct FetchOptions {
     std::optional<std::int64_t> segment_id;
     InputPolicy inputs;
     std::vector<StoreConfig> input_stores;  ///< best first
+    Duration input_try_time = Duration::from_s(1800);
     PayloadConfig payload;
     std::string config;      ///< content of RUN/yoda.cfg
     std::string run_config;  ///< content of RUN/panda/harvest.cfg
@@ -78,8 +79,8 @@ struct FeedSummary {
 
 Result<FeedSummary> feed_run(FeedOptions const& options, HttpClient& http, Clock const& clock, Log& log);
 
-/// Sources for staging in from stores, each within 30 minutes a try.
-std::vector<InputSource> input_sources_from(std::vector<StoreConfig> const& stores, Clock const& clock,
-                                            Log& log, Breakers& breakers);
+/// Sources for staging in from stores; a try ends after `try_time`.
+std::vector<InputSource> input_sources_from(std::vector<StoreConfig> const& stores, Duration try_time,
+                                            Clock const& clock, Log& log, Breakers& breakers);
 
 }  // namespace yoda

@@ -3,8 +3,13 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <chrono>
+#include <cstdio>
+#include <filesystem>
 
 #include "core/checksum.hpp"
 #include "core/event_range.hpp"
@@ -17,6 +22,9 @@
 namespace yoda {
 
 namespace {
+
+constexpr std::chrono::hours leftover_age{
+    1};  ///< a living transfer that writes nothing for so long is stalled
 
 bool is_url(std::string_view path)
 {
@@ -47,6 +55,22 @@ std::optional<WantedSum> parse_sum(std::string_view text)
     if (is_md5(text)) return WantedSum{WantedSum::Kind::md5, 0, lower(text)};
     if (auto const sum = parse_adler32(text)) return WantedSum{WantedSum::Kind::adler32, *sum, {}};
     return std::nullopt;
+}
+
+/// What a killed harvest left of this file, if nobody writes it any more: it may have gigabytes.
+void remove_leftovers(std::string const& folder, std::string const& lfn)
+{
+    namespace fs = std::filesystem;
+    std::error_code code;
+    auto const now = fs::file_time_type::clock::now();
+    for (auto const& entry : fs::directory_iterator(folder, code)) {
+        auto const name = entry.path().filename().string();
+        if (name.find("." + lfn + ".") == std::string::npos || name[0] != '.') continue;
+        if (!name.ends_with(".incoming") && !name.ends_with(".part")) continue;
+        std::error_code ignored;
+        auto const written = fs::last_write_time(entry.path(), ignored);
+        if (!ignored && now - written > leftover_age) fs::remove(entry.path(), ignored);
+    }
 }
 
 }  // namespace
@@ -82,16 +106,26 @@ std::optional<InputChecker::Problem> InputChecker::compare(std::string const& pa
     return std::nullopt;
 }
 
-InputChecker::Found InputChecker::stage_in(Job const& job, InputFile const& input,
+/// In the order of preference: where PanDA says that the file is, then as configured.
+std::vector<InputSource const*> InputChecker::sources_for(std::string const& rse) const
+{
+    std::vector<InputSource const*> order;
+    for (auto const& source : sources_) order.push_back(&source);
+    std::stable_partition(order.begin(), order.end(),
+                          [&rse](InputSource const* source) { return !rse.empty() && source->rse == rse; });
+    return order;
+}
+
+InputChecker::Found InputChecker::stage_in(Job const& job, InputFile const& input, std::string const& rse,
                                            std::uint64_t& staged_bytes)
 {
     auto const scope = input.scope.empty() ? std::string("local") : input.scope;
     if (!is_plain_file_name(scope))
         return Problem{pilot_error::stage_in_failed, "scope '" + scope + "' is no name"};
     if (policy_.direct_access && job.text("transferType") == "direct") {
-        for (auto const& source : sources_)
-            if (source.direct_url)
-                if (auto url = source.direct_url(scope, input.lfn); !url.empty()) return url;
+        for (auto const* source : sources_for(rse))
+            if (source->direct_url)
+                if (auto url = source->direct_url(scope, input.lfn); !url.empty()) return url;
     }
     if (sources_.empty() || policy_.stage_folder.empty())
         return Problem{pilot_error::no_such_file,
@@ -106,32 +140,44 @@ InputChecker::Found InputChecker::stage_in(Job const& job, InputFile const& inpu
     if (path_exists(path) && !compare(path, input)) return path;
     if (auto const status = make_folders(folder); !status)
         return Problem{pilot_error::no_local_space, status.error().text()};
+    remove_leftovers(folder, input.lfn);
+    // Its name is for what has been verified.
+    auto const incoming = fmt::format("{}/.{}.{}.incoming", folder, input.lfn, ::getpid());
     Problem last{pilot_error::stage_in_failed, "not fetched"};
-    for (auto const& source : sources_) {
+    for (auto const* const source : sources_for(rse)) {
         for (unsigned attempt = 0; attempt < policy_.tries; ++attempt) {
-            auto const status = source.get(scope, input.lfn, path);
+            auto const [status, timed_out] = source->get(scope, input.lfn, incoming);
             if (status) {
-                auto problem = compare(path, input);
+                auto problem = compare(incoming, input);
+                if (!problem && ::rename(incoming.c_str(), path.c_str()) != 0)
+                    problem =
+                        Problem{pilot_error::stage_in_failed, os_error("rename", incoming, errno).text()};
                 if (!problem) {
                     log_.info("input_staged_in",
-                              {{"lfn", input.lfn}, {"from", source.name}, {"bytes", input.bytes}});
+                              {{"lfn", input.lfn}, {"from", source->name}, {"bytes", input.bytes}});
                     return path;
                 }
+                ::unlink(incoming.c_str());
                 last = std::move(*problem);
                 log_.warning("input_is_wrong",
-                             {{"lfn", input.lfn}, {"from", source.name}, {"why", last.why}});
+                             {{"lfn", input.lfn}, {"from", source->name}, {"why", last.why}});
                 break;  // The same place would give the same again.
             }
             bool const full = status.error().kind == ErrorKind::no_space;
-            last = {full ? pilot_error::no_local_space : pilot_error::stage_in_failed, status.error().text()};
-            log_.warning("input_not_fetched", {{"lfn", input.lfn}, {"from", source.name}, {"why", last.why}});
+            last = {full        ? pilot_error::no_local_space
+                    : timed_out ? pilot_error::stage_in_timeout
+                                : pilot_error::stage_in_failed,
+                    status.error().text()};
+            log_.warning("input_not_fetched",
+                         {{"lfn", input.lfn}, {"from", source->name}, {"why", last.why}});
             if (status.error().kind != ErrorKind::unavailable) break;
         }
     }
     return last;
 }
 
-InputChecker::Found InputChecker::find(Job const& job, InputFile const& input, std::uint64_t& staged_bytes)
+InputChecker::Found InputChecker::find(Job const& job, InputFile const& input, std::string const& rse,
+                                       std::uint64_t& staged_bytes)
 {
     if (is_url(input.pfn)) return input.pfn;
     if (!input.pfn.empty()) {
@@ -156,7 +202,7 @@ InputChecker::Found InputChecker::find(Job const& job, InputFile const& input, s
         }
     }
     if (!first || (!sources_.empty() && !policy_.stage_folder.empty()))
-        return stage_in(job, input, staged_bytes);
+        return stage_in(job, input, rse, staged_bytes);
     return std::move(*first);
 }
 
@@ -164,8 +210,11 @@ std::variant<Job, JobEnd> InputChecker::check(Job const& job)
 {
     std::uint64_t staged_bytes = 0;
     std::string paths;
-    for (auto const& input : job.inputs()) {
-        auto found = find(job, input, staged_bytes);
+    auto const places = job.list("ddmEndPointIn");
+    for (std::size_t i = 0; i < job.inputs().size(); ++i) {
+        auto const& input = job.inputs()[i];
+        auto found =
+            find(job, input, places.size() == job.inputs().size() ? places[i] : std::string{}, staged_bytes);
         if (auto const* const problem = std::get_if<Problem>(&found))
             return JobEnd{job.panda_id(), job.attempt(), problem->code,
                           "input " + input.lfn + ": " + problem->why};

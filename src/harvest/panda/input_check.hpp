@@ -20,8 +20,13 @@ namespace yoda {
 /// Where an input can be fetched from, best first.
 struct InputSource {
     std::string name;  ///< for people
+    std::string rse;   ///< as PanDA calls the storage: a file that PanDA says is there is fetched there first
+    struct Try {
+        Status status;
+        bool timed_out = false;
+    };
     /// Writes `path` whole or not at all, within the time a transfer may take. `scope` and `lfn` are plain.
-    std::function<Status(std::string const& scope, std::string const& lfn, std::string const& path)> get;
+    std::function<Try(std::string const& scope, std::string const& lfn, std::string const& path)> get;
     /// A URL that payloads can read directly; empty if there is none.
     std::function<std::string(std::string const& scope, std::string const& lfn)> direct_url;
 };
@@ -53,8 +58,10 @@ class InputChecker {
         std::string why;
     };
     using Found = std::variant<std::string, Problem>;
-    Found find(Job const& job, InputFile const& input, std::uint64_t& staged_bytes);
-    Found stage_in(Job const& job, InputFile const& input, std::uint64_t& staged_bytes);
+    Found find(Job const& job, InputFile const& input, std::string const& rse, std::uint64_t& staged_bytes);
+    Found stage_in(Job const& job, InputFile const& input, std::string const& rse,
+                   std::uint64_t& staged_bytes);
+    std::vector<InputSource const*> sources_for(std::string const& rse) const;
     std::optional<Problem> compare(std::string const& path, InputFile const& input);
 
     InputPolicy policy_;

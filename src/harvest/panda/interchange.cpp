@@ -10,8 +10,10 @@
 #include <optional>
 
 #include "harvest/new_run_builder.hpp"
+#include "harvest/panda/batch_facts.hpp"
 #include "harvest/panda/inbox.hpp"
 #include "harvest/panda/job_filter.hpp"
+#include "harvest/panda/job_logs.hpp"
 #include "harvest/panda/range_check.hpp"
 #include "harvest/panda/reported_log.hpp"
 #include "harvest/panda/settings.hpp"
@@ -233,7 +235,32 @@ Result<InterchangeSummary> feed_from_access_point(InterchangeOptions const& opti
     return summary;
 }
 
-Result<InterchangeSummary> report_to_access_point(InterchangeOptions const& options, Log& log)
+namespace {
+
+/// What Harvester makes metaData of, and its order to end a worker that would find nothing to do.
+Status tell_of_the_whole(InterchangeOptions const& options, OpenedRun const& opened, std::int64_t now_unix_s)
+{
+    RunFolder const folder(options.run);
+    for (JobIndex job = 0; job < opened.jobs.size(); ++job) {
+        auto const report = find_transform_report(folder.logs(), job);
+        if (report.empty()) continue;
+        if (auto const status = replace_file(options.access_point + "/jobReport.json", report); !status)
+            return status;
+        break;  // There is one file for all.
+    }
+    auto const closed = is_run_closed(folder, opened);
+    if (!closed) return closed.error();
+    bool const all_ended = *closed && opened.table.unended_count() == 0;
+    auto const kill = options.access_point + "/kill_worker.json";
+    if (!all_ended || path_exists(kill)) return {};
+    if (find_batch_facts(options.run, false, now_unix_s).phase == JobPhase::running) return {};
+    return replace_file(kill, print({{"reason", "every event range has ended"}}));
+}
+
+}  // namespace
+
+Result<InterchangeSummary> report_to_access_point(InterchangeOptions const& options, std::int64_t now_unix_s,
+                                                  Log& log)
 {
     InterchangeSummary summary;
     auto const dump_path = options.access_point + "/event_status.dump.json";
@@ -244,6 +271,7 @@ Result<InterchangeSummary> report_to_access_point(InterchangeOptions const& opti
     RunFolder const folder(options.run);
     auto const opened = open_run(folder, {});
     if (!opened) return opened.error();
+    if (auto const status = tell_of_the_whole(options, *opened, now_unix_s); !status) return status.error();
     auto const& table = opened->table;
     PandaFolder const panda(options.run);
     if (auto const status = make_folders(panda.path()); !status) return status.error();

@@ -7,7 +7,9 @@
 //   worker_requestjob.json     "give me jobs"  written when there are none
 //   worker_requestevents.json  more ranges     written when there are none, and by feeding
 //   event_status.dump.json     what ended      written when the one before has been taken (it is renamed
-//   then) worker_attributes.json     how jobs stand  written
+//   then) worker_attributes.json     how jobs stand  written jobReport.json             of a transform
+//   written when there is one kill_worker.json           end the worker  written when nothing is left to do
+//   for a batch job that still waits
 #pragma once
 
 #include <cstdint>
@@ -49,6 +51,7 @@ Result<InterchangeSummary> fetch_from_access_point(InterchangeOptions const& opt
 /// Ranges that came since, through RUN/inbox. May be killed anywhere and called again.
 Result<InterchangeSummary> feed_from_access_point(InterchangeOptions const& options, Log& log);
 /// Tells what ended: ranges in sealed bundles (`zip_output`) and failed ones.
-Result<InterchangeSummary> report_to_access_point(InterchangeOptions const& options, Log& log);
+Result<InterchangeSummary> report_to_access_point(InterchangeOptions const& options, std::int64_t now_unix_s,
+                                                  Log& log);
 
 }  // namespace yoda

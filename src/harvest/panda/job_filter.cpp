@@ -132,9 +132,11 @@ std::string decode_parameters(std::string const& parameters)
 
 std::variant<Job, JobEnd> take_job(nlohmann::json fields)
 {
-    JobEnd end{number_of(fields, "PandaID"), number_of(fields, "attemptNr"), pilot_error::general,
+    // Here it cannot be set up, elsewhere it can.
+    JobEnd end{number_of(fields, "PandaID"), number_of(fields, "attemptNr"), pilot_error::setup_failure,
                why_not_ours(fields)};
     if (!end.diag.empty()) return end;
+    end.code = pilot_error::general;
     if (auto const found = fields.find("jobPars"); found != fields.end() && found->is_string()) {
         auto const received = found->get<std::string>();
         auto parameters = decode_parameters(received);

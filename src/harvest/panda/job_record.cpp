@@ -23,6 +23,8 @@ std::string print_job_record(JobRecord const& record)
     json["ended"] = record.ended;
     json["essentials_only"] = record.essentials_only;
     json["final_since_unix_s"] = record.final_since_unix_s;
+    json["holding_since_unix_s"] = record.holding_since_unix_s;
+    json["last_verified_unix_s"] = record.last_verified_unix_s;
     json["accepted_ranges"] = record.accepted_ranges;
     json["refused_ranges"] = record.refused_ranges;
     json["failed_ranges"] = record.failed_ranges;
@@ -56,6 +58,8 @@ Result<JobRecord> parse_job_record(std::string_view text)
         json.at("ended").get_to(record.ended);
         json.at("essentials_only").get_to(record.essentials_only);
         json.at("final_since_unix_s").get_to(record.final_since_unix_s);
+        record.holding_since_unix_s = json.value("holding_since_unix_s", std::int64_t{0});
+        record.last_verified_unix_s = json.value("last_verified_unix_s", std::int64_t{0});
         json.at("accepted_ranges").get_to(record.accepted_ranges);
         json.at("refused_ranges").get_to(record.refused_ranges);
         json.at("failed_ranges").get_to(record.failed_ranges);

@@ -19,7 +19,8 @@ bool is_final(std::string_view state)
 }
 
 /// The state that PanDA should have.
-std::string wanted_state(JobRecord const& record, JobProgress const& progress, bool settled)
+std::string wanted_state(JobRecord const& record, JobProgress const& progress, bool settled,
+                         JobReportPolicy const& policy, std::int64_t now_unix_s)
 {
     if (record.gone) return "failed";
     switch (progress.phase) {
@@ -35,7 +36,9 @@ std::string wanted_state(JobRecord const& record, JobProgress const& progress, b
             break;
     }
     if (!settled) return "transferring";
-    if (progress.log_pending && !record.killed) return "holding";
+    bool const log_has_time =
+        record.holding_since_unix_s == 0 || now_unix_s - record.holding_since_unix_s < policy.log_limit_s;
+    if (progress.log_pending && !record.killed && log_has_time) return "holding";
     bool const good = !record.killed && record.accepted_ranges > 0 && progress.error_code == 0;
     return good ? "finished" : "failed";
 }
@@ -60,6 +63,7 @@ void add_running_fields(Fields& fields, JobRecord const& record, JobProgress con
     put_number(fields, "maxRSS", progress.max_rss_kb);
     put_number(fields, "avgRSS", progress.avg_rss_kb);
     put_number(fields, "maxVMEM", progress.max_vmem_kb);
+    put_number(fields, "maxPSS", progress.max_pss_kb);
     put(fields, "jobMetrics", print_job_metrics(record, progress));
     if (record.debug) put(fields, "stdout", progress.log_tail);
 }
@@ -120,7 +124,9 @@ void add_final_fields(Fields& fields, bool finished, JobRecord const& record, Jo
     fields["transExitCode"] = std::to_string(exit_code);
     if (exit_code == 0 && mismatch.empty()) return;
     fields["exeErrorCode"] = std::to_string(exit_code);
-    put(fields, "exeErrorDiag", mismatch);
+    bool const both = exit_code != 0 && !progress.payload_exit_text.empty() && !mismatch.empty();
+    put(fields, "exeErrorDiag",
+        exit_code == 0 ? mismatch : mismatch + (both ? "; " : "") + progress.payload_exit_text);
 }
 
 }  // namespace
@@ -149,6 +155,7 @@ std::string print_job_metrics(JobRecord const& record, JobProgress const& progre
     if (!progress.bundle_name.empty() && progress.bundle_name.find(' ') == std::string::npos)
         add(fmt::format("outputZipName={} outputZipBucketID={}", progress.bundle_name,
                         progress.bundle_storage_id));
+    if (progress.log_storage_id > 0) add(fmt::format("logBucketID={}", progress.log_storage_id));
     if (progress.stage_out_s > 0) add(fmt::format("ExStageoutTime={}", progress.stage_out_s));
     return text;
 }
@@ -158,7 +165,7 @@ std::optional<JobUpdate> next_update(JobRecord const& record, JobProgress const&
                                      std::int64_t now_unix_s)
 {
     if (record.ended) return std::nullopt;
-    auto const state = wanted_state(record, progress, settled);
+    auto const state = wanted_state(record, progress, settled, policy, now_unix_s);
     auto const pause_s = record.debug ? policy.debug_heartbeat_s : policy.heartbeat_s;
     // A clock that was set back must not silence us.
     bool const due = now_unix_s - record.last_sent_unix_s >= pause_s || now_unix_s < record.last_sent_unix_s;
@@ -208,6 +215,8 @@ void on_update_answer(JobRecord& record, JobUpdate const& update, JobUpdateAnswe
         return;
     }
     record.problem.clear();
+    if (update.state == "holding" && record.holding_since_unix_s == 0)
+        record.holding_since_unix_s = now_unix_s;
     record.last_state = update.state;
     record.last_sent_unix_s = now_unix_s;
     if (auto const batch = update.fields.find("batchID"); batch != update.fields.end())

@@ -41,17 +41,21 @@ struct JobProgress {
     std::int64_t max_rss_kb = 0;
     std::int64_t avg_rss_kb = 0;
     std::int64_t max_vmem_kb = 0;
+    std::int64_t max_pss_kb = 0;
     std::int64_t get_job_s = 0;
     std::int64_t stage_in_s = 0;
     std::int64_t execution_s = 0;
     std::int64_t stage_out_s = 0;
     std::int64_t setup_s = 0;
     std::optional<int> payload_exit_code;
+    std::string payload_exit_text;
     int error_code = 0;  ///< pilot error of the job as a whole; 0: none
     std::string error_diag;
-    bool log_pending = false;   ///< the log tarball is not in its store yet
-    std::string output_report;  ///< xml of the registered outputs and the log
-    std::string meta_data;      ///< jobReport.json
+    bool log_pending = false;  ///< the log tarball is not in its store yet
+    std::string
+        output_report;  ///< "xml": what is registered, in fact JSON: {"<LFN>": {"guid", "fsize", ...}}
+    std::int64_t log_storage_id = 0;  ///< of the special store for logs, once the log is there; 0: none
+    std::string meta_data;            ///< jobReport.json
     std::string pilot_log;
     std::string log_tail;     ///< sent as stdout in debug mode
     std::string bundle_name;  ///< last bundle, for jobMetrics
@@ -73,7 +77,9 @@ struct JobRecord {
     bool gone = false;             ///< PanDA refuses it: nothing of it counts any more
     bool ended = false;            ///< PanDA has the final state: nothing more is sent
     bool essentials_only = false;  ///< an update was refused: one of its many fields may be why
-    std::int64_t final_since_unix_s = 0;  ///< when the final state was first tried
+    std::int64_t final_since_unix_s = 0;    ///< when the final state was first tried
+    std::int64_t holding_since_unix_s = 0;  ///< since when PanDA knows that only the log is missing
+    std::int64_t last_verified_unix_s = 0;  ///< when the last of its outputs was proven to be in its store
     std::uint64_t accepted_ranges = 0;
     std::uint64_t refused_ranges = 0;
     std::uint64_t failed_ranges = 0;  ///< reported as failed or fatal
@@ -92,6 +98,7 @@ struct JobReportPolicy {
     std::int64_t heartbeat_s = 1800;
     std::int64_t debug_heartbeat_s = 300;
     std::int64_t final_limit_s = 48 * 3600;  ///< PanDA's own patience; after it the job is given up
+    std::int64_t log_limit_s = 2 * 3600;  ///< in holding for the log; PanDA itself may fail a job after 3 h
 };
 
 /// The update to send now, if any. `settled`: every range that can be reported has been.

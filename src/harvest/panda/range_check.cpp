@@ -17,12 +17,15 @@ RangeChecker::Verdict RangeChecker::check(RangeView const& range, RefusedRange& 
 {
     if (!seen_.insert(range.id, 0)) return Verdict::repeated;
     auto const refuse = [&](bool fatal, int code, std::string why) {
-        refused = {std::string(range.id), fatal, code, std::move(why)};
+        refused = {std::string(range.id), fatal, code, std::move(why), true};
         return Verdict::refused;
     };
-    if (auto const id = RangeId::parse(range.id); id && id->panda_id != panda_id_)
-        return refuse(false, pilot_error::general,
-                      fmt::format("the range belongs to job {}, not to {}", id->panda_id, panda_id_));
+    if (auto const id = RangeId::parse(range.id); id && id->panda_id != panda_id_) {
+        refuse(false, pilot_error::general,
+               fmt::format("the range belongs to job {}, not to {}", id->panda_id, panda_id_));
+        refused.report = false;
+        return Verdict::refused;
+    }
     if (!fits_range_text(range.id))
         return refuse(true, pilot_error::es_fatal, "its id has characters that no payload can be given");
     if (range.start_event < 1 || range.last_event < range.start_event)
@@ -50,7 +53,8 @@ std::string print_refused(std::vector<RefusedRange> const& ranges)
         list.push_back({{"eventRangeID", range.id},
                         {"status", range.fatal ? "fatal" : "failed"},
                         {"code", range.code},
-                        {"why", range.why}});
+                        {"why", range.why},
+                        {"report", range.report}});
     return nlohmann::ordered_json{{"version", 1}, {"ranges", std::move(list)}}.dump(
                1, ' ', false, nlohmann::json::error_handler_t::replace) +
            "\n";
@@ -65,7 +69,8 @@ Result<std::vector<RefusedRange>> parse_refused(std::string_view text)
         std::vector<RefusedRange> ranges;
         for (auto const& item : json.at("ranges"))
             ranges.push_back({item.at("eventRangeID").get<std::string>(), item.at("status") == "fatal",
-                              item.at("code").get<int>(), item.at("why").get<std::string>()});
+                              item.at("code").get<int>(), item.at("why").get<std::string>(),
+                              item.value("report", true)});
         return ranges;
     } catch (nlohmann::json::exception const& exception) {
         return Error{ErrorKind::bad_input, "list of refused ranges cannot be read", exception.what(), {}};

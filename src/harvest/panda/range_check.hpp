@@ -19,6 +19,7 @@ struct RefusedRange {
     bool fatal = false;  ///< can never work anywhere; else another job may take it
     int code = 0;
     std::string why;
+    bool report = true;  ///< false: another job's; a word of ours would count against that one
     bool operator==(RefusedRange const&) const = default;
 };
 

@@ -3,9 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <filesystem>
 
-#include "core/config.hpp"
 #include "harvest/panda/report_job.hpp"
 #include "sys/files.hpp"
 
@@ -14,23 +12,6 @@ namespace yoda {
 namespace {
 
 constexpr std::size_t bulk_limit = 100;  ///< jobs in one updateJobsInBulk
-
-/// A run is closed when it never was open, or when yoda has taken the note that says so.
-Result<bool> is_closed(RunFolder const& folder, OpenedRun const& opened)
-{
-    if (opened.closed) return true;
-    Config config;
-    auto const text = read_file(folder.config());
-    if (!text) return text.error();
-    if (auto const status = read_config(config, *text, folder.config()); !status) return status.error();
-    if (!config.run_open) return true;
-    std::error_code code;
-    for (auto const& entry : std::filesystem::directory_iterator(folder.inbox(), code)) {
-        auto const name = entry.path().filename().string();
-        if (name.ends_with("-closed.json") && path_exists(folder.outbox() + "/" + name)) return true;
-    }
-    return false;
-}
 
 class RunReporter {
   public:
@@ -130,7 +111,7 @@ class RunReporter {
         if (!final_states && due.size() > 1) return update_in_bulk(due);
         for (auto const& [job, update] : due) {
             if (shared_.stopping()) return {};
-            if (auto const status = shared_.turn.beat(); !status) return status;
+            if (auto const status = shared_.turn.check(); !status) return status;
             auto const answer = shared_.client.update_job(update);
             if (auto const status = job->take_update_answer(update, answer); !status) return status;
             if (!answer.judgement.stored() && answer.judgement.outcome != PandaOutcome::refused)
@@ -143,7 +124,7 @@ class RunReporter {
     {
         for (std::size_t first = 0; first < due.size(); first += bulk_limit) {
             if (shared_.stopping()) return {};
-            if (auto const status = shared_.turn.beat(); !status) return status;
+            if (auto const status = shared_.turn.check(); !status) return status;
             auto const end = std::min(first + bulk_limit, due.size());
             std::vector<JobUpdate> updates;
             for (auto i = first; i < end; ++i) updates.push_back(due[i].second);
@@ -194,7 +175,7 @@ Result<ReportSummary> report_run(ReportOptions const& options, HttpClient& http,
     RunFolder const folder(options.run);
     auto const opened = open_run(folder, {});
     if (!opened) return opened.error();
-    auto const closed = is_closed(folder, *opened);
+    auto const closed = is_run_closed(folder, *opened);
     if (!closed) return closed.error();
     auto const unix_s = clock.unix_ns() / 1'000'000'000;
     bool const all_ended = *closed && opened->table.unended_count() == 0;

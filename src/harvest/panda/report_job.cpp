@@ -52,6 +52,7 @@ Result<std::unique_ptr<JobReporter>> JobReporter::load(ReportShared& shared, Job
         auto known = parse_refused(*text);
         if (!known) return known.error();
         reporter->refused_ = *std::move(known);
+        std::erase_if(reporter->refused_, [](RefusedRange const& range) { return !range.report; });
     }
     return reporter;
 }
@@ -150,6 +151,7 @@ bool JobReporter::make_bundle_source(StageRecord const& record)
     zip.adler32 = fmt::format("{:08x}", record.adler32);
     for (auto const row : source.rows) zip.event_count += table().row(row).last - table().row(row).first + 1;
     source.zip = std::move(zip);
+    record_.last_verified_unix_s = std::max(record_.last_verified_unix_s, record.verified_unix_s);
     sources_.push_back(std::move(source));
     return true;
 }
@@ -176,6 +178,7 @@ bool JobReporter::make_objects_source(StageRecord const& record)
                 return false;
             if (!source.objstore_id && !find_storage(*output, source.objstore_id, source.path_convention))
                 return false;
+            record_.last_verified_unix_s = std::max(record_.last_verified_unix_s, output->verified_unix_s);
             if (output->stage == Stage::verified) source.stage_names.push_back(member.name);
         }
     sources_.push_back(std::move(source));
@@ -287,53 +290,9 @@ bool JobReporter::is_over() const
     return no_more && table().unended_in_job(job_) == 0;
 }
 
-JobProgress JobReporter::make_progress() const
-{
-    auto const& facts = shared_.facts;
-    JobProgress progress;
-    progress.phase = is_over() ? JobPhase::over : facts.phase;
-    progress.batch_id = facts.batch_id;
-    progress.start_unix_s = facts.start_unix_s;
-    progress.end_unix_s =
-        progress.phase == JobPhase::over && facts.end_unix_s == 0 ? shared_.unix_s() : facts.end_unix_s;
-    // The slot's cores are counted once, whatever the number of jobs in it.
-    auto const job_count = static_cast<std::int64_t>(shared_.opened.jobs.size());
-    if (facts.core_count > 0) progress.core_count = std::max<std::int64_t>(1, facts.core_count / job_count);
-    progress.node_count = facts.node_count;
-    std::uint64_t cpu_ms = 0;
-    for (RangeIndex row = 0; row < table().size(); ++row) {
-        if (table().job(row) != job_) continue;
-        auto const events = table().row(row).last - table().row(row).first + 1;
-        ++progress.range_count;
-        progress.fetched_events += events;
-        if (table().state(row) != RangeState::finished) continue;
-        ++progress.finished_ranges;
-        progress.finished_events += events;
-        cpu_ms += table().progress(row).cpu_ms;
-    }
-    progress.range_count += refused_.size();
-    progress.cpu_s = static_cast<std::int64_t>(cpu_ms / 1000);
-    progress.input_file_count = shared_.opened.jobs[job_].inputs().size();
-    if (facts.start_unix_s > 0 && progress.end_unix_s > facts.start_unix_s)
-        progress.execution_s = progress.end_unix_s - facts.start_unix_s;
-    progress.error_code = facts.error_code;
-    progress.error_diag = facts.error_diag;
-    return progress;
-}
-
-std::optional<JobUpdate> JobReporter::make_update() const
-{
-    auto const& panda = shared_.options.panda;
-    JobReportPolicy const policy{panda.heartbeat_s, panda.debug_heartbeat_s, panda.final_limit_s};
-    return next_update(record_, make_progress(), all_settled(), common_job_fields(panda), policy,
-                       shared_.unix_s());
-}
-
 Status JobReporter::take_update_answer(JobUpdate const& update, JobUpdateAnswer const& answer)
 {
-    auto const& panda = shared_.options.panda;
-    JobReportPolicy const policy{panda.heartbeat_s, panda.debug_heartbeat_s, panda.final_limit_s};
-    on_update_answer(record_, update, answer, policy, shared_.unix_s());
+    on_update_answer(record_, update, answer, make_report_policy(shared_.options.panda), shared_.unix_s());
     if (answer.judgement.stored()) {
         ++shared_.summary.update_count;
         shared_.log.info("job_updated", {{"PandaID", update.panda_id}, {"state", update.state}});

@@ -37,6 +37,8 @@ struct ReportShared {
     void note_problem(std::string text);
 };
 
+JobReportPolicy make_report_policy(PandaSettings const& panda);
+
 class JobReporter {
   public:
     /// Errors: io, bad_input (files of ours that cannot be read).
@@ -97,6 +99,9 @@ class JobReporter {
     Status finish(Source& source);
     Status mark_reported(std::string const& name);
     JobProgress make_progress() const;
+    void add_log_tarballs(JobProgress& progress) const;
+    void add_transform_report(JobProgress& progress) const;
+    void add_times_of_fetch(JobProgress& progress) const;
     bool is_over() const;
 
     ReportShared& shared_;

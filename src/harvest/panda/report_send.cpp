@@ -55,7 +55,7 @@ Status JobReporter::send(RangeLedger& ledger)
     unsigned look_ups = 0;
     unsigned calls = 0;
     while (!shared_.stopping() && !record_.gone) {
-        if (auto const status = shared_.turn.beat(); !status) return status;
+        if (auto const status = shared_.turn.check(); !status) return status;
         // v1 answers every report by HTTP 500: asking after each would list the whole job each time.
         bool const asks_now =
             shared_.client.api() != PandaApi::v1 || calls >= calls_before_look_up || !ledger.next_open(0);

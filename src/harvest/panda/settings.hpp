@@ -6,6 +6,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/result.hpp"
 #include "harvest/panda/client.hpp"
@@ -25,7 +26,9 @@ struct PandaSettings {
     std::int64_t heartbeat_s = 1800;
     std::int64_t debug_heartbeat_s = 300;
     std::int64_t final_limit_s = 48 * 3600;  ///< a final state that PanDA does not take is given up then
+    std::int64_t log_limit_s = 2 * 3600;     ///< a job waits no longer for its log tarball
     std::size_t report_chunk = 10'000;       ///< ranges in one report
+    std::vector<std::string> log_stores;     ///< activities of logs that have a store: pl, logs
     /// Numeric storage ids by activity ("es_events" -> 117), and the paths' convention there.
     std::map<std::string, std::int64_t> objstore_ids;
     std::map<std::string, std::int64_t> path_conventions;

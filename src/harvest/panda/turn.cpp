@@ -4,8 +4,12 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
+#include <condition_variable>
 #include <cstdio>
+#include <mutex>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "sys/files.hpp"
 
@@ -14,7 +18,6 @@ namespace yoda {
 namespace {
 
 constexpr std::uint64_t limit_bytes = 1 << 16;
-constexpr std::int64_t beat_interval_s = 10;
 
 std::int64_t unix_s(Clock const& clock)
 {
@@ -51,7 +54,69 @@ bool is_silent_for_us(std::string const& folder, HolderIdentity const& holder, H
 
 }  // namespace
 
-Result<Turn> Turn::take(std::string folder, Clock const& clock)
+/// Holds the file and changes its beat until it is let go or somebody took it.
+class Turn::Keeper {
+  public:
+    Keeper(std::string path, HolderIdentity own, Duration beat)
+        : path_(std::move(path)), own_(std::move(own)), interval_(beat.ns), thread_([this] { keep(); })
+    {}
+    ~Keeper()
+    {
+        {
+            std::scoped_lock const lock(mutex_);
+            stop_ = true;
+        }
+        wake_.notify_one();
+        thread_.join();
+        if (is_ours()) ::unlink(path_.c_str());
+    }
+
+    Status check() const
+    {
+        std::scoped_lock const lock(mutex_);
+        return status_;
+    }
+
+  private:
+    void keep()
+    {
+        std::unique_lock lock(mutex_);
+        while (!wake_.wait_for(lock, interval_, [this] { return stop_; })) {
+            lock.unlock();
+            auto status = beat();
+            lock.lock();
+            status_ = std::move(status);
+            if (!status_ && status_.error().kind == ErrorKind::busy) return;
+        }
+    }
+
+    Status beat()
+    {
+        if (!is_ours())
+            return Error{
+                ErrorKind::busy, "our turn to speak to PanDA was taken over", "we were silent too long", {}};
+        ++own_.beat;
+        return replace_file(path_, print_holder(own_), 0644, false);
+    }
+
+    bool is_ours() const
+    {
+        auto const text = read_file(path_, limit_bytes);
+        auto const holder = text ? parse_holder(*text) : std::nullopt;
+        return holder && same_holder(*holder, own_);
+    }
+
+    std::string path_;
+    HolderIdentity own_;
+    std::chrono::nanoseconds interval_;
+    mutable std::mutex mutex_;
+    std::condition_variable wake_;
+    bool stop_ = false;
+    Status status_;
+    std::thread thread_;  ///< last: it uses all of the above
+};
+
+Result<Turn> Turn::take(std::string folder, Clock const& clock, Duration beat)
 {
     auto const own = own_identity(unix_s(clock));
     auto const path = folder + "/turn.json";
@@ -63,7 +128,7 @@ Result<Turn> Turn::take(std::string folder, Clock const& clock)
         ~Removed() { ::unlink(path.c_str()); }
     } const removed{mine};
     for (int attempt = 0; attempt < 3; ++attempt) {
-        if (::link(mine.c_str(), path.c_str()) == 0) return Turn(path, own, clock);
+        if (::link(mine.c_str(), path.c_str()) == 0) return Turn(std::make_unique<Keeper>(path, own, beat));
         if (errno != EEXIST) return os_error("write", path, errno);
         auto const text = read_file(path, limit_bytes);
         if (!text) continue;  // It was just given back.
@@ -90,37 +155,13 @@ Result<Turn> Turn::take(std::string folder, Clock const& clock)
     return Error{ErrorKind::busy, "another harvest speaks to PanDA for this run", {}, "wait until it ends"};
 }
 
-Turn::Turn(Turn&& other) noexcept
-    : path_(std::move(other.path_)),
-      own_(std::move(other.own_)),
-      clock_(other.clock_),
-      next_beat_unix_s_(other.next_beat_unix_s_)
-{
-    other.path_.clear();
-}
+Turn::Turn(std::unique_ptr<Keeper> keeper) : keeper_(std::move(keeper)) {}
+Turn::Turn(Turn&& other) noexcept = default;
+Turn::~Turn() = default;
 
-Turn::~Turn()
+Status Turn::check() const
 {
-    if (!path_.empty() && is_ours()) ::unlink(path_.c_str());
-}
-
-bool Turn::is_ours() const
-{
-    auto const text = read_file(path_, limit_bytes);
-    auto const holder = text ? parse_holder(*text) : std::nullopt;
-    return holder && same_holder(*holder, own_);
-}
-
-Status Turn::beat()
-{
-    auto const now_s = unix_s(*clock_);
-    if (now_s < next_beat_unix_s_) return {};
-    if (!is_ours())
-        return Error{
-            ErrorKind::busy, "our turn to speak to PanDA was taken over", "we were silent too long", {}};
-    ++own_.beat;
-    next_beat_unix_s_ = now_s + beat_interval_s;
-    return replace_file(path_, print_holder(own_), 0644, false);
+    return keeper_->check();
 }
 
 }  // namespace yoda

@@ -3,6 +3,7 @@
 // fails (all that is sent may be sent twice, all that is asked for is numbered by whoever was first).
 #pragma once
 
+#include <memory>
 #include <string>
 
 #include "core/result.hpp"
@@ -11,27 +12,23 @@
 
 namespace yoda {
 
+/// A thread of its own shows that we live, since a request or an input's transfer may take longer than
+/// anybody waits.
 class Turn {
   public:
     /// busy: somebody else has it, who and since when. `folder` must exist.
-    static Result<Turn> take(std::string folder, Clock const& clock);
+    static Result<Turn> take(std::string folder, Clock const& clock, Duration beat = Duration::from_s(10));
     ~Turn();
     Turn(Turn&& other) noexcept;
     Turn& operator=(Turn&&) = delete;
 
-    /// Proves that we live; call it between requests. busy: it was taken from us, stop.
-    Status beat();
+    /// busy: it was taken from us, stop. Ask before each request.
+    Status check() const;
 
   private:
-    Turn(std::string path, HolderIdentity own, Clock const& clock)
-        : path_(std::move(path)), own_(std::move(own)), clock_(&clock)
-    {}
-    bool is_ours() const;
-
-    std::string path_;  ///< empty once moved from
-    HolderIdentity own_;
-    Clock const* clock_;
-    std::int64_t next_beat_unix_s_ = 0;
+    class Keeper;
+    explicit Turn(std::unique_ptr<Keeper> keeper);
+    std::unique_ptr<Keeper> keeper_;  ///< null once moved from
 };
 
 }  // namespace yoda

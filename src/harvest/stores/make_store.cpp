@@ -35,9 +35,14 @@ Result<std::unique_ptr<Store>> make_store(StoreConfig const& config, ObjectOwner
 {
     auto url = store_url_for(config, owner);
     if (!url) return url.error();
-    if (config.presigned_url)
+    if (config.presigned_url) {
+        auto sign = [source = config.presigned_url, owner, base = url->text()](std::string const& method,
+                                                                               std::string const& key) {
+            return source(owner, method, base + "/" + key);
+        };
         return std::unique_ptr<Store>(
-            std::make_unique<PresignedStore>(*url, config.presigned_url, config.tls, context));
+            std::make_unique<PresignedStore>(*url, std::move(sign), config.tls, context));
+    }
     switch (url->kind) {
         case StoreKind::s3: {
             S3Options options;

@@ -13,6 +13,17 @@
 
 namespace yoda {
 
+/// What decides names besides the configuration.
+struct ObjectOwner {
+    std::int64_t panda_id = 0;
+    std::int64_t task_id = 0;
+    std::string scope;  ///< empty: the configuration's
+};
+
+/// Signs a request for an object ("s3://host/bucket/key") of that owner; gives the URL.
+using PresignSource = std::function<Result<std::string>(ObjectOwner const& owner, std::string const& method,
+                                                        std::string const& object_url)>;
+
 /// One activity's store. Fields of other kinds than the URL's are ignored.
 struct StoreConfig {
     std::string url;
@@ -29,21 +40,14 @@ struct StoreConfig {
     // DAV and HTTPS
     std::string token_file;         ///< bearer token; mode 0600
     bool overwrite_by_move = true;  ///< PUT to a temporary name, then MOVE; false: PUT to the name itself
-    /// When set, every PUT goes to a URL that this returns, asked for just before use (PandaProxy
+    /// When set, every request goes to a URL that this returns, asked for just before use (PandaProxy's
     /// getPresignedURL).
-    std::function<Result<std::string>(std::string const& method, std::string const& key)> presigned_url;
+    PresignSource presigned_url;
     // TLS of all
     HttpTls tls;
     // Names
     bool rucio_paths = false;  ///< <scope>/<md5[0:2]>/<md5[2:4]>/<lfn>
     std::string scope = "transient";
-};
-
-/// What decides names besides the configuration.
-struct ObjectOwner {
-    std::int64_t panda_id = 0;
-    std::int64_t task_id = 0;
-    std::string scope;  ///< empty: the configuration's
 };
 
 /// The key of a file in that store.

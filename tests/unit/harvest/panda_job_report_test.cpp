@@ -73,6 +73,33 @@ TEST(JobReport, NeverEndsBeforeAllRangesAreSettled)
     EXPECT_EQ(update->state, "transferring");
 }
 
+TEST(JobReport, HoldsForItsLogAndNoLongerThanItsLimit)
+{
+    auto record = new_record();
+    record.accepted_ranges = 10;
+    auto progress = progress_in(JobPhase::over);
+    progress.finished_ranges = 10;
+    progress.log_pending = true;
+    auto const holding = next(record, progress, true, 1000);
+    ASSERT_TRUE(holding);
+    EXPECT_EQ(holding->state, "holding");
+    on_update_answer(record, *holding, taken(), policy, 1000);
+    EXPECT_FALSE(next(record, progress, true, 1010));
+    EXPECT_EQ(next(record, progress, true, 1000 + policy.heartbeat_s)->state, "holding");
+    auto given_up = progress;
+    EXPECT_EQ(next(record, given_up, true, 1000 + policy.log_limit_s)->state, "finished");
+    progress.log_pending = false;
+    progress.output_report = R"({"log.tgz": {}})";
+    auto const last = next(record, progress, true, 1020);
+    ASSERT_TRUE(last);
+    EXPECT_EQ(last->state, "finished");
+    EXPECT_EQ(last->fields.at("xml"), R"({"log.tgz": {}})");
+    // Who is to be killed does not wait for a log.
+    record.killed = true;
+    progress.log_pending = true;
+    EXPECT_EQ(next(record, progress, true, 1020)->state, "failed");
+}
+
 TEST(JobReport, AJobWithoutAnyAcceptedRangeHasFailedAndSaysWhy)
 {
     auto const update = next(new_record(), progress_in(JobPhase::over), true, 1000);
@@ -192,6 +219,19 @@ TEST(JobReport, MetricsStayWithinFiveHundredCharacters)
     auto const text = print_job_metrics(new_record(), progress);
     EXPECT_LE(text.size(), 500u);
     EXPECT_NE(text.find("nNodes=12"), std::string::npos);
+}
+
+TEST(JobReport, ATransformThatFailedIsNamedBesideWhatIsMissing)
+{
+    auto progress = progress_in(JobPhase::over);
+    progress.payload_exit_code = 64;
+    progress.payload_exit_text = "TRF_SETUP: no release";
+    auto const update = next(new_record(), progress, true, 1000);
+    ASSERT_TRUE(update);
+    EXPECT_EQ(update->fields.at("transExitCode"), "64");
+    EXPECT_EQ(update->fields.at("exeErrorCode"), "64");
+    EXPECT_EQ(update->fields.at("exeErrorDiag"),
+              "MISMATCH: 0 of 10 event ranges finished (0 of 100 events); TRF_SETUP: no release");
 }
 
 TEST(JobReport, ARecordIsReadAsItWasWritten)
