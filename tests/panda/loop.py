@@ -9,7 +9,7 @@ import os
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from loop_world import LoopWorld, Server  # noqa: E402
+from loop_world import LoopWorld  # noqa: E402
 
 
 def weather(world, rough):
@@ -62,12 +62,7 @@ def main():
         settings = {"panda__api": options.api, "fetch__chunk": 40, "fetch__jobs": 2, "panda__report_chunk": 37,
                     "yoda__bundle__size": "40 KB"}
         if options.store == "radosgw":
-            gateway = Server("radosgw.py")
-            world.servers.append(gateway)
-            if "endpoint" not in gateway.ready:
-                print("skipped: no radosgw")
-                sys.exit(1 if os.environ.get("CI") == "true" else 77)
-            world.environment.update(AWS_ACCESS_KEY_ID=gateway.ready["access"], AWS_SECRET_ACCESS_KEY=gateway.ready["secret"])
+            gateway = world.add_gateway()
             settings.update({"store__es_events__url": "s3+http://%s/bundles" % gateway.ready["endpoint"],
                              "store__es_events__create_bucket": "yes"})
         world.write_config(**settings)

@@ -34,13 +34,20 @@ class FakePanda:
 
 
 class Server:
-    """Another server of tests/support, by its ready line."""
+    """Another server of tests/support, by its ready line and its commands."""
 
-    def __init__(self, name):
+    def __init__(self, name, *words):
         path = os.path.join(SOURCE, "tests", "support", name)
-        self.process = subprocess.Popen(["/usr/bin/python3", path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(["/usr/bin/python3", path, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         line = self.process.stdout.readline()
         self.ready = json.loads(line) if line else {}
+
+    def tell(self, *words):
+        self.process.stdin.write(" ".join(words) + "\n")
+        self.process.stdin.flush()
+        answer = json.loads(self.process.stdout.readline())
+        assert answer["ok"], answer
+        return answer
 
     def close(self):
         self.process.stdin.close()
@@ -80,6 +87,21 @@ class LoopWorld:
 
     def path(self, *parts):
         return os.path.join(self.folder, *parts)
+
+    def serve(self, name, *words):
+        """A server that ends with this world; a machine without it skips the test, CI does not."""
+        server = Server(name, *words)
+        self.servers.append(server)
+        if not server.ready.get("ready"):
+            print("skipped: no %s: %s" % (name, server.ready.get("why")))
+            sys.exit(1 if os.environ.get("CI") == "true" else 77)
+        return server
+
+    def add_gateway(self):
+        """Ceph's S3 gateway, with its keys in the environment."""
+        gateway = self.serve("radosgw.py")
+        self.environment.update(AWS_ACCESS_KEY_ID=gateway.ready["access"], AWS_SECRET_ACCESS_KEY=gateway.ready["secret"])
+        return gateway
 
     def write_config(self, **settings):
         lines = {"panda.url": self.panda.url, "panda.site": SITE, "input.folders": self.path("inputs"),

@@ -70,6 +70,7 @@ class World:
         self.down_after = None   # go down after so many more requests
         self.services = []
         self.clock_offset = 0.0
+        self.date_offset_s = 0
         self.time_zero = time.monotonic()
         self.wake = threading.Condition(self.lock)
 
@@ -130,6 +131,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def log_message(self, *_):
         pass
+
+    def date_time_string(self, timestamp=None):
+        return super().date_time_string((timestamp or time.time()) + self.world.date_offset_s)
 
     def who(self):
         if self.service.tls:
@@ -246,7 +250,7 @@ class Admin:
     def task(self, **arguments):
         return self.world.table.make_task(**arguments)
 
-    def job(self, PandaID, command=None, status=None, sup_error=None, debug=None):
+    def job(self, PandaID, command=None, status=None, sup_error=None, debug=None, attempt=None):
         job = self.world.table.jobs[PandaID]
         if command is not None:
             job.command = command or None
@@ -256,6 +260,26 @@ class Admin:
             job.sup_error = sup_error
         if debug is not None:
             job.debug = debug
+        if attempt is not None:
+            job.attempt = attempt
+        return {}
+
+    def numbers(self, panda_id=None, file_id=None):
+        """The next ones that are given."""
+        if panda_id is not None:
+            self.world.table.next_panda_id = panda_id
+        if file_id is not None:
+            self.world.table.next_file_id = file_id
+        return {}
+
+    def inject(self, ranges):
+        """Joins these, as they are, to the next list of ranges that is not empty."""
+        self.world.table.injected = ranges
+        return {}
+
+    def clock(self, offset_s):
+        """What the server says that time it is."""
+        self.world.date_offset_s = offset_s
         return {}
 
     def job_fields(self, PandaID, **fields):

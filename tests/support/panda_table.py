@@ -71,6 +71,7 @@ class PandaTable:
         self.sent_limit_s = 1800.0
         self.stumbles = False    # the PostgreSQL back end as published: an exception after the commit
         self.given = 0
+        self.injected = []       # ranges that no row stands for, given once
 
     # ---- making work ------------------------------------------------------------------------------------------
 
@@ -186,7 +187,7 @@ class PandaTable:
             raise RolledBack("batchID")
         job.states.append(state)
         job.changed = self.now
-        if job.status == "holding":
+        if job.report or (job.status == "holding" and state not in ("finished", "failed", "holding")):
             return "alreadydone" if state in ("finished", "failed") else "NULL"
         for name, value in columns.items():
             job.columns[name] = value
@@ -244,7 +245,8 @@ class PandaTable:
         if short and not jumbo:
             self.close_unused(job)
         self.given += len(taken)
-        return [self.print_range(row) for row in taken]
+        injected, self.injected = (self.injected, []) if taken else ([], self.injected)
+        return [self.print_range(row) for row in taken] + injected
 
     def pool_task(self, jobset):
         return next((task for task, about in self.tasks.items() if about["jobset"] == jobset), None)

@@ -1,0 +1,517 @@
+#!/usr/bin/python3
+"""What PanDA says to a run that is at work, and what runs, queues and servers look like that are not as they should be.
+
+    commands.py BIN [NAME...]
+"""
+import http.server
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from scenario import fetch, final_state, finish, job, run_scenarios, scenario, scenario_with, tell  # noqa: E402
+
+SLOW = """
+import sys, time
+time.sleep(float(sys.argv[3]))
+print("payload did", sys.argv[1], flush=True)
+open(sys.argv[2], "w").write("done " + sys.argv[1])
+"""
+
+
+def slow_payload(world, seconds=0.05):
+    with open(world.path("slow.py"), "w") as file:
+        file.write(SLOW)
+    return world.write_payload("slow", channel="command", executable="/usr/bin/python3",
+                               argument=[world.path("slow.py"), "{first}", "{output}", str(seconds)], output="opaque")
+
+
+class RunningYoda:
+    """yoda at work on a run; killed if the scenario fails."""
+
+    def __init__(self, world, run):
+        self.run = run
+        self.process = subprocess.Popen([os.path.join(world.bin, "yoda"), run], env=world.environment, stdout=subprocess.PIPE,
+                                        stderr=subprocess.STDOUT, text=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.communicate()
+
+    def status(self):
+        try:
+            with open(os.path.join(self.run, "status.json")) as file:
+                return json.load(file)
+        except (FileNotFoundError, ValueError):
+            return {}
+
+    def wait_for(self, what, limit_s=60):
+        """Until the status says so; how it stood then."""
+        deadline = time.monotonic() + limit_s
+        while time.monotonic() < deadline:
+            assert self.process.poll() is None, "yoda ended: " + self.process.stdout.read()
+            status = self.status()
+            if status and what(status):
+                return status
+            time.sleep(0.02)
+        raise AssertionError("waited in vain: %s" % self.status())
+
+    def end(self, codes=(0,)):
+        output = self.process.communicate(timeout=120)[0]
+        assert self.process.returncode in codes, output
+
+
+def ranges(status):
+    return status.get("ranges", {})
+
+
+@scenario
+def tobekilled_reaches_a_running_yoda_at_once_and_only_that_job_ends(world):
+    world.write_config(fetch__jobs=2, fetch__chunk=40, yoda__status__interval="0.2 s")
+    task = world.make_task(file_count=1, events=200, jobs=2)
+    run = fetch(world, payload=slow_payload(world, 0.1))
+    with RunningYoda(world, run) as yoda:
+        yoda.wait_for(lambda s: ranges(s).get("finished", 0) >= 4)
+        # The one that is worked on.
+        killed = next(p for p in task["pandaIDs"] if any("_%d_" % p in n for n in os.listdir(os.path.join(run, "bundles"))))
+        other = next(p for p in task["pandaIDs"] if p != killed)
+        world.panda.tell("job", PandaID=killed, command="tobekilled")
+        said = tell(world, run, "--set=panda.heartbeat=0 s")
+        assert not said["cancel_batch"], said
+        # Its ranges are dropped at once; the other job's are all still to be done, or on their way.
+        status = yoda.wait_for(lambda s: ranges(s).get("dropped", 0) > 0)
+        assert ranges(status)["ready"] + ranges(status)["sent"] >= 60, status
+        yoda.end()
+    finish(world, run)
+    state, columns = final_state(world, killed)
+    assert state == "failed" and int(columns["pilotErrorCode"]) == 1144, (state, columns)
+    assert final_state(world, other)[0] == "finished"
+    rows = world.panda.tell("events")["events"]
+    had = {p: len([r for r in rows if r["PandaID"] == p]) for p in task["pandaIDs"]}
+    done = {p: len([r for r in rows if r["PandaID"] == p and r["status"] == "done"]) for p in task["pandaIDs"]}
+    # What the killed job had finished before counts: PanDA still took it.
+    assert done[other] == had[other] >= 60 and 0 < done[killed] < had[killed], (done, had)
+
+
+@scenario
+def a_softkill_lets_running_ranges_end_and_the_job_with_them(world):
+    world.write_config(yoda__status__interval="0.2 s")
+    task = world.make_task(file_count=1, events=400)
+    run = fetch(world, payload=slow_payload(world))
+    with RunningYoda(world, run) as yoda:
+        yoda.wait_for(lambda s: ranges(s).get("finished", 0) >= 4)
+        world.panda.tell("job", PandaID=task["pandaIDs"][0], sup_error=122)
+        tell(world, run, "--set=panda.heartbeat=0 s")
+        yoda.end(codes=(0, 1, 3))
+        left = ranges(yoda.status())
+        assert left["ready"] > 0 and left["failed"] == left["dropped"] == 0, left
+    world.panda.tell("job", PandaID=task["pandaIDs"][0], sup_error=0)
+    finish(world, run, "--phase", "over")
+    state, columns = final_state(world, task["pandaIDs"][0])
+    assert state == "finished" and "MISMATCH" in columns["exeErrorDiag"], (state, columns)
+    counts = world.panda.tell("counts")["events"]
+    assert counts["done"] == left["finished"] and counts["ready"] == 400 - left["finished"], (counts, left)
+
+
+@scenario
+def debug_brings_the_end_of_the_payloads_log_and_the_end_its_memory(world):
+    world.write_config(panda__debug_heartbeat="0 s", yoda__disk__check_interval="0.1 s", yoda__status__interval="0.2 s")
+    task = world.make_task(file_count=1, events=60)
+    run = fetch(world, payload=slow_payload(world))
+    with RunningYoda(world, run) as yoda:
+        yoda.wait_for(lambda s: ranges(s).get("finished", 0) >= 4)
+        world.panda.tell("job", PandaID=task["pandaIDs"][0], debug=True)
+        tell(world, run)
+        assert "stdout" not in job(world, task["pandaIDs"][0])["columns"]
+        tell(world, run)
+        text = job(world, task["pandaIDs"][0])["columns"]["stdout"]
+        assert "payload did" in text and len(text) <= 2048, text
+        yoda.end()
+    finish(world, run)
+    columns = final_state(world, task["pandaIDs"][0])[1]
+    # Two interpreters.
+    assert 4_000 < int(columns["avgRSS"]) <= int(columns["maxRSS"]) < 200_000, columns
+
+
+@scenario
+def a_job_of_another_attempt_is_not_ours_any_more(world):
+    world.write_config()
+    task = world.make_task(file_count=1, events=20)
+    run = fetch(world)
+    world.panda.tell("job", PandaID=task["pandaIDs"][0], attempt=2)
+    said = tell(world, run, "--set=panda.heartbeat=0 s")
+    assert said["cancel_batch"], said
+    finish(world, run)
+
+
+@scenario
+def an_answer_lost_after_the_final_state_was_stored_is_settled_by_alreadydone(world):
+    world.write_config()
+    task = world.make_task(file_count=1, events=10)
+    world.panda.tell("adder", auto=False)
+    run = fetch(world)
+    world.run_yoda(run)
+    world.harvest("push", run)
+    world.panda.tell("faults", rules=[{"kind": "drop_after", "method": "updateJob", "skip": 1, "count": 1}])
+    finish(world, run)
+    assert final_state(world, task["pandaIDs"][0])[0] == "finished"
+    said = tell(world, run)
+    assert said["job_updates"] == 0 and said["all_ended"], said
+
+
+@scenario
+def heartbeats_keep_a_job_alive_while_it_waits_runs_and_uploads(world):
+    """Each tick is half an hour later for PanDA, which gives a silent job up after two."""
+    world.write_config(panda__heartbeat="0 s", fetch__jobs=3, fetch__chunk=10)
+    task = world.make_task(file_count=1, events=60, jobs=3)
+    run = fetch(world)
+    for phase in ("queued",) * 6 + ("running",) * 6:
+        assert world.panda.tell("advance", seconds=1800)["lost"] == [], phase
+        tell(world, run, "--phase", phase)
+    world.run_yoda(run)
+    for _ in range(6):  # The store is away.
+        assert world.panda.tell("advance", seconds=1800)["lost"] == []
+        said = tell(world, run, "--phase", "over")
+        assert not said["all_ended"], said
+    finish(world, run)
+    counts = world.panda.tell("counts")
+    assert counts["events"] == {"done": 60}, counts
+    # All jobs of the run in one request.
+    assert counts["calls"]["updateJobsInBulk"] >= 18 and counts["calls"]["updateJob"] <= 6, counts["calls"]
+    for panda_id in task["pandaIDs"]:
+        states = job(world, panda_id)["states"]
+        assert [s for i, s in enumerate(states) if i == 0 or s != states[i - 1]] == ["starting", "running", "transferring", "finished"]
+
+
+@scenario
+def a_job_that_panda_gave_up_is_dropped(world):
+    world.write_config(panda__heartbeat="0 s")
+    task = world.make_task(file_count=1, events=20)
+    run = fetch(world)
+    world.run_yoda(run)
+    world.harvest("push", run)
+    assert world.panda.tell("advance", seconds=3 * 3600)["lost"] == task["pandaIDs"]
+    said = finish(world, run)
+    assert said["accepted_ranges"] == 0 and said["cancel_batch"], said
+    retry = [j for j in world.panda.tell("jobs")["jobs"] if j["PandaID"] not in task["pandaIDs"]]
+    assert [j["attemptNr"] for j in retry] == [2], retry
+    # The ranges come again with the next job, and count once.
+    again = fetch(world, "again")
+    world.run_yoda(again)
+    finish(world, again)
+    rows = world.panda.tell("events")["events"]
+    assert len([r for r in rows if r["status"] == "done"]) == 20, rows
+    world.check_nothing_twice()
+
+
+@scenario
+def the_batch_id_that_panda_has_is_never_changed(world):
+    world.write_config(panda__heartbeat="0 s")
+    task = world.make_task(file_count=1, events=20)
+    run = fetch(world)
+    tell(world, run, "--phase", "queued", "--batch-id", "slurm-17")
+    said = tell(world, run, "--phase", "running", "--batch-id", "slurm-18")
+    assert said["job_updates"] == 1 and not said["problems"], said
+    assert job(world, task["pandaIDs"][0])["batchID"] == "slurm-17"
+
+
+@scenario
+def ranges_that_cannot_be_worked_on_are_reported_and_the_others_done(world):
+    world.write_config(panda__report_chunk=5)
+    task = world.make_task(file_count=1, events=20)
+    panda_id, lfn = task["pandaIDs"][0], "EVNT.40000001._000001.txt"
+
+    def bad(number, **changes):
+        item = {"eventRangeID": "40000001-%d-5000001-%d-9" % (panda_id, number), "startEvent": number, "lastEvent": number,
+                "LFN": lfn, "GUID": "G", "scope": "mc16_13TeV"}
+        item.update(changes)
+        return item
+
+    cases = {101: ({"LFN": "EVNT.unknown.root"}, "failed", "not among the inputs"),
+             102: ({"LFN": "../../etc/passwd"}, "fatal", "no plain file name"),
+             103: ({"LFN": "a/b"}, "fatal", "no plain file name"),
+             104: ({"LFN": "a\nb"}, "fatal", "no plain file name"),
+             105: ({"LFN": None}, "failed", "no input file"),
+             106: ({"startEvent": 9, "lastEvent": 8}, "fatal", "no range"),
+             107: ({"startEvent": 0, "lastEvent": 3}, "fatal", "no range"),
+             108: ({"startEvent": 1, "lastEvent": 1 << 33}, "fatal", "32 bits"),
+             109: ({"eventRangeID": "40000001-1-5000001-109-9"}, "failed", "belongs to job 1")}
+    injected = [bad(number, **changes) for number, (changes, _, _) in cases.items()]
+    injected += [bad(1), bad(1), dict(bad(110), pfn="extra keys do not matter")]
+    world.panda.tell("inject", ranges=injected)
+    output = world.harvest("fetch", world.path("runs", "run"), "--payload", world.write_payload(), "--json")
+    said = json.loads(output[output.index("{"):])
+    run = world.path("runs", "run")
+    # The task's attempts are 3: range 1 of attempt 9 is another one, and came twice.
+    assert said["ranges"] == 22 and said["repeated_ranges"] == 1, said
+    with open(os.path.join(run, "panda", "refused-%d.json" % panda_id)) as file:
+        refused = {int(r["eventRangeID"].split("-")[3]): r for r in json.load(file)["ranges"]}
+    assert set(refused) == set(cases), refused
+    for number, (_, status, words) in cases.items():
+        assert refused[number]["status"] == status and words in refused[number]["why"], refused[number]
+    world.run_yoda(run)
+    assert finish(world, run)["refused_ranges"] == 0
+    sent = json.dumps([c for c in world.panda.tell("log")["log"] if c[0] == "updateEventRanges"])
+    for number, (_, status, words) in cases.items():
+        # A word about another job's range would count against that job.
+        assert (words in sent) == (number != 109), words
+    assert world.panda.tell("counts")["events"] == {"done": 20}
+
+
+@scenario
+def numbers_beyond_53_bits_stay_exact(world):
+    world.write_config()
+    world.panda.tell("numbers", panda_id=(1 << 53) + 1, file_id=(1 << 62) + 3)
+    task = world.make_task(task=(1 << 33) + 1, file_count=2, events=10)
+    assert task["pandaIDs"][0] == (1 << 53) + 1
+    run = fetch(world)
+    world.run_yoda(run)
+    finish(world, run)
+    counts = world.panda.tell("counts")
+    assert counts["events"] == {"done": 20} and counts["merge_jobs"], counts
+    world.check_merge_inputs(world.stored_bundles())
+
+
+@scenario
+def a_job_whose_answer_was_lost_is_known_as_lost(world):
+    world.write_config(panda__timeout="2 s")
+    world.make_task(file_count=1, events=10, jobs=3)
+    run = world.path("runs", "run")
+    payload = world.write_payload()
+    # The answer never comes; and a kill before it does.
+    world.panda.tell("faults", rules=[{"kind": "drop_after", "method": "getJob", "count": 1}])
+    said = world.harvest("fetch", run, "--payload", payload, codes=(1,))
+    assert "up to 1 jobs were lost" in said, said
+    world.panda.tell("faults", rules=[{"kind": "slow", "method": "getJob", "count": 1, "seconds": 1.5}])
+    process = world.start("fetch", run, "--payload", payload)
+    while not any(name.startswith("000002") for name in os.listdir(run + ".fetch/fetch")):
+        assert process.poll() is None
+    while world.panda.tell("counts")["calls"]["getJob"] < 2:
+        assert process.poll() is None
+    process.kill()
+    process.communicate()
+    output = world.harvest("fetch", run, "--payload", payload, "--json")
+    said = json.loads(output[output.index("{"):])
+    assert said["lost_jobs"] == 2 and said["ranges"] == 10 and said["jobs"] == 1, said
+    # PanDA gives them up after half an hour without a word.
+    assert len(world.panda.tell("advance", seconds=1801)["lost"]) == 2
+
+
+@scenario
+def a_server_whose_clock_is_off_is_told_of_and_obeyed(world):
+    world.write_config()
+    world.make_task(file_count=1, events=10)
+    for offset in (86400, -7200):
+        world.panda.tell("clock", offset_s=offset)
+        said = world.harvest("fetch", world.path("runs", "run"), "--payload", world.write_payload(), codes=(0, 2))
+        if offset > 0:
+            assert re.search(r"clocks_differ server_ahead_s=86(399|400|401)", said), said
+            assert said.count("clocks_differ") == 1, said
+    world.run_yoda(world.path("runs", "run"))
+    finish(world, world.path("runs", "run"))
+    assert world.panda.tell("counts")["events"] == {"done": 10}
+
+
+@scenario_with("--tls")
+def bad_credentials_are_named_before_anything_is_sent(world):
+    tls = world.panda.ready["tls"]
+    world.make_task(file_count=1, events=10)
+    good = {"panda__url": world.panda.ready["https_url"], "panda__proxy_file": tls["user_pem"], "panda__ca_file": tls["ca"]}
+    expired = world.path("expired.pem")
+    subprocess.run("openssl req -new -key %s -subj /CN=user | openssl x509 -req -signkey %s -days -1 -out %s && cat %s >> %s" % (
+        tls["user_pem"], tls["user_pem"], expired, tls["user_pem"], expired), shell=True, check=True, stderr=subprocess.DEVNULL)
+    os.chmod(expired, 0o600)
+    open_to_all = world.path("open.pem")
+    with open(tls["user_pem"]) as file, open(open_to_all, "w") as copy:
+        copy.write(file.read())
+    os.chmod(open_to_all, 0o644)
+    cases = [({"panda__proxy_file": open_to_all}, "chmod 600"), ({"panda__proxy_file": expired}, "expired"),
+             ({"panda__proxy_file": world.path("none.pem")}, "No such file"), ({"panda__ca_file": world.path("none.ca")}, "panda.ca_file"),
+             ({"panda__ca_file": tls["other_ca"]}, "CA file"), ({"panda__url": "http://panda.example.org:25080"}, "not encrypted")]
+    for changes, words in cases:
+        world.write_config(**dict(good, **changes))
+        said = world.harvest("fetch", world.path("runs", "run"), "--payload", world.write_payload(), codes=(2, 4))
+        assert words in said, (words, said)
+    assert world.panda.tell("counts")["calls"] == {}, "something was sent"
+    world.write_config(**good)
+    run = fetch(world)
+    world.run_yoda(run)
+    # The same for a run that is there.
+    world.harvest("push", run)
+    said = world.harvest("report", run, "--set=panda.proxy_file=" + expired, codes=(2, 4))
+    assert "expired" in said, said
+    finish(world, run)
+    assert world.panda.tell("counts")["events"] == {"done": 10}
+
+
+@scenario
+def a_queue_is_read_from_a_url_and_from_its_copy_when_that_is_away(world):
+    queue = {"TEST_HPC": {"maxtime": 3600, "corecount": 2, "catchall": "time_per_event_m=10",
+                          "astorages": {"es_events": ["CEPH_ES"]}}}
+    endpoints = {"CEPH_ES": {"id": 231, "arprotocols": {"w": [{"endpoint": "file://" + world.path(), "path": "/ceph", "id": 9}]}}}
+    answers = {"/queue": json.dumps(queue), "/endpoints": json.dumps(endpoints)}
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+        def do_GET(self):
+            body = answers[self.path].encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = "http://127.0.0.1:%d" % server.server_address[1]
+    try:
+        os.mkdir(world.path("ceph"))
+        world.write_config(queue__source=url + "/queue", queue__endpoints=url + "/endpoints", queue__cache_time="0 s")
+        world.make_task(file_count=1, events=100)
+        shown = world.harvest("config", "show", "--harvest")
+        assert re.search(r"fetch.walltime = 3600 .*%s/queue \(maxtime\)" % url, shown), shown
+        assert re.search(r"store.es_events.objstore_id = 231 .*CEPH_ES", shown), shown
+    finally:
+        server.shutdown()
+        server.server_close()
+    said = world.harvest("fetch", world.path("runs", "run"), "--payload", world.write_payload())
+    assert "queue_from_copy" in said, said
+    # An hour less 15 minutes for start and end: four events of ten minutes on each of two cores.
+    sent = [r for r in world.panda.tell("events")["events"] if r["status"] == "sent"]
+    assert len(sent) == 8, (len(sent), said)
+    run = world.path("runs", "run")
+    world.run_yoda(run)
+    finish(world, run)
+    assert os.listdir(world.path("ceph")), "the queue's storage is not used"
+    assert all(z["destinationse"] == "231" for z in world.panda.tell("zips")["zips"]), world.panda.tell("zips")
+
+
+@scenario
+def what_earlier_runs_measured_limits_what_is_fetched(world):
+    world.write_config()
+    world.make_task(file_count=1, events=20)
+    first = fetch(world, "first", payload=slow_payload(world, 0.1))
+    world.run_yoda(first)
+    finish(world, first)
+    with open(os.path.join(first, "status.json")) as file:
+        mean_s = json.load(file)["event_time_s"]["mean"]
+    world.write_config(fetch__walltime="20 s", fetch__overhead="10 s", fetch__cores=2)
+    world.make_task(task=40000002, file_count=1, events=1000)
+    run = fetch(world, "second")
+    with open(os.path.join(run, "job.json")) as file:
+        panda_id = json.load(file)["jobs"][0]["PandaID"]
+    sent = [r for r in world.panda.tell("events")["events"] if r["PandaID"] == panda_id]
+    assert len(sent) == 2 * int(10 / mean_s), (len(sent), mean_s)
+
+
+@scenario
+def bundles_and_single_objects_are_never_mixed_in_one_job(world):
+    world.write_config(yoda__status__interval="0.2 s")
+    task = world.make_task(file_count=1, events=120)
+    run = fetch(world, payload=slow_payload(world))
+    with RunningYoda(world, run) as yoda:
+        yoda.wait_for(lambda s: ranges(s).get("finished", 0) >= 4)
+        yoda.process.send_signal(signal.SIGTERM)
+        yoda.end(codes=(0, 1, 3))
+    world.harvest("push", run)
+    assert tell(world, run)["bundles"] > 0
+    world.run_yoda(run)
+    # Somebody changed the configuration in between.
+    world.harvest("push", run, "--set=push.single_objects=yes", codes=(0, 1))
+    said = tell(world, run, codes=(0, 1))
+    assert any("reported by bundles" in p for p in said["problems"]), said
+    rows = [r for r in world.panda.tell("events")["events"] if r["PandaID"] == task["pandaIDs"][0]]
+    assert {r["zip_row"] is None for r in rows if r["status"] == "finished"} == {False}, rows
+
+
+@scenario
+def what_the_transform_and_the_run_left_reaches_panda(world):
+    """jobReport.json as metaData with exit code and memory; the run's warnings as pilotLog; times of the slot."""
+    world.write_config(yoda__range__tries=1)
+    task = world.make_task(file_count=1, events=10)
+    with open(world.path("fails.py"), "w") as file:
+        file.write("import sys\nsys.exit('event %s cannot be done' % sys.argv[1])\n")
+    payload = world.write_payload("fails", channel="command", executable="/usr/bin/python3",
+                                  argument=[world.path("fails.py"), "{first}"], output="opaque")
+    run = fetch(world, payload=payload)
+    world.run_yoda(run, codes=(1,))
+    kept = os.path.join(run, "logs", "payload_1_0.start_0")
+    os.mkdir(kept)
+    report = {"exitCode": 64, "exitAcronym": "TRF_SETUP", "exitMsg": "no release",
+              "resource": {"executor": {"AtlasG4": {"memory": {"Max": {"maxRSS": 2100000, "maxVMEM": 3300000},
+                                                               "Avg": {"avgRSS": 1900000}}}}}}
+    with open(os.path.join(kept, "jobReport.json"), "w") as file:
+        json.dump(report, file)
+    finish(world, run)
+    state, columns = final_state(world, task["pandaIDs"][0])
+    assert state == "failed" and json.loads(columns["metaData"]) == report, columns
+    assert (columns["transExitCode"], columns["exeErrorCode"], columns["maxRSS"], columns["avgRSS"], columns["maxVMEM"]) == (
+        "64", "64", "2100000", "1900000", "3300000"), columns
+    assert "MISMATCH" in columns["exeErrorDiag"] and "TRF_SETUP: no release" in columns["exeErrorDiag"], columns
+    assert re.search(r"40000001-\d+-\d+-3-\d+ failed: the command ended with exit code 1", columns["pilotLog"]), columns["pilotLog"]
+    assert re.fullmatch(r"\d+\|\d+\|\d+\|\d+\|\d+", columns["pilotTiming"]), columns
+    assert columns["endTime"] >= columns["startTime"] > "2020", columns
+
+
+def log_record(run, name, stage):
+    """What harvest push keeps of a log tarball, after the pattern of a bundle's."""
+    for folder, _, names in os.walk(os.path.join(run, "stage")):
+        for bundle in names:
+            if bundle.endswith(".tar.json"):
+                with open(os.path.join(folder, bundle)) as file:
+                    record = json.load(file)
+    record.update(name=name, path="logs/" + name, activity="pl", target="pl", stage=stage, bytes=4711, adler32="0cc737eb",
+                  url="file:///logs/" + name)
+    done = os.path.join(run, "stage", "done")
+    os.makedirs(done, exist_ok=True)
+    with open(os.path.join(done, name + ".json"), "w") as file:
+        json.dump(record, file)
+
+
+@scenario
+def a_job_holds_for_its_log_and_then_names_it(world):
+    world.write_config(store__pl__url="file://" + world.path("logs"))
+    task = world.make_task(file_count=1, events=10)
+    panda_id = task["pandaIDs"][0]
+    os.mkdir(world.path("logs"))
+    run = fetch(world)
+    world.run_yoda(run)
+    world.harvest("push", run)
+    for _ in range(3):
+        assert not tell(world, run)["all_ended"]
+    assert job(world, panda_id)["states"][-1] == "holding"
+    fields = world.panda.tell("definition", PandaID=panda_id)["fields"]
+    log_record(run, fields["logFile"], "verified")
+    assert tell(world, run)["all_ended"]
+    assert final_state(world, panda_id)[0] == "finished"
+    assert json.loads(job(world, panda_id)["outputReport"]) == {fields["logFile"]: {
+        "guid": fields["logGUID"], "fsize": 4711, "adler32": "0cc737eb", "surl": "file:///logs/" + fields["logFile"]}}
+    assert world.panda.tell("counts")["events"] == {"done": 10}
+
+
+@scenario
+def a_log_that_never_comes_does_not_hold_the_job_for_ever(world):
+    world.write_config(store__pl__url="file://" + world.path("logs"), panda__log_limit="0 s")
+    task = world.make_task(file_count=2, events=10, jobs=2)
+    os.mkdir(world.path("logs"))
+    run = fetch(world)
+    world.run_yoda(run)
+    world.harvest("push", run)
+    for _ in range(4):
+        said = tell(world, run)
+    assert said["all_ended"] and final_state(world, task["pandaIDs"][0])[0] == "finished", said
+
+
+if __name__ == "__main__":
+    run_scenarios()
