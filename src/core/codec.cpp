@@ -240,6 +240,45 @@ void FrameWriter::put(Message const& message)
         {
             frames.begin(type_of<Stop>(), 1).put(static_cast<std::uint8_t>(m.everybody_alive));
         }
+        void operator()(InputPlace const& m)
+        {
+            auto const ancestors = m.ancestors.first(std::min(m.ancestors.size(), max_input_ancestors));
+            auto writer = frames.begin(type_of<InputPlace>(), 1 + ancestors.size() * sizeof(Rank));
+            writer.put(static_cast<std::uint8_t>(m.same_node));
+            for (auto const rank : ancestors) writer.put(rank);
+        }
+        void operator()(InputPull const& m)
+        {
+            auto writer = frames.begin(type_of<InputPull>(), 21);
+            writer.put(m.file);
+            writer.put(static_cast<std::uint8_t>(m.anew));
+            writer.put(m.from);
+            writer.put(m.upto);
+        }
+        void operator()(InputPart const& m)
+        {
+            auto const bytes = m.bytes.substr(0, max_input_part_bytes);
+            auto writer = frames.begin(type_of<InputPart>(), 14 + bytes.size());
+            writer.put(m.file);
+            writer.put(m.offset);
+            writer.put_text(bytes);
+        }
+        void operator()(InputEnd const& m)
+        {
+            auto writer = frames.begin(type_of<InputEnd>(), 17);
+            writer.put(m.file);
+            writer.put(static_cast<std::uint8_t>(m.word));
+            writer.put(m.total_bytes);
+            writer.put(m.crc32c);
+        }
+        void operator()(InputsStaged const& m)
+        {
+            auto writer = frames.begin(type_of<InputsStaged>(), 24);
+            writer.put(m.file_count);
+            writer.put(m.failed_count);
+            writer.put(m.shared_bytes);
+            writer.put(m.passed_bytes);
+        }
     };
     std::visit(Putter{*this}, message);
 }
@@ -449,6 +488,47 @@ std::optional<Message> FrameReader::decode(std::uint8_t type, ByteReader in)
             return whole(Drain{u32()});
         case type_of<Stop>():
             return whole(Stop{in.get<std::uint8_t>() != 0});
+        case type_of<InputPlace>(): {
+            InputPlace m;
+            m.same_node = in.get<std::uint8_t>() != 0;
+            ranks_.clear();
+            while (in.ok() && !in.at_end()) ranks_.push_back(u32());
+            m.ancestors = ranks_;
+            return whole(m);
+        }
+        case type_of<InputPull>(): {
+            InputPull m;
+            m.file = u32();
+            m.anew = in.get<std::uint8_t>() != 0;
+            m.from = u64();
+            m.upto = u64();
+            return whole(m);
+        }
+        case type_of<InputPart>(): {
+            InputPart m;
+            m.file = u32();
+            m.offset = u64();
+            m.bytes = in.get_text();
+            return whole(m);
+        }
+        case type_of<InputEnd>(): {
+            InputEnd m;
+            m.file = u32();
+            auto const word = in.get<std::uint8_t>();
+            if (word > static_cast<std::uint8_t>(InputWord::bad)) return std::nullopt;
+            m.word = static_cast<InputWord>(word);
+            m.total_bytes = u64();
+            m.crc32c = u32();
+            return whole(m);
+        }
+        case type_of<InputsStaged>(): {
+            InputsStaged m;
+            m.file_count = u32();
+            m.failed_count = u32();
+            m.shared_bytes = u64();
+            m.passed_bytes = u64();
+            return whole(m);
+        }
         default:
             return std::nullopt;
     }

@@ -18,7 +18,9 @@ namespace yoda {
 constexpr std::size_t max_frame_bytes = 3900;
 constexpr std::uint16_t protocol_version = 1;
 constexpr std::size_t max_document_part_bytes = 3600;
-constexpr std::size_t max_text_bytes = 1024;  ///< names, paths and reasons in messages
+constexpr std::size_t max_input_part_bytes = 3600;
+constexpr std::size_t max_input_ancestors = 64;  ///< far more than the levels of any tree
+constexpr std::size_t max_text_bytes = 1024;     ///< names, paths and reasons in messages
 
 /// A Finished message must not be cut into two, as Accepted answers whole messages.
 constexpr std::size_t max_finished_entries = 276;
@@ -81,6 +83,7 @@ class FrameReader {
     std::vector<FinishedEntry> finished_;
     std::vector<HandOut> hand_outs_;
     std::vector<RunningEntry> running_;
+    std::vector<Rank> ranks_;
 };
 
 }  // namespace yoda

@@ -75,6 +75,9 @@ Key const keys[] = {
     {"walltime.notice", &C::walltime_notice_s,
      "what is left after a signal to drain, if the end is not known"},
     {"work.folder", &C::work_folder, "node-local scratch; empty: $TMPDIR or /tmp"},
+    {"work.stage_inputs", &C::work_stage_inputs,
+     "copy input files to each node's work folder: one node reads the shared filesystem, the others get "
+     "them from node to node"},
     {"node.setup", &C::setup_command, "program with arguments run once per Droid before the first payload"},
     {"node.cleanup", &C::cleanup_command, "program with arguments run once per Droid at its end"},
     {"run.open", &C::run_open, "more ranges may come through RUN/inbox until it says closed"},

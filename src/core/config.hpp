@@ -54,6 +54,7 @@ struct Config {
     double walltime_notice_s = 60;
     // places
     std::string work_folder;  ///< empty: chosen (docs/operations.md)
+    bool work_stage_inputs = false;
     std::string setup_command;
     std::string cleanup_command;
     // run

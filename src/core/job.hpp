@@ -36,6 +36,8 @@ class Job {
     std::int64_t jobset_id() const { return number("jobsetID", 0); }
     std::int64_t attempt() const { return number("attemptNr", 0); }
     std::vector<InputFile> const& inputs() const { return inputs_; }
+    /// A copy of input number `index` lies here.
+    void set_pfn(std::size_t index, std::string pfn) { inputs_.at(index).pfn = std::move(pfn); }
     /// Event numbers are positions inside each file (else they run over all input files).
     bool positions_in_file() const
     {

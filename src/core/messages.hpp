@@ -178,9 +178,51 @@ struct Stop {
     bool everybody_alive = false;
 };
 
-using Message =
-    std::variant<Hello, Request, Finished, Failed, GivenBack, Running, Heartbeat, Sealed, Trouble, Goodbye,
-                 Welcome, Document, FileInfo, Grant, Accepted, Rejected, Revoke, Recall, AskRunning,
-                 NothingNow, NothingEver, SealJob, Limits, YodaAlive, Reset, Drain, Stop>;
+// ---- Inputs to the nodes' disks (docs/protocol.md, Staging)
+
+/// From rank 0, before the documents: whom this Droid asks for input files, nearest first. Nobody: it reads
+/// the shared filesystem.
+struct InputPlace {
+    bool same_node = false;  ///< the first one is on this node: its copy will do
+    std::span<Rank const> ancestors;
+};
+/// From Droid to Droid: send me this file from `from` on, up to `upto`; said again with more room as I take
+/// it, and as a sign of life. `anew`: forget what I asked for before.
+struct InputPull {
+    std::uint32_t file = 0;
+    bool anew = false;
+    std::uint64_t from = 0;  ///< input_end_only: only tell me when you have all of it
+    std::uint64_t upto = 0;
+};
+constexpr std::uint64_t input_end_only = UINT64_MAX;
+/// The answer; without bytes: I live, and have no more of it yet.
+struct InputPart {
+    std::uint32_t file = 0;
+    std::uint64_t offset = 0;
+    std::string_view bytes;
+};
+enum class InputWord : std::uint8_t {
+    here = 0,     ///< that is all: `total_bytes` with this checksum
+    lacking = 1,  ///< this Droid will not have it: ask another one
+    bad = 2,      ///< the file itself is not what the job names: nobody will have it
+};
+struct InputEnd {
+    std::uint32_t file = 0;
+    InputWord word = InputWord::here;
+    std::uint64_t total_bytes = 0;
+    std::uint32_t crc32c = 0;
+};
+/// To rank 0: every input is on the node's disk, or will not be.
+struct InputsStaged {
+    std::uint32_t file_count = 0;
+    std::uint32_t failed_count = 0;  ///< used where they are, on the shared filesystem
+    std::uint64_t shared_bytes = 0;  ///< read from there by this Droid
+    std::uint64_t passed_bytes = 0;  ///< that came from other Droids
+};
+
+using Message = std::variant<Hello, Request, Finished, Failed, GivenBack, Running, Heartbeat, Sealed, Trouble,
+                             Goodbye, Welcome, Document, FileInfo, Grant, Accepted, Rejected, Revoke, Recall,
+                             AskRunning, NothingNow, NothingEver, SealJob, Limits, YodaAlive, Reset, Drain,
+                             Stop, InputPlace, InputPull, InputPart, InputEnd, InputsStaged>;
 
 }  // namespace yoda

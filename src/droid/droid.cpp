@@ -110,7 +110,10 @@ void Droid::give_up(std::string why)
 
 void Droid::take_frame(Rank from, std::string_view frame)
 {
-    if (from != 0) return;
+    if (from != 0) {
+        if (inputs_) inputs_->take_frame(now_, from, frame);
+        return;
+    }
     heard_ = now_;
     if (auto opened = reader_.open(frame); !opened) {
         log_.warning("bad_frame", {{"rank", from}, {"why", opened.error().text()}});
@@ -122,6 +125,8 @@ void Droid::take_frame(Rank from, std::string_view frame)
             welcome_ = *welcome;
         } else if (auto const* part = std::get_if<Document>(&*message)) {
             take_document(*part);
+        } else if (auto const* place = std::get_if<InputPlace>(&*message)) {
+            keep_place(*place);
         } else if (core_) {
             if (auto taken = core_->on_message(now_, *message, *this); !taken)
                 log_.warning("bad_message", {{"rank", from}, {"why", taken.error().text()}});
@@ -232,6 +237,7 @@ Status Droid::try_set_up()
         policies.push_back(policy);
     }
     channels_.resize(jobs_.size());
+    open_inputs();
 
     WatchLimits limits;
     limits.silence = Duration::from_s(config_.range_silence_s);
@@ -263,6 +269,7 @@ Status Droid::try_set_up()
     core_.emplace(policy, std::move(policies), now_);
     frames_.set_header({life_, core_->generation()});
     core_->say_hello(host_, static_cast<std::uint32_t>(::getpid()), *this);
+    begin_inputs();
     return {};
 }
 
@@ -336,6 +343,7 @@ void Droid::end_all()
     if (memory_) write_memory();
     for (auto& channel : channels_) channel.reset();
     writer_.reset();
+    inputs_.reset();
     if (core_) {
         if (auto status = run_hook(config_.cleanup_command, "node.cleanup"); !status)
             log_.warning("cleanup_failed", status.error());
@@ -384,7 +392,7 @@ void Droid::add_workers(JobIndex job, std::uint32_t count)
 
 void Droid::answer(RequestId request, WorkItem const& item)
 {
-    channels_[item.job]->answer(now_, request, item);
+    channels_[item.job]->answer(now_, request, inputs_ ? with_own_copy(item) : item);
 }
 
 void Droid::end(JobIndex job, RequestId request)
@@ -499,6 +507,7 @@ void Droid::tick()
     for (auto& channel : channels_) {
         if (channel) channel->on_tick(now_);
     }
+    if (inputs_) inputs_->tick(now_);
     watch();
     core_->set_paused(watch_->disk_is_low() || writer_->full());
     core_->on_tick(now_, watch_->free_bytes(), *this);

@@ -14,6 +14,7 @@
 #include "droid/bundle_writer.hpp"
 #include "droid/channel.hpp"
 #include "droid/droid_core.hpp"
+#include "droid/input_stage.hpp"
 #include "droid/memory_log.hpp"
 #include "droid/node.hpp"
 #include "droid/watch.hpp"
@@ -75,6 +76,11 @@ class Droid final : private DroidEffects, private ChannelEvents {
     Status try_set_up();
     Status make_work_folder();
     void give_up(std::string why);
+    void keep_place(InputPlace const& place);
+    void open_inputs();
+    void begin_inputs();
+    void release_jobs();
+    WorkItem with_own_copy(WorkItem const& item) const;
     std::unique_ptr<PayloadChannel> make_channel(PayloadSetup setup);
     void take_news();
     void take_spawn_events();
@@ -102,7 +108,13 @@ class Droid final : private DroidEffects, private ChannelEvents {
     PayloadConfig payload_;
     std::vector<Job> jobs_;
 
+    std::vector<Rank> ancestors_;  ///< whom to ask for inputs
+    bool same_node_ = false;
+
     std::string work_folder_;
+    std::unique_ptr<InputStage> inputs_;  ///< nullptr: they are used where they are
+    std::vector<bool> waits_for_inputs_;  ///< by job
+    bool inputs_told_ = false;
     std::optional<DroidCore> core_;
     std::unique_ptr<BundleWriter> writer_;
     std::optional<Watch> watch_;

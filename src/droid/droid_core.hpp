@@ -73,6 +73,10 @@ class DroidCore {
 
     void on_tick(TimePoint now, std::uint64_t free_bytes, DroidEffects& effects);
 
+    /// The job's inputs are not on the node yet: its payload does not start, its ranges wait.
+    void hold_job(JobIndex job) { jobs_[job].held = true; }
+    void release_job(TimePoint now, JobIndex job, DroidEffects& effects);
+
     /// While the disk is short of space, or slow, no range is started; what runs goes on.
     void set_paused(bool paused) { paused_ = paused; }
 
@@ -118,6 +122,7 @@ class DroidCore {
         std::uint32_t storing = 0;
         unsigned starts = 0;  ///< in a row without a finished range
         bool given_up = false;
+        bool held = false;            ///< its inputs are not here yet
         bool done = false;            ///< SealJob came
         std::uint32_t bundle = none;  ///< the one open for new entries
     };

@@ -19,7 +19,7 @@ void DroidCore::work(TimePoint now, DroidEffects& effects)
     if (draining_ || no_more_) return;
     for (JobIndex i = 0; i < jobs_.size(); ++i) {
         auto& job = jobs_[i];
-        if (job.queued_count == 0 || job.given_up || job.policy.null_payload) continue;
+        if (job.queued_count == 0 || job.given_up || job.held || job.policy.null_payload) continue;
         if (free_workers_ == 0 || (job.policy.fixed_workers && free_workers_ < policy_.worker_count)) {
             // Its turn comes when workers of jobs that have nothing to do are done.
             for (JobIndex other = 0; other < jobs_.size(); ++other) {
@@ -139,6 +139,12 @@ WorkItem DroidCore::make_item(RangeRun const& run, std::string const& text_id) c
     item.range.scope = file.scope;
     item.pfn = file.pfn;
     return item;
+}
+
+void DroidCore::release_job(TimePoint now, JobIndex job, DroidEffects& effects)
+{
+    jobs_[job].held = false;
+    work(now, effects);
 }
 
 /// Tells rank 0 how many workers have nothing to do, whenever they have become more.

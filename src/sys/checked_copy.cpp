@@ -22,37 +22,6 @@ constexpr std::size_t block_bytes = 4u << 20;
 constexpr std::uint16_t no_local_space = 1098, stage_in_failed = 1099, no_such_file = 1103,
                         md5_mismatch = 1145, adler_mismatch = 1171, wrong_size = 1175;
 
-/// Both sums of what is copied; md5 only where it is asked for.
-class Sums {
-  public:
-    explicit Sums(bool with_md5)
-    {
-        if (with_md5) md5_.reset(EVP_MD_CTX_new());
-        if (md5_) EVP_DigestInit_ex(md5_.get(), EVP_md5(), nullptr);
-    }
-    void add(std::string_view bytes)
-    {
-        if (md5_)
-            EVP_DigestUpdate(md5_.get(), bytes.data(), bytes.size());
-        else
-            adler_ = adler32(bytes, adler_);
-    }
-    std::string finish()
-    {
-        if (!md5_) return print_adler32(adler_);
-        unsigned char digest[EVP_MAX_MD_SIZE];
-        unsigned size = 0;
-        EVP_DigestFinal_ex(md5_.get(), digest, &size);
-        std::string text;
-        for (unsigned i = 0; i < size; ++i) text += fmt::format("{:02x}", digest[i]);
-        return text;
-    }
-
-  private:
-    std::uint32_t adler_ = 1;
-    std::unique_ptr<EVP_MD_CTX, decltype([](EVP_MD_CTX* context) { EVP_MD_CTX_free(context); })> md5_;
-};
-
 std::string lower(std::string_view text)
 {
     std::string result(text);
@@ -81,8 +50,8 @@ CopyFault os_fault(std::string_view what, std::string const& path, int number)
     return {number == ENOENT ? no_such_file : full ? no_local_space : stage_in_failed, std::move(error)};
 }
 
-CopyFault copy_bytes(int from, int to, std::string const& from_path, std::string const& to_path, Sums& sums,
-                     std::uint64_t& copied)
+CopyFault copy_bytes(int from, int to, std::string const& from_path, std::string const& to_path,
+                     CopyCheck& check)
 {
     std::vector<char> block(block_bytes);
     for (;;) {
@@ -91,8 +60,7 @@ CopyFault copy_bytes(int from, int to, std::string const& from_path, std::string
         if (n < 0) return os_fault("read", from_path, errno);
         if (n == 0) return {};
         std::string_view const bytes(block.data(), static_cast<std::size_t>(n));
-        sums.add(bytes);
-        copied += bytes.size();
+        check.add(bytes);
         if (auto written = write_all(to, bytes, to_path); !written)
             return {written.error().kind == ErrorKind::no_space ? no_local_space : stage_in_failed,
                     written.error()};
@@ -100,6 +68,62 @@ CopyFault copy_bytes(int from, int to, std::string const& from_path, std::string
 }
 
 }  // namespace
+
+/// Of what is copied; md5 only where it is asked for.
+struct CopyCheck::Sums {
+    Expected expected;
+    std::uint32_t adler = 1;
+    std::unique_ptr<EVP_MD_CTX, decltype([](EVP_MD_CTX* context) { EVP_MD_CTX_free(context); })> md5;
+
+    std::string finish()
+    {
+        if (!md5) return print_adler32(adler);
+        unsigned char digest[EVP_MAX_MD_SIZE];
+        unsigned size = 0;
+        EVP_DigestFinal_ex(md5.get(), digest, &size);
+        std::string text;
+        for (unsigned i = 0; i < size; ++i) text += fmt::format("{:02x}", digest[i]);
+        return text;
+    }
+};
+
+CopyCheck::CopyCheck(CopyWanted wanted) : wanted_(std::move(wanted)), sums_(std::make_unique<Sums>())
+{
+    sums_->expected = read_checksum(wanted_.checksum);
+    if (!sums_->expected.md5) return;
+    sums_->md5.reset(EVP_MD_CTX_new());
+    if (sums_->md5) EVP_DigestInit_ex(sums_->md5.get(), EVP_md5(), nullptr);
+}
+
+CopyCheck::~CopyCheck() = default;
+CopyCheck::CopyCheck(CopyCheck&&) noexcept = default;
+CopyCheck& CopyCheck::operator=(CopyCheck&&) noexcept = default;
+
+void CopyCheck::add(std::string_view bytes)
+{
+    bytes_ += bytes.size();
+    if (sums_->md5)
+        EVP_DigestUpdate(sums_->md5.get(), bytes.data(), bytes.size());
+    else
+        sums_->adler = adler32(bytes, sums_->adler);
+}
+
+CopyFault CopyCheck::finish(std::string const& from)
+{
+    auto const differs = [&](std::uint16_t error_code, std::string why) {
+        return CopyFault{error_code, Error{ErrorKind::bad_input,
+                                           fmt::format("{} is not the file that the job names", from),
+                                           std::move(why), "replace it"}};
+    };
+    if (wanted_.bytes != 0 && bytes_ != wanted_.bytes)
+        return differs(wrong_size, fmt::format("it has {} bytes, not {}", bytes_, wanted_.bytes));
+    auto const& expected = sums_->expected;
+    auto const sum = sums_->finish();
+    if (!expected.sum.empty() && sum != expected.sum)
+        return differs(expected.md5 ? md5_mismatch : adler_mismatch,
+                       fmt::format("its checksum is {}, not {}", sum, expected.sum));
+    return {};
+}
 
 CopyFault copy_checked(std::string const& from, std::string const& to, CopyWanted const& wanted)
 {
@@ -113,26 +137,14 @@ CopyFault copy_checked(std::string const& from, std::string const& to, CopyWante
         ::open(part.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0640));
     if (!target) return os_fault("create", part, errno);
 
-    auto const expected = read_checksum(wanted.checksum);
-    Sums sums(expected.md5);
-    std::uint64_t copied = 0;
+    CopyCheck check(wanted);
     auto const give_up = [&](CopyFault fault) {
         ::unlink(part.c_str());
         return fault;
     };
-    if (auto fault = copy_bytes(source.get(), target.get(), from, part, sums, copied); fault.error_code != 0)
+    if (auto fault = copy_bytes(source.get(), target.get(), from, part, check); fault.error_code != 0)
         return give_up(std::move(fault));
-    auto const differs = [&](std::uint16_t error_code, std::string why) {
-        return give_up({error_code, Error{ErrorKind::bad_input,
-                                          fmt::format("{} is not the file that the job names", from),
-                                          std::move(why), "replace it"}});
-    };
-    if (wanted.bytes != 0 && copied != wanted.bytes)
-        return differs(wrong_size, fmt::format("it has {} bytes, not {}", copied, wanted.bytes));
-    auto const sum = sums.finish();
-    if (!expected.sum.empty() && sum != expected.sum)
-        return differs(expected.md5 ? md5_mismatch : adler_mismatch,
-                       fmt::format("its checksum is {}, not {}", sum, expected.sum));
+    if (auto fault = check.finish(from); fault.error_code != 0) return give_up(std::move(fault));
     // Its name says that it was checked, also after a crash of the node.
     if (::fsync(target.get()) != 0) return give_up(os_fault("sync", part, errno));
     if (::rename(part.c_str(), to.c_str()) != 0) return give_up(os_fault("rename", part, errno));

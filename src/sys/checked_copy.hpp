@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
+#include <string_view>
 
 #include "core/result.hpp"
 
@@ -17,6 +19,24 @@ struct CopyFault {
 struct CopyWanted {
     std::string checksum;  ///< "ad:<8 hex>", "md:<32 hex>" or 32 hex digits
     std::uint64_t bytes = 0;
+};
+
+/// Sums up the bytes of a file as they come, and says at the end whether it is the one that the job names.
+class CopyCheck {
+  public:
+    explicit CopyCheck(CopyWanted wanted);
+    ~CopyCheck();
+    CopyCheck(CopyCheck&&) noexcept;
+    CopyCheck& operator=(CopyCheck&&) noexcept;
+    void add(std::string_view bytes);
+    /// `error_code` 0: it is, or nothing is known of it. `from`: its name, for the error.
+    CopyFault finish(std::string const& from);
+
+  private:
+    struct Sums;
+    CopyWanted wanted_;
+    std::uint64_t bytes_ = 0;
+    std::unique_ptr<Sums> sums_;
 };
 
 /// Copies to `to`.part and renames when all is right; `to` that is there already, with the right size, is

@@ -164,6 +164,8 @@ void RankZero::take_frame(Rank from, std::string_view frame)
         auto const* hello = std::get_if<Hello>(&*message);
         if (hello && hello->worker_count == 0)
             greet(from, *hello);
+        else if (auto const* staged = std::get_if<InputsStaged>(&*message))
+            add_staged(from, *staged);
         else
             dispatcher_.on_message(now_, from, reader_.header(), *message, *this);
     }
@@ -302,6 +304,7 @@ void RankZero::greet(Rank from, Hello const& hello)
 void RankZero::welcome_all_that_wait()
 {
     welcome_at_ = TimePoint::never();
+    for (auto const& [host, ranks] : by_host_) input_tree_.add(ranks.front(), host);
     for (Rank const rank : to_welcome_) welcome(rank);
     to_welcome_.clear();
 }
@@ -313,6 +316,9 @@ void RankZero::welcome(Rank rank)
         if (found == ranks.end()) continue;
         send(rank, Welcome{static_cast<std::uint16_t>(found - ranks.begin()),
                            static_cast<std::uint16_t>(ranks.size())});
+        if (!parts_.config.work_stage_inputs) continue;
+        auto const place = input_tree_.place(rank, host);
+        send(rank, InputPlace{place.same_node, place.ancestors});
     }
     for (std::size_t kind = 0; kind < parts_.documents.size(); ++kind) {
         std::string_view const text = parts_.documents[kind];
@@ -324,6 +330,21 @@ void RankZero::welcome(Rank rank)
             offset += part.size();
         } while (offset < text.size());
     }
+}
+
+/// How a Droid got its inputs: in the log, and summed up for status.json.
+void RankZero::add_staged(Rank from, InputsStaged const& staged)
+{
+    auto& all = parts_.facts.staged;
+    ++all.droid_count;
+    all.failed_count += staged.failed_count;
+    all.shared_bytes += staged.shared_bytes;
+    all.passed_bytes += staged.passed_bytes;
+    log_.info("inputs_staged", {{"rank", from},
+                                {"files", staged.file_count},
+                                {"failed", staged.failed_count},
+                                {"shared_bytes", staged.shared_bytes},
+                                {"passed_bytes", staged.passed_bytes}});
 }
 
 // ---- Inbox

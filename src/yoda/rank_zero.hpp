@@ -12,6 +12,7 @@
 #include "core/codec.hpp"
 #include "core/config.hpp"
 #include "core/inbox_note.hpp"
+#include "core/input_tree.hpp"
 #include "core/job.hpp"
 #include "core/recovery.hpp"
 #include "sys/clock.hpp"
@@ -83,6 +84,7 @@ class RankZero final : private DispatcherEffects {
     void greet(Rank from, Hello const& hello);
     void welcome(Rank rank);
     void welcome_all_that_wait();
+    void add_staged(Rank from, InputsStaged const& staged);
     void commit();
     void send_frames();
     void tick();
@@ -121,6 +123,7 @@ class RankZero final : private DispatcherEffects {
     std::vector<bool> greeted_;
     std::vector<Rank> to_welcome_;
     std::uint32_t greeted_count_ = 0;
+    InputTree input_tree_;
     TimePoint welcome_at_ = TimePoint::never();
 
     CheckpointWriter checkpoint_;

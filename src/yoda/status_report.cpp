@@ -147,6 +147,11 @@ nlohmann::ordered_json make_status(Dispatcher const& dispatcher, TimePoint now, 
     json["failures"] = std::move(listed);
     json["journal_sequence"] = facts.journal_sequence;
     json["journal_waiting_bytes"] = facts.journal_waiting_bytes;
+    if (facts.staged.droid_count > 0)
+        json["inputs_staged"] = {{"droids", facts.staged.droid_count},
+                                 {"failed", facts.staged.failed_count},
+                                 {"shared_bytes", facts.staged.shared_bytes},
+                                 {"passed_bytes", facts.staged.passed_bytes}};
     if (!facts.last_trouble.empty()) json["last_trouble"] = facts.last_trouble;
     if (!dispatcher.why_stopped().empty()) json["why_stopped"] = dispatcher.why_stopped();
     return json;

@@ -24,6 +24,14 @@ struct StatusFacts {
     std::uint64_t finished_before = 0;  ///< ranges that had ended when this life began
     std::uint64_t journal_sequence = 0;
     std::uint64_t journal_waiting_bytes = 0;
+    /// Of Droids that have told how they got their inputs (work.stage_inputs).
+    struct StagedSums {
+        std::uint64_t droid_count = 0;
+        std::uint64_t failed_count = 0;  ///< files that a Droid uses where they are
+        std::uint64_t shared_bytes = 0;  ///< read from the shared filesystem
+        std::uint64_t passed_bytes = 0;  ///< passed on from Droid to Droid
+    };
+    StagedSums staged;
     std::string last_trouble;  ///< what last went wrong, empty if nothing did
 };
 

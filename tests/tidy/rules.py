@@ -28,6 +28,7 @@ PURE = [
     "src/droid/droid_effects*",
     "src/droid/droid_policy*",
     "src/droid/range_work*",
+    "src/droid/input_stage_core*",
     "src/harvest/stager.*",
     "src/harvest/merge_order*",
 ]

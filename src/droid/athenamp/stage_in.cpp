@@ -3,36 +3,23 @@
 #include <fcntl.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <condition_variable>
 #include <deque>
-#include <filesystem>
 #include <map>
 #include <mutex>
 #include <thread>
 
 #include "sys/files.hpp"
+#include "sys/node_folder.hpp"
 
 namespace yoda::athenamp {
 
-namespace {
-
-bool lock_file(int fd, int how)
-{
-    int result = 0;
-    do result = ::flock(fd, how);
-    while (result != 0 && errno == EINTR);
-    return result == 0;
-}
-
-}  // namespace
-
 struct StageIn::Work {
-    std::string folder;
-    FileDescriptor in_use;   ///< shared lock: somebody uses the folder
+    explicit Work(NodeFolder node_folder) : folder(std::move(node_folder)) {}
+    NodeFolder folder;
     FileDescriptor copying;  ///< exclusive lock while one copies
     FileDescriptor event;
 
@@ -79,28 +66,13 @@ StageIn::StageIn(std::unique_ptr<Work> work) : work_(std::move(work))
 
 Result<std::unique_ptr<StageIn>> StageIn::open(std::string folder)
 {
-    auto work = std::make_unique<Work>();
-    auto const open_lock = [&](char const* name) {
-        return FileDescriptor(
-            ::open((folder + "/" + name).c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
-    };
-    // The last user of before may remove the folder while we come: then once more.
-    for (int tries = 0; tries < 10; ++tries) {
-        if (auto made = make_folders(folder); !made) return made.error();
-        struct stat info {};
-        if (::lstat(folder.c_str(), &info) != 0 || !S_ISDIR(info.st_mode) || info.st_uid != ::geteuid())
-            return Error{ErrorKind::refused, "cannot copy inputs to " + folder, "it is somebody else's", {}};
-        work->in_use = open_lock(".in_use");
-        if (!work->in_use) continue;
-        if (!lock_file(work->in_use.get(), LOCK_SH)) return os_error("lock", folder, errno);
-        if (::access((folder + "/.in_use").c_str(), F_OK) == 0) break;
-        work->in_use.reset();
-    }
-    if (!work->in_use) return os_error("use", folder, errno);
-    work->copying = open_lock(".copying");
+    auto opened = NodeFolder::open(folder);
+    if (!opened) return opened.error();
+    auto work = std::make_unique<Work>(*std::move(opened));
+    work->copying = FileDescriptor(
+        ::open((folder + "/.copying").c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
     work->event.reset(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
     if (!work->copying || !work->event) return os_error("use", folder, errno);
-    work->folder = std::move(folder);
     return std::unique_ptr<StageIn>(new StageIn(std::move(work)));
 }
 
@@ -112,9 +84,6 @@ StageIn::~StageIn()
     }
     work_->wake.notify_one();
     work_->thread.join();
-    if (::flock(work_->in_use.get(), LOCK_EX | LOCK_NB) != 0) return;  // Others go on.
-    std::error_code ignored;
-    std::filesystem::remove_all(work_->folder, ignored);
 }
 
 bool StageIn::is_copied(InputFile const& input)
@@ -124,7 +93,7 @@ bool StageIn::is_copied(InputFile const& input)
 
 std::string StageIn::local_path(InputFile const& input) const
 {
-    return is_copied(input) ? work_->folder + "/" + input.lfn : input.pfn;
+    return is_copied(input) ? work_->folder.path() + "/" + input.lfn : input.pfn;
 }
 
 void StageIn::ask(InputFile const& input)

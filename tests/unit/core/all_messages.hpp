@@ -16,6 +16,7 @@ inline std::vector<Message> all_messages()
     static std::vector<FinishedEntry> const finished{{1, 2, 3, 4}, {0xFFFFFFFE, 0xFFFF, 5, 0xFFFFFFFF}};
     static std::vector<HandOut> const hand_outs{{1, 2}, {0xFFFFFFFE, 0xFFFF}, {0, 0}};
     static std::vector<RunningEntry> const running{{{7, 8}, 9}, {{10, 11}, 0xFFFFFFFF}};
+    static std::vector<Rank> const ranks{1, 0xFFFFFFFE};
     RangeRun run;
     run.begin = 70000;
     run.count = 4096;
@@ -63,6 +64,13 @@ inline std::vector<Message> all_messages()
         Reset{},
         Drain{5000},
         Stop{true},
+        InputPlace{true, ranks},
+        InputPlace{},
+        InputPull{1, true, input_end_only, 0xFFFFFFFFFF},
+        InputPart{1, 0xFFFFFFFFFF, std::string_view("a\0b", 3)},
+        InputPart{},
+        InputEnd{1, InputWord::bad, 0xFFFFFFFFFF, 0xFFFFFFFF},
+        InputsStaged{1, 2, 3, 0xFFFFFFFFFF},
     };
 }
 
@@ -149,6 +157,28 @@ inline std::string print_message(Message const& message)
         std::string operator()(Reset const&) { return {}; }
         std::string operator()(Drain const& m) { return fmt::format("{}", m.time_left_ms); }
         std::string operator()(Stop const& m) { return fmt::format("{}", m.everybody_alive); }
+        std::string operator()(InputPlace const& m)
+        {
+            std::string text = m.same_node ? "same" : "other";
+            for (auto const rank : m.ancestors) text += fmt::format(" {}", rank);
+            return text;
+        }
+        std::string operator()(InputPull const& m)
+        {
+            return fmt::format("{} {} {} {}", m.file, m.anew, m.from, m.upto);
+        }
+        std::string operator()(InputPart const& m)
+        {
+            return fmt::format("{} {} {}", m.file, m.offset, m.bytes);
+        }
+        std::string operator()(InputEnd const& m)
+        {
+            return fmt::format("{} {} {} {}", m.file, static_cast<int>(m.word), m.total_bytes, m.crc32c);
+        }
+        std::string operator()(InputsStaged const& m)
+        {
+            return fmt::format("{} {} {} {}", m.file_count, m.failed_count, m.shared_bytes, m.passed_bytes);
+        }
     };
     return fmt::format("{}: {}", message.index(), std::visit(Printer{}, message));
 }

@@ -319,7 +319,9 @@ TEST(Codec, TypesOnTheWireNeverChange)
     EXPECT_EQ(Message(Welcome{}).index(), 10u);
     EXPECT_EQ(Message(Grant{}).index(), 13u);
     EXPECT_EQ(Message(Stop{}).index(), 26u);
-    EXPECT_EQ(std::variant_size_v<Message>, 27u);
+    EXPECT_EQ(Message(InputPlace{}).index(), 27u);
+    EXPECT_EQ(Message(InputsStaged{}).index(), 31u);
+    EXPECT_EQ(std::variant_size_v<Message>, 32u);
 }
 
 TEST(Codec, BytesOfAFrameAreAsDocumented)

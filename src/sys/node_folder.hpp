@@ -1,0 +1,37 @@
+// A folder on a node's own disk that several processes of one user share: whoever uses it holds a shared
+// lock, the last one to leave removes it. A process that dies gives its lock up with its life.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "core/result.hpp"
+#include "sys/files.hpp"
+
+namespace yoda {
+
+class NodeFolder {
+  public:
+    /// Made if it is not there. Error: it is somebody else's, or no folder.
+    static Result<NodeFolder> open(std::string path);
+    NodeFolder(NodeFolder&&) noexcept = default;
+    NodeFolder& operator=(NodeFolder&&) = delete;
+    ~NodeFolder();
+
+    std::string const& path() const { return path_; }
+
+    /// Folders in `parent` whose names begin so and that nobody uses: of processes that died. Returns how
+    /// many were removed.
+    static unsigned remove_unused(std::string const& parent, std::string_view prefix);
+
+  private:
+    NodeFolder(std::string path, FileDescriptor in_use) : path_(std::move(path)), in_use_(std::move(in_use))
+    {}
+    std::string path_;
+    FileDescriptor in_use_;
+};
+
+/// flock, through EINTR; false if it cannot be had.
+bool lock_file(int fd, int how);
+
+}  // namespace yoda
