@@ -55,8 +55,8 @@ class NapPolicy {
     static constexpr unsigned sparse_looks = 2;
     static constexpr unsigned poll_every = 32;
     /// Short gaps in a row after which traffic counts as dense.
-    static constexpr unsigned gaps_to_trust = 3;
-    static constexpr unsigned most_trusted = 8;
+    static constexpr unsigned gaps_to_trust = 16;
+    static constexpr unsigned most_trusted = 64;
 
     unsigned short_gaps_ = most_trusted;  ///< grows by one, is halved by a long gap
     unsigned look_count_ = 0;

@@ -48,14 +48,14 @@ TEST(Nap, OneLongGapIsAHiccup)
 TEST(Nap, LooksSeldomWhereMessagesAreFarApartAndLearnsBack)
 {
     NapPolicy policy;
-    for (int i = 0; i < 3; ++i) {
+    for (int i = 0; i < 8; ++i) {
         looks_before_sleep(policy);
         policy.next();
         policy.had_traffic();  // These gaps were longer than a first nap.
     }
     EXPECT_LE(looks_before_sleep(policy), 2u);
     unsigned most = 0;
-    for (int i = 0; i < 3; ++i) {
+    for (int i = 0; i < 20; ++i) {
         policy.had_traffic();  // These were not.
         most = std::max(most, looks_before_sleep(policy));
     }
