@@ -199,9 +199,9 @@ yoda_run() {
   elif [ "$yoda_asked_at" ]; then
     code=3
   else
-    # Rank 0 has told nothing: it could not begin (the launcher may know why), or died.
-    code=$status
-    [ "$code" -eq 0 ] || [ "$code" -gt 4 ] && code=4
+    # Rank 0 has told nothing: it died, or could not begin. Its word about usage is the only one that a launcher may pass on.
+    code=4
+    [ "$status" -eq 2 ] && code=2
   fi
   yoda_say "yoda ended with $code (launcher $status, life $life)"
   yoda_note_end "$code"

@@ -9,8 +9,10 @@
 #include "app/harvest_commands.hpp"
 #include "harvest/batch/batch_run.hpp"
 #include "harvest/harvest_options.hpp"
+#include "harvest/history.hpp"
 #include "harvest/panda/credentials.hpp"
 #include "harvest/run_view.hpp"
+#include "harvest/stage_folder.hpp"
 #include "sys/clock.hpp"
 #include "sys/files.hpp"
 
@@ -29,6 +31,32 @@ bool is_spool(std::string const& folder)
     return runs && !runs->empty();
 }
 
+/// What a run still waits for beside its ranges: bundles on their way, PanDA's final word.
+nlohmann::ordered_json survey_delivery(std::string const& run, Clock const& clock)
+{
+    nlohmann::ordered_json out;
+    bool const over = path_exists(run + "/batch/over");
+    out["over"] = over;
+    if (auto const names = StageFolder(run, clock).look()) {
+        out["on_their_way"] = names->open.size() + names->held.size() + names->later.size();
+        out["delivered"] = names->done.size();
+    }
+    out["panda"] = !PandaFolder(run).is_there() ? "none"
+                   : over                       ? "has the final state"
+                                                : "awaits the final state";
+    return out;
+}
+
+std::string print_delivery(nlohmann::ordered_json const& delivery)
+{
+    std::string text;
+    if (delivery["over"].get<bool>()) return "  over: stored, reported, nothing is left to do\n";
+    if (auto const count = delivery.value("on_their_way", std::size_t{0}); count > 0)
+        text += fmt::format("  {} files are on their way to the store\n", count);
+    if (delivery["panda"] != "none") text += "  PanDA " + delivery["panda"].get<std::string>() + "\n";
+    return text;
+}
+
 /// All runs of a spool, a line each: where it stands and what it waits for.
 int show_spool(std::string const& spool, bool as_json)
 {
@@ -44,8 +72,9 @@ int show_spool(std::string const& spool, bool as_json)
             all.push_back({{"run", run}, {"error", standing.error().text()}});
         } else if (as_json) {
             all.push_back(standing->json());
+            all.back()["delivery"] = survey_delivery(run, clock);
         } else {
-            std::cout << standing->text();
+            std::cout << standing->text() << print_delivery(survey_delivery(run, clock));
         }
     }
     if (as_json)
@@ -158,15 +187,17 @@ int harvest_explain(std::vector<std::string> const& words)
     auto const view = read_run((*values)["run"].as<std::string>());
     if (!view) return report_error(view.error());
     if (!values->count("what")) {
-        std::cout << explain_run(*view, SystemClock().unix_ns() / 1'000'000'000);
+        std::cout << explain_run(*view, SystemClock().unix_ns() / 1'000'000'000) << tell_lives(*view);
         show_jobs((*values)["run"].as<std::string>());
         return exit_done;
     }
     auto const what = (*values)["what"].as<std::string>();
-    auto const text =
-        what.starts_with("EventService_premerge") ? explain_bundle(*view, what) : explain_range(*view, what);
+    SystemClock const clock;
+    bool const is_bundle = what.starts_with("EventService_premerge");
+    auto const text = is_bundle ? explain_bundle(*view, what) : explain_range(*view, what);
     if (!text) return report_error(text.error());
-    std::cout << *text;
+    std::cout << *text
+              << (is_bundle ? tell_delivery(*view, what, clock) : tell_range_history(*view, what, clock));
     return exit_done;
 }
 

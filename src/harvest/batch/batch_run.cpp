@@ -6,10 +6,9 @@
 #include <algorithm>
 #include <filesystem>
 
-#include "core/config.hpp"
 #include "harvest/batch/batch_folder.hpp"
 #include "harvest/batch/job_file.hpp"
-#include "harvest/run_view.hpp"
+#include "harvest/batch/run_facts.hpp"
 #include "sys/files.hpp"
 #include "sys/lease.hpp"
 #include "sys/lease_keeper.hpp"
@@ -22,67 +21,11 @@ namespace {
 
 constexpr std::int64_t local_settle_s = 5;  ///< the process table is right at once
 
-struct RunFacts {
-    std::uint64_t unended_count = 0;
-    std::uint64_t range_count = 0;
-    std::uint64_t failed_count = 0;
-    double range_s = 0;  ///< measured; 0: nothing has finished yet
-    bool more_may_come = false;
-    bool yoda_lives = false;
-};
-
 std::string host_name()
 {
     char name[256] = {};
     ::gethostname(name, sizeof name - 1);
     return name;
-}
-
-/// Of a run that takes ranges while it runs: whether more may come, and whether some wait in its inbox.
-Status add_inbox(RunView const& view, RunFacts& facts)
-{
-    Config config;
-    if (path_exists(view.folder.config())) {
-        auto const text = read_file(view.folder.config());
-        if (!text) return text.error();
-        if (auto read = read_config(config, *text, view.folder.config()); !read) return read.error();
-    }
-    bool closed = !config.run_open || view.opened.closed;
-    std::error_code code;
-    for (auto const& entry : fs::directory_iterator(view.folder.inbox(), code)) {
-        auto const name = entry.path().filename().string();
-        if (name.starts_with('.')) continue;
-        if (name.ends_with("-closed.json")) closed = true;
-        bool const applied =
-            view.opened.applied_notes.contains(name) || path_exists(view.folder.outbox() + "/" + name);
-        // How many ranges it holds does not matter: a yoda has to come and take them.
-        if (!applied && (name.ends_with("-more_ranges.json") || name.ends_with("-bundle_lost.json")))
-            ++facts.unended_count;
-    }
-    facts.more_may_come = !closed;
-    return {};
-}
-
-Result<RunFacts> read_facts(std::string const& run, std::int64_t unix_s)
-{
-    auto const view = read_run(run);
-    if (!view) return view.error();
-    auto const& table = view->opened.table;
-    RunFacts facts;
-    facts.unended_count = table.unended_count();
-    facts.range_count = table.size();
-    facts.failed_count = table.counts()[3] + table.counts()[4];
-    std::uint64_t finished_count = 0, wall_ms = 0;
-    for (RangeIndex range = 0; range < table.size(); ++range) {
-        if (table.state(range) != RangeState::finished) continue;
-        ++finished_count;
-        wall_ms += table.progress(range).wall_ms;
-    }
-    if (finished_count > 0)
-        facts.range_s = static_cast<double>(wall_ms) * 1e-3 / static_cast<double>(finished_count);
-    facts.yoda_lives = make_run_status(*view, unix_s).value("live", false);
-    if (auto added = add_inbox(*view, facts); !added) return added.error();
-    return facts;
 }
 
 /// Unique for ever, letters and digits, at most 15 characters: older PBS takes no more.
@@ -98,10 +41,11 @@ std::string make_name(std::int64_t unix_ns)
            base36(static_cast<std::uint64_t>(::getpid()), 2);
 }
 
-Result<SiteConfig> read_sources(BatchFolder const& folder, SiteSources const& sources)
+/// `anew`: what the files do not say any more is forgotten.
+Result<SiteConfig> read_sources(BatchFolder const& folder, SiteSources const& sources, bool anew)
 {
     SiteConfig site;
-    if (path_exists(folder.site())) {
+    if (!anew && path_exists(folder.site())) {
         auto const text = read_file(folder.site());
         if (!text) return text.error();
         if (auto read = read_site(site, *text, folder.site()); !read) return read.error();
@@ -174,7 +118,8 @@ class Step {
         auto plan = folder_.read_plan();
         if (!plan) return plan.error();
         plan_ = *std::move(plan);
-        auto site = read_sources(folder_, request_.sources);
+        auto site = read_sources(folder_, request_.sources,
+                                 request_.action == BatchAction::submit && !request_.sources.files.empty());
         if (!site) return site.error();
         site_ = *std::move(site);
         return {};
@@ -217,9 +162,13 @@ class Step {
             return folder_.write_plan(plan_);
         }
         if (decision.step != NextStep::submit || !may) return {};
-        if (request_.nodes_allowed == 0) {
+        auto const least = site_.batch == "local" ? 1 : std::max<std::uint64_t>(site_.size.nodes_min, 1);
+        if (request_.nodes_allowed < least) {
             standing_.step = NextStep::wait;
-            standing_.why = "the spool's limit of nodes or jobs is reached";
+            standing_.why = fmt::format(
+                "the spool's limit (nodes_max) leaves {} nodes, a job here has at least {}; it waits for "
+                "others",
+                request_.nodes_allowed, least);
             return {};
         }
         return submit();
@@ -288,7 +237,6 @@ class Step {
             limits.nodes_wanted = request_.nodes_wanted;
             limits.walltime_wanted_s = request_.walltime_wanted_s;
             limits.nodes_max = std::min(limits.nodes_max, request_.nodes_allowed);
-            limits.nodes_min = std::min(limits.nodes_min, limits.nodes_max);
             SizingFacts facts{
                 facts_.unended_count, facts_.range_s > 0 ? facts_.range_s : site_.seconds_per_range_s, {}, 0};
             if (limits.backfill)
@@ -395,41 +343,6 @@ class Step {
 
 }  // namespace
 
-nlohmann::ordered_json BatchStanding::json() const
-{
-    nlohmann::ordered_json out;
-    out["run"] = run;
-    out["step"] = print_next_step(step);
-    out["why"] = why;
-    out["ranges"] = {{"total", range_count}, {"unended", unended_count}, {"failed", failed_count}};
-    out["submitted_now"] = submitted_now;
-    out["cancelled_now"] = cancelled_now;
-    if (trouble) out["trouble"] = {{"what", trouble->what}, {"why", trouble->why}, {"fix", trouble->fix}};
-    if (!job_file.empty()) {
-        out["job_file"] = job_file;
-        out["nodes"] = size.node_count;
-        out["walltime_s"] = size.walltime_s;
-    }
-    out["submissions"] = nlohmann::ordered_json::array();
-    for (auto const& submission : submissions) out["submissions"].push_back(print_submission(submission));
-    return out;
-}
-
-std::string BatchStanding::text() const
-{
-    auto line = fmt::format("{}: {}, {} of {} ranges to do: {}\n", run, print_next_step(step), unended_count,
-                            range_count, why);
-    if (trouble) line += "  trouble: " + trouble->text() + "\n";
-    return line;
-}
-
-int BatchStanding::exit_code() const
-{
-    if (step == NextStep::give_up) return 1;
-    if (!trouble) return 0;
-    return trouble->kind == ErrorKind::unavailable ? 3 : 4;
-}
-
 Result<BatchStanding> step_batch_run(std::string const& run, BatchRequest const& request, Clock const& clock,
                                      Log& log)
 {
@@ -455,7 +368,7 @@ Result<BatchStanding> view_batch_run(std::string const& run, Clock const& clock)
     if (!submissions) return submissions.error();
     auto const plan = folder.read_plan();
     if (!plan) return plan.error();
-    auto const site = read_sources(folder, {});
+    auto const site = read_sources(folder, {}, false);
     if (!site) return site.error();
     BatchStanding standing;
     standing.run = run;
@@ -471,27 +384,6 @@ Result<BatchStanding> view_batch_run(std::string const& run, Clock const& clock)
         standing.why =
             facts->yoda_lives ? "a yoda works on it" : "it waits for harvest submit, harvest cycle or yoda";
     return standing;
-}
-
-Result<std::vector<std::string>> list_run_folders(std::string const& folder)
-{
-    std::error_code code;
-    if (!fs::is_directory(folder, code))
-        return Error{ErrorKind::usage, folder + " cannot be found", "there is no such folder",
-                     "was the run folder moved or deleted?"};
-    if (path_exists(folder + "/job.json")) return std::vector<std::string>{folder};
-    std::vector<std::string> runs;
-    for (auto const& entry : fs::directory_iterator(folder, code)) {
-        auto const name = entry.path().filename().string();
-        // What is being made, fetched or removed is no run.
-        if (name.starts_with('.') || name.ends_with(".fetch") || name.find(".part") != std::string::npos)
-            continue;
-        if (path_exists(entry.path().string() + "/job.json")) runs.push_back(entry.path().string());
-    }
-    if (runs.empty() && path_exists(folder + "/batch"))
-        return Error{ErrorKind::usage, folder + " is no run folder any more", "it has no job.json", {}};
-    std::sort(runs.begin(), runs.end());
-    return runs;
 }
 
 }  // namespace yoda

@@ -28,7 +28,9 @@ class Pbs final : public BatchSystem {
             return outcome;
         }
         outcome.why = end->why();
-        outcome.refused = !end->timed_out && end->signal == 0 && !qsub_may_have_submitted(end->err);
+        // Slurm's wrapper says what went wrong on its standard output.
+        outcome.refused = !end->timed_out && end->signal == 0 &&
+                          !qsub_may_have_submitted(end->err.empty() ? end->out : end->err);
         return outcome;
     }
 
@@ -53,7 +55,11 @@ class Pbs final : public BatchSystem {
         return no_answer("qdel", *end);
     }
 
-    std::uint64_t idle_node_count(std::string const&) override { return 0; }
+    std::uint64_t idle_node_count(std::string const&) override
+    {
+        auto const end = run_program({"pbsnodes", "-a"}, limit_, clock_);
+        return end && end->well() ? count_idle_pbs_nodes(end->out) : 0;
+    }
 
   private:
     static Error no_answer(std::string_view program, ProgramEnd const& end)

@@ -124,6 +124,30 @@ Result<std::vector<BatchJob>> parse_qstat_json(std::string_view text)
     return jobs;
 }
 
+std::uint64_t count_idle_pbs_nodes(std::string_view text)
+{
+    std::uint64_t count = 0;
+    bool free = false, busy = false;
+    auto const end_node = [&] {
+        if (free && !busy) ++count;
+        free = busy = false;
+    };
+    for (auto const line : split_lines(text)) {
+        bool const is_name = !line.empty() && line.front() != ' ' && line.front() != '\t';
+        if (is_name || trim(line).empty()) {
+            end_node();
+            continue;
+        }
+        auto const equals = line.find('=');
+        if (equals == std::string_view::npos) continue;
+        auto const key = trim(line.substr(0, equals)), value = trim(line.substr(equals + 1));
+        if (key == "state") free = value == "free";
+        if (key == "jobs") busy = !value.empty();
+    }
+    end_node();
+    return count;
+}
+
 bool is_unknown_pbs_job(std::string_view qstat_error)
 {
     // OpenPBS "Unknown Job Id 7.p1"; history "Job has finished, use -x or -H"; Slurm's wrapper "Invalid job

@@ -1,6 +1,7 @@
 // What PBS's commands print (OpenPBS, PBS Pro, Torque, and Slurm's Torque wrappers), as values. Pure.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -21,6 +22,10 @@ Result<std::vector<BatchJob>> parse_qstat_text(std::string_view text);
 /// `qstat -f -F json` of OpenPBS and PBS Pro. Error also when the JSON is broken, as theirs is when a job's
 /// environment holds odd characters; the text form then is what to ask for.
 Result<std::vector<BatchJob>> parse_qstat_json(std::string_view text);
+
+/// `pbsnodes -a`: nodes that are free and have no job. OpenPBS calls a node free as long as any of its cores
+/// is.
+std::uint64_t count_idle_pbs_nodes(std::string_view text);
 
 /// Whether qstat says that it does not know the job (any more), in contrast to any other trouble.
 bool is_unknown_pbs_job(std::string_view qstat_error);

@@ -67,6 +67,13 @@ Result<pid_t> start(std::vector<std::string> const& words, Pipe const& out, Pipe
     for (auto const& word : words) argv.push_back(const_cast<char*>(word.c_str()));
     argv.push_back(nullptr);
     auto environment = clean_environment(current_environment());
+    // A user's own choices for Open MPI stay, unless they are those of a launch that we are part of.
+    if (std::getenv("OMPI_COMM_WORLD_SIZE") == nullptr) {
+        for (auto const& entry : current_environment()) {
+            if (entry.starts_with("OMPI_MCA_") || entry.starts_with("OMPI_ALLOW_RUN_AS_ROOT"))
+                environment.push_back(entry);
+        }
+    }
     std::vector<char*> envp;
     for (auto& entry : environment) envp.push_back(entry.data());
     envp.push_back(nullptr);

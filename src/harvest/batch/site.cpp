@@ -17,6 +17,7 @@ struct Key {
     std::string_view meaning;
     std::function<Status(SiteConfig&, std::string_view)> set;
     std::function<std::vector<std::string>(SiteConfig const&)> print;
+    std::vector<std::string> SiteConfig::*list = nullptr;  ///< of a key that may repeat
 };
 
 template <class Number, class Parsed>
@@ -41,10 +42,12 @@ Key list(std::string_view name, std::vector<std::string> SiteConfig::*member, st
 {
     return {name, meaning,
             [member](SiteConfig& site, std::string_view value) {
-                (site.*member).emplace_back(value);
+                auto& values = site.*member;
+                if (std::find(values.begin(), values.end(), value) == values.end())
+                    values.emplace_back(value);
                 return Status{};
             },
-            [member](SiteConfig const& site) { return site.*member; }};
+            [member](SiteConfig const& site) { return site.*member; }, member};
 }
 
 Key time(std::string_view name, double SiteConfig::*member, std::string_view meaning)
@@ -190,6 +193,11 @@ Status read_site(SiteConfig& site, std::string_view text, std::string_view sourc
 {
     auto const pairs = parse_key_values(text, source);
     if (!pairs) return pairs.error();
+    for (auto const& known : keys()) {
+        bool const named = std::any_of(pairs->begin(), pairs->end(),
+                                       [&](auto const& pair) { return pair.key == known.name; });
+        if (known.list != nullptr && named) (site.*known.list).clear();
+    }
     for (auto const& [key, value, line] : *pairs) {
         if (auto set = set_site(site, key, value); !set) {
             auto error = set.error();

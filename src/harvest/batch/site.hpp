@@ -62,8 +62,10 @@ struct SiteKey {
 };
 std::vector<SiteKey> site_keys();
 
-/// Errors: unknown key (with the nearest one), a value that does not fit.
+/// A key that may repeat gets one value more, once. Errors: unknown key (with the nearest one), a value that
+/// does not fit.
 Status set_site(SiteConfig& site, std::string_view key, std::string_view value);
+/// A whole file: of a key that may repeat its values take the place of those of files before it.
 Status read_site(SiteConfig& site, std::string_view text, std::string_view source);
 /// Error: keys missing (all of them named), or a batch system that does not exist.
 Result<BatchKind> check_site(SiteConfig const& site);

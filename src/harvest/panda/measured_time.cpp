@@ -25,9 +25,9 @@ std::optional<MeasuredTime> find_measured_time(std::string const& run)
     for (fs::directory_iterator it(parent.empty() ? fs::path(".") : parent, code), end; !code && it != end;
          it.increment(code)) {
         auto folder = it->path().string();
-        std::error_code none;
-        auto const written = fs::last_write_time(RunFolder(folder).status(), none);
-        if (!none) runs.emplace_back(written, std::move(folder));
+        std::error_code failed;
+        auto const written = fs::last_write_time(RunFolder(folder).status(), failed);
+        if (!failed) runs.emplace_back(written, std::move(folder));
     }
     std::sort(runs.begin(), runs.end(), std::greater<>());
     if (runs.size() > looked_at) runs.resize(looked_at);

@@ -275,6 +275,17 @@ TEST(Site, SurvivesItsFile)
     EXPECT_FALSE(check_site(again));
 }
 
+TEST(Site, AFilesListTakesThePlaceOfAnEarlierFilesAndASettingAddsToItOnce)
+{
+    SiteConfig site;
+    ASSERT_TRUE(read_site(site, "option = -l wrong\noption = -l old\nexport = A=1\n", "run"));
+    ASSERT_TRUE(read_site(site, "option = -l right\n", "mended"));
+    EXPECT_EQ(site.options, std::vector<std::string>{"-l right"});
+    EXPECT_EQ(site.exports, std::vector<std::string>{"A=1"});
+    for (int i = 0; i < 3; ++i) ASSERT_TRUE(set_site(site, "export", "B=2"));
+    EXPECT_EQ(site.exports, (std::vector<std::string>{"A=1", "B=2"})) << "jobs by the dozen add nothing";
+}
+
 TEST(Site, EveryOverlayIsCompleteButForWhatAPersonMustGive)
 {
     std::size_t count = 0;
@@ -284,7 +295,7 @@ TEST(Site, EveryOverlayIsCompleteButForWhatAPersonMustGive)
         SiteConfig site;
         auto const read = read_site(site, text, entry.path().string());
         ASSERT_TRUE(read) << read.error().text();
-        for (auto const key : {"account", "queue"}) ASSERT_TRUE(set_site(site, key, "x"));
+        for (auto const key : {"account", "queue", "scratch"}) ASSERT_TRUE(set_site(site, key, "x"));
         auto const checked = check_site(site);
         EXPECT_TRUE(checked) << entry.path() << ": " << checked.error().text();
         ++count;

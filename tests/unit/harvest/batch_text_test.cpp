@@ -122,6 +122,46 @@ TEST(PbsText, QsubNamesTheJobInItsLastLine)
     EXPECT_FALSE(parse_qsub(""));
 }
 
+TEST(PbsText, OnlyNodesWithoutAJobAreIdle)
+{
+    // OpenPBS 23.06: a node is "free" while any of its cores is.
+    constexpr auto text = R"(p1
+     Mom = p1
+     state = free
+     jobs = 3.p1/0, 3.p1/1
+     resources_available.ncpus = 4
+
+p2
+     Mom = p2
+     state = free
+     resources_available.ncpus = 4
+
+p3
+     Mom = p3
+     state = job-busy
+     jobs = 4.p1/0
+
+p4
+     Mom = p4
+     state = state-unknown,down
+)";
+    EXPECT_EQ(count_idle_pbs_nodes(text), 1u);
+    EXPECT_EQ(count_idle_pbs_nodes("pbsnodes: cannot connect to server\n"), 0u);
+}
+
+TEST(PbsText, TheSlurmWrapperPassesOnWhatSbatchSaid)
+{
+    EXPECT_FALSE(qsub_may_have_submitted(
+        "There was an error running the Slurm sbatch command.\nThe command was:\n'/usr/bin/sbatch -J y1 x.sh "
+        "2>&1'\n"
+        "and the output was:\n'sbatch: error: invalid partition specified: nowhere\n"
+        " sbatch: error: Batch job submission failed: Invalid partition name specified\n'\n"));
+    EXPECT_TRUE(
+        qsub_may_have_submitted("There was an error running the Slurm sbatch command.\nand the output was:\n"
+                                "'sbatch: error: Batch job submission failed: Unable to contact slurm "
+                                "controller (connect failure)\n'\n"));
+}
+
 TEST(PbsText, AnUnknownJobIsToldFromASilentServer)
 {
     EXPECT_TRUE(is_unknown_pbs_job("qstat: Unknown Job Id 7.p1"));

@@ -1,0 +1,64 @@
+#include "harvest/batch/run_facts.hpp"
+
+#include <filesystem>
+
+#include "core/config.hpp"
+#include "harvest/run_view.hpp"
+#include "sys/files.hpp"
+
+namespace yoda {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+/// Of a run that takes ranges while it runs: whether more may come, and whether some wait in its inbox.
+Status add_inbox(RunView const& view, RunFacts& facts)
+{
+    Config config;
+    if (path_exists(view.folder.config())) {
+        auto const text = read_file(view.folder.config());
+        if (!text) return text.error();
+        if (auto read = read_config(config, *text, view.folder.config()); !read) return read.error();
+    }
+    bool closed = !config.run_open || view.opened.closed;
+    std::error_code code;
+    for (auto const& entry : fs::directory_iterator(view.folder.inbox(), code)) {
+        auto const name = entry.path().filename().string();
+        if (name.starts_with('.')) continue;
+        if (name.ends_with("-closed.json")) closed = true;
+        bool const applied =
+            view.opened.applied_notes.contains(name) || path_exists(view.folder.outbox() + "/" + name);
+        // How many ranges it holds does not matter: a yoda has to come and take them.
+        if (!applied && (name.ends_with("-more_ranges.json") || name.ends_with("-bundle_lost.json")))
+            ++facts.unended_count;
+    }
+    facts.more_may_come = !closed;
+    return {};
+}
+
+}  // namespace
+
+Result<RunFacts> read_facts(std::string const& run, std::int64_t unix_s)
+{
+    auto const view = read_run(run);
+    if (!view) return view.error();
+    auto const& table = view->opened.table;
+    RunFacts facts;
+    facts.unended_count = table.unended_count();
+    facts.range_count = table.size();
+    facts.failed_count = table.counts()[3] + table.counts()[4];
+    std::uint64_t finished_count = 0, wall_ms = 0;
+    for (RangeIndex range = 0; range < table.size(); ++range) {
+        if (table.state(range) != RangeState::finished) continue;
+        ++finished_count;
+        wall_ms += table.progress(range).wall_ms;
+    }
+    if (finished_count > 0)
+        facts.range_s = static_cast<double>(wall_ms) * 1e-3 / static_cast<double>(finished_count);
+    facts.yoda_lives = make_run_status(*view, unix_s).value("live", false);
+    if (auto added = add_inbox(*view, facts); !added) return added.error();
+    return facts;
+}
+
+}  // namespace yoda

@@ -1,0 +1,23 @@
+// What submitting needs to know of a run: what is left, how long a range takes, whether somebody works on it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "core/result.hpp"
+
+namespace yoda {
+
+struct RunFacts {
+    std::uint64_t unended_count = 0;
+    std::uint64_t range_count = 0;
+    std::uint64_t failed_count = 0;
+    double range_s = 0;  ///< measured; 0: nothing has finished yet
+    bool more_may_come = false;
+    bool yoda_lives = false;
+};
+
+/// Reads the run without changing it. `unix_s`: now. Errors: no run folder, its files broken.
+Result<RunFacts> read_facts(std::string const& run, std::int64_t unix_s);
+
+}  // namespace yoda
