@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """harvest cycle, called again and again as cron would, until PanDA's table is complete: nothing lost, nothing twice,
-nothing left behind. harvest is killed at random moments, so are jobs' processes, PanDA is down at times, two cycles run
-at once.
+nothing left behind. harvest is killed at random moments, so are jobs' processes; PanDA is down at times; two cycles run
+at once. With Slurm the store is a real S3 gateway (Ceph), which is killed too, and so is Slurm's controller.
 
     cycle.py BIN local|slurm [--seed N]
 """
@@ -35,6 +35,7 @@ site.overhead = 10 s
 site.settle = 1 s
 site.retry_after = 1 s
 site.lost_after = 2 s
+site.command_limit = 5 s
 site.submissions_max = 1000
 site.fruitless_max = 1000
 site.yoda_arguments = --set payload.workers=1 --set status.interval=0.2 --set droid.silence=10
@@ -76,6 +77,84 @@ def kill_one(world):
     return 0
 
 
+class Gateway:
+    """The store of the spool: radosgw, with boto3 as an independent reader."""
+
+    def __init__(self, world):
+        self.server = loop_world.Server("radosgw.py")
+        world.servers.append(self.server)
+        if "endpoint" not in self.server.ready:
+            b.skip("no radosgw")
+        ready = self.server.ready
+        world.environment.update(AWS_ACCESS_KEY_ID=ready["access"], AWS_SECRET_ACCESS_KEY=ready["secret"])
+        self.settings = {"store__es_events__url": "s3+http://%s/bundles" % ready["endpoint"],
+                         "store__es_events__create_bucket": "yes"}
+        self.world = world
+        self.up = True
+
+    def set(self, up):
+        if up != self.up:
+            self.server.tell("start-gateway" if up else "kill-gateway")
+            self.up = up
+
+    def bundles(self):
+        """{name: bytes} of all objects; uploads that were cut are none, and none may be left."""
+        ready = self.server.ready
+        reader = loop_world.Server("s3_reader.py", ready["endpoint"], ready["access"], ready["secret"])
+        self.world.servers.append(reader)
+        listed = reader.tell("list", "bundles")
+        assert not listed["uploads"], "uploads left in the store: %s" % listed["uploads"]
+        found = {}
+        for key, sizes in listed["keys"].items():
+            name = key.rpartition("/")[2]
+            assert name not in found and len(sizes) == 1, "twice in the store: %s" % key
+            with open(self.world.path("tmp", "key"), "w", newline="") as file:
+                file.write(key)
+            reader.tell("read", "bundles", self.world.path("tmp", "key"), self.world.path("tmp", "object"))
+            with open(self.world.path("tmp", "object"), "rb") as file:
+                found[name] = file.read()
+        return found
+
+
+class Weather:
+    """PanDA, the store and the batch system go down and come back."""
+
+    def __init__(self, world, gateway, cluster):
+        self.world, self.gateway, self.cluster = world, gateway, cluster
+        self.controller_is_up = True
+        self.count = {"PanDA": 0, "store": 0, "controller": 0}
+
+    def set(self, panda, store, controller):
+        self.world.panda.tell("up" if panda else "down")
+        self.count["PanDA"] += not panda
+        if self.gateway:
+            self.count["store"] += self.gateway.up and not store
+            self.gateway.set(store)
+        if self.cluster and controller != self.controller_is_up:
+            self.count["controller"] += not controller
+            (self.cluster.start_controller if controller else self.cluster.stop_controller)()
+            self.controller_is_up = controller
+
+    def rough(self):
+        dice = self.world.dice
+        # The controller needs seconds to come back: it does not go at every turn.
+        self.set(dice.random() > 0.2, dice.random() > 0.15,
+                 dice.random() > 0.06 if self.controller_is_up else dice.random() > 0.4)
+
+    def fair(self):
+        self.set(True, True, True)
+
+    def check_limits(self, spool):
+        """runs_max and nodes_max hold at any moment, whatever was killed."""
+        runs = [name for name in os.listdir(spool) if os.path.exists(os.path.join(spool, name, "job.json")) and
+                name.startswith("run-") and ".part" not in name and
+                not os.path.exists(os.path.join(spool, name, "batch", "over"))]
+        assert len(runs) <= 2, "more runs are open than runs_max: %s" % runs
+        if self.cluster and self.controller_is_up:
+            nodes = self.cluster.run("squeue", "-h", "-t", "pending,running", "-o", "%D", check=False).split()
+            assert sum(int(count) for count in nodes) <= 3, "more nodes than nodes_max: %s" % nodes
+
+
 def tick(world, spool, chance):
     code = world.call_or_kill("cycle", spool, "--json", chance=chance)
     if code == -9:
@@ -84,8 +163,10 @@ def tick(world, spool, chance):
     return json.loads(world.last_output[world.last_output.index("{"):])
 
 
-def test(world, batch):
-    world.write_config(fetch__jobs=2, fetch__chunk=40, yoda__bundle__size="40 KB")
+def test(world, batch, cluster=None):
+    gateway = Gateway(world) if batch == "slurm" else None
+    weather = Weather(world, gateway, cluster)
+    world.write_config(fetch__jobs=2, fetch__chunk=40, yoda__bundle__size="40 KB", **(gateway.settings if gateway else {}))
     world.make_task(file_count=2, events=120, attempts=60, max_attempt=80, jobs=2)
     payload = world.write_payload()
     spool = world.path("runs")
@@ -105,17 +186,18 @@ def test(world, batch):
     assert sum(summary["fetched"] for summary in said) == 1, said
     kills = rounds = 0
     kills_wanted = 60 if os.environ.get("YODA_LONG_TESTS") == "1" else 12
-    deadline = time.monotonic() + 200
+    deadline = time.monotonic() + (200 if batch == "local" else 400)
     summary = None
     while time.monotonic() < deadline:
         calm = set(world.panda.tell("counts")["events"]) == {"done"}
-        if not calm:
-            world.panda.tell("down" if world.dice.random() < 0.2 else "up")
+        if calm:
+            weather.fair()
+        else:
+            weather.rough()
             if world.dice.random() < 0.15:
                 kills += kill_one(world)
-        else:
-            world.panda.tell("up")
         summary = tick(world, spool, 0 if calm else 0.7) or summary
+        weather.check_limits(spool)
         if calm and world.kill_count < kills_wanted:
             # Enough is enough only when enough was killed.
             rounds += 1
@@ -131,12 +213,12 @@ def test(world, batch):
     counts = world.panda.tell("counts")
     total = world.check_nothing_twice()
     assert counts["events"] == {"done": total}, counts["events"]
-    world.check_merge_inputs(world.stored_bundles())
+    world.check_merge_inputs(gateway.bundles() if gateway else world.stored_bundles())
     left = sorted(name for name in os.listdir(spool) if name != "spool.cfg" and not name.startswith("lock.draft."))
     assert all(name.endswith(".fetch") for name in left), left
     assert not processes(world), processes(world)
-    print("%s: %d ranges done, %d calls of harvest, %d killed, %d processes of jobs killed" %
-          (batch, total, world.call_count, world.kill_count, kills))
+    print("%s: %d ranges done, %d calls of harvest, %d killed, %d processes of jobs killed, down: %s" %
+          (batch, total, world.call_count, world.kill_count, kills, weather.count))
 
 
 def main():
@@ -159,7 +241,7 @@ def main():
                 for key, value in cluster.environment.items():
                     if key not in ("TMPDIR", "HOME"):
                         world.environment[key] = value
-                test(world, "slurm")
+                test(world, "slurm", cluster)
     print("cycle: passed")
 
 

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """harvest submit, poll and cancel by PBS's commands, as Slurm's Torque wrappers have them: our PBS script runs on three
-nodes, is resubmitted until complete, and its merged output is that of a run on one machine."""
+nodes, is resubmitted until complete, and its merged output is that of a run on one machine. A job array of independent
+runs. qsub's own words reach the user."""
 import json
 import os
 import shutil
@@ -45,6 +46,33 @@ def test(world, long):
     status = world.status(run)
     assert sorted(droid["host"] for droid in status["droids"]) == ["n1", "n2", "n3"], status["droids"]
     world.check_complete(run, RANGES, expected)
+
+    assert any(name.endswith(".log") and name.startswith("y") for name in os.listdir(os.path.join(run, "logs")) if name != "yoda.log"), \
+        os.listdir(os.path.join(run, "logs"))
+
+    refused = world.harvest("submit", world.slow_run("refused", 10), "--site", site, "--set", "queue=nowhere", check=False)
+    assert refused.returncode == 4 and "nvalid" in refused.stdout, (refused.returncode, refused.stdout, refused.stderr)
+    array(world, site)
+
+
+def array(world, site):
+    """Line N of the list is the run of task N."""
+    runs = [world.slow_run("array%d" % number, 50) for number in (1, 2)]
+    with open(world.path("runs.txt"), "w") as file:
+        file.write("\n".join(runs) + "\n")
+    with open(site) as file:
+        exports = [line.split("=", 1)[1].strip() for line in file if line.startswith("export")]
+    with open(world.path("array.pbs"), "w") as file:
+        file.write("#!/bin/bash\n#PBS -l select=1:ncpus=1:mpiprocs=1\n#PBS -l walltime=00:10:00\n#PBS -J 1-2\n")
+        for variable in [*exports, "YODA_RUN_LIST=" + world.path("runs.txt"), "YODA_JOBSCRIPTS=" + b.SCRIPTS,
+                         "YODA=" + os.path.join(world.bin, "yoda")]:
+            file.write("export '%s'\n" % variable)
+        file.write(". %s/pbs/yoda.sh\n" % b.SCRIPTS)
+    job = world.cluster.run("qsub", "-j", "oe", "-o", world.path("array.log"), world.path("array.pbs"))
+    world.cluster.wait_until("array ended", lambda: not world.cluster.run("squeue", "-h", "-j", job.split("[")[0], check=False),
+                             120)
+    for run in runs:
+        assert world.status(run)["exit_code"] == 0, run
 
 
 b.main(test)

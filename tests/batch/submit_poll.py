@@ -136,9 +136,11 @@ def bad_wishes(world, site):
     assert "50 nodes are more than the 10 ranges left" in said, said
     refused, _ = submit(world, run, "--site", site, "--set", "partition=nowhere", code=4)
     assert "nvalid partition" in refused["trouble"]["why"], refused
+    refused, _ = submit(world, run, "--site", site, "--set", "partition=paid", "--set", "account=chemistry", code=4)
+    assert "Invalid account" in refused["trouble"]["why"], refused
     path = world.environment["PATH"]
     world.environment["PATH"] = world.path("empty")
-    said, _ = submit(world, run, "--site", site, "--set", "partition=batch", code=4)
+    said, _ = submit(world, run, "--site", site, "--set", "partition=batch", "--set", "account=", code=4)
     assert "there is no sbatch in PATH" in said["trouble"]["what"], said
     world.environment["PATH"] = path
     _, said = submit(world, world.path("moved-away"), code=2)
@@ -147,7 +149,7 @@ def bad_wishes(world, site):
     assert "#SBATCH --nodes=3" in shown["job_file"] and not shown["submitted_now"], shown
     # What was refused is tried again by poll, with the settings as they are now.
     last = poll_until(world, run, lambda seen: seen["step"] == "complete")
-    assert [entry["state"] for entry in last["submissions"]] == ["refused", "refused", "ended"], last
+    assert [entry["state"] for entry in last["submissions"]] == ["refused", "refused", "refused", "ended"], last
     os.rename(run, run + ".moved")
     done = world.harvest("poll", run, check=False)
     assert done.returncode == 2 and "moved or deleted" in done.stderr, done.stderr

@@ -58,6 +58,7 @@ MessageTimeout=10
 BatchStartTimeout=10
 WaitTime=0
 KillOnBadExit=0
+EnforcePartLimits=ALL
 JobRequeue=1
 PropagateResourceLimits=NONE
 """
@@ -138,6 +139,9 @@ class Cluster:
             for number, _ in enumerate(self.nodes, 1):
                 file.write(NODE.format(number=number, host=name, port=server_host.free_port(), cores=self.cores))
             file.write("PartitionName=batch Nodes=n[1-%d] Default=YES MaxTime=INFINITE OverSubscribe=NO State=UP\n"
+                       % len(self.nodes))
+            # Only for jobs of one account, as centres have it.
+            file.write("PartitionName=paid Nodes=n[1-%d] AllowAccounts=physics MaxTime=INFINITE State=UP\n"
                        % len(self.nodes))
         with open(self.path("plugstack.conf"), "w") as file:
             file.write("optional %s\n" % pbs if pbs else "")

@@ -16,7 +16,10 @@ class Pbs final : public BatchSystem {
 
     Result<SubmitOutcome> submit(std::string const& job_file, std::string const& name) override
     {
-        auto const end = run_program({"qsub", "-N", name, job_file}, limit_, clock_);
+        // On the command line too: Slurm's wrapper overrides what the file says of output by names of its
+        // own.
+        auto const log = job_file.substr(0, job_file.rfind("/batch/")) + "/logs/" + name + ".log";
+        auto const end = run_program({"qsub", "-N", name, "-j", "oe", "-o", log, job_file}, limit_, clock_);
         if (!end) return end.error();
         SubmitOutcome outcome;
         if (end->well()) {

@@ -1,0 +1,172 @@
+#!/usr/bin/python3
+"""Spools on disks that are read-only or full, run folders moved or deleted while a job is at work, and harvest submit
+--batch local as a workstation's launcher: what is said, that it ends, and that the run then goes on with nothing lost."""
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import batch_world as b
+
+IN_NAMESPACE = "YODA_TEST_IN_NAMESPACE"
+RANGES = 400
+SPOOL = "fetch = no\npush = no\nsite.batch = local\nsite.export = YODA_WATCH_S=1\nsite.export = YODA_GRACE_S=3\n"
+
+
+def in_own_namespace():
+    """Mounts of this test vanish with its mount namespace; where none can be made, those cases are left out, visibly."""
+    if os.environ.get(IN_NAMESPACE):
+        return os.environ[IN_NAMESPACE] == "yes"
+    works = subprocess.run(["unshare", "--mount", "--propagation", "private", "true"], stderr=subprocess.DEVNULL)
+    if works.returncode == 0:
+        os.environ[IN_NAMESPACE] = "yes"
+        os.execvp("unshare", ["unshare", "--mount", "--propagation", "private", sys.executable, *sys.argv])
+    return False
+
+
+def mount(*words):
+    subprocess.run(["mount", *words], check=True)
+
+
+def call(world, *words, code=0):
+    done = world.harvest(*words, check=False)
+    assert done.returncode == code, (words, done.returncode, done.stdout, done.stderr)
+    return done.stdout + done.stderr
+
+
+def wait_until(what, condition, seconds=120):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, what
+        time.sleep(0.2)
+
+
+def step(world, run):
+    return json.loads(world.harvest("poll", run, "--json", check=False).stdout)[0]
+
+
+def local_launcher(world, expected):
+    """Submitted, killed, cancelled, submitted again: complete, and no process is left in between."""
+    run = world.slow_run("local", RANGES, 1, ["payload.workers=4"])
+    said = call(world, "submit", run, "--batch", "local")
+    assert "submitted as job" in said, said
+    wait_until("20 ranges", lambda: world.finished(run) >= 20)
+    said = call(world, "submit", run, "--batch", "local")
+    assert "is running" in said, said
+    with open(os.path.join(run, "batch", "current")) as file:
+        name = file.read().strip()
+    with open(os.path.join(run, "logs", name + ".log")) as file:
+        command = file.read()
+    assert "mpirun --enable-recovery" in command and "--bind-to none" in command and "-n 2" in command, command
+    # Whoever kills all of it finds it gone on at the next poll.
+    for pid, (line, _, _) in world.processes().items():
+        if "run_yoda" in line or "yoda" in line or "mpirun" in line:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+    wait_until("a second job", lambda: len(step(world, run)["submissions"]) == 2)
+    before = world.finished(run)
+    wait_until("it goes on", lambda: world.finished(run) > before)
+    call(world, "cancel", run)
+    assert not world.wait_for_no_process(60), "processes outlive harvest cancel"
+    assert step(world, run)["step"] == "held"
+    call(world, "submit", run)
+    wait_until("complete", lambda: step(world, run)["step"] == "complete")
+    world.check_complete(run, RANGES, expected)
+
+
+def moved(world, expected):
+    """A run folder that is moved while its job works: the job ends, the run goes on at its new place."""
+    run = world.slow_run("moved", RANGES, 1, ["payload.workers=1", "yoda.silence=10 s"])
+    call(world, "submit", run, "--batch", "local", "--set", "export=YODA_WATCH_S=1", "--set", "export=YODA_GRACE_S=3",
+         "--set", "settle=1 s")
+    wait_until("20 ranges", lambda: world.finished(run) >= 20)
+    os.rename(run, run + ".elsewhere")
+    said = call(world, "poll", run, code=2)
+    assert "moved or deleted" in said, said
+    left = world.wait_for_no_process(120)
+    assert not left, left
+    assert not os.path.exists(run) or not os.listdir(run), "the old place came back: %s" % os.listdir(run)
+    run += ".elsewhere"
+    wait_until("complete", lambda: step(world, run)["step"] == "complete")
+    world.check_complete(run, RANGES, expected)
+
+
+def deleted(world):
+    """A run folder that is deleted while its job works: the job ends, and harvest says that the folder is gone."""
+    spool = world.path("spool")
+    os.mkdir(spool)
+    with open(os.path.join(spool, "spool.cfg"), "w") as file:
+        file.write(SPOOL)
+    kept = world.slow_run("spool/kept", 50, 1)
+    gone = world.slow_run("spool/gone", RANGES, 1, ["payload.workers=1", "yoda.silence=10 s"])
+    call(world, "cycle", spool)
+    wait_until("20 ranges", lambda: world.finished(gone) >= 20)
+    shutil.rmtree(gone, ignore_errors=True)
+    shutil.rmtree(gone, ignore_errors=True)  # What was written meanwhile.
+    wait_until("the other run", lambda: "1 complete" in call(world, "cycle", spool) or "1 over" in call(world, "cycle", spool))
+    left = world.wait_for_no_process(120)
+    assert not left, left
+    assert step(world, kept)["step"] == "complete"
+    said = call(world, "status", gone, code=2) if not os.path.exists(gone) else ""
+    print("deleted: " + said.strip())
+
+
+def read_only(world, disk, expected):
+    mount("-t", "tmpfs", "-o", "size=200m", "tmpfs", disk)
+    with open(os.path.join(disk, "spool.cfg"), "w") as file:
+        file.write(SPOOL)
+    run = world.slow_run("disk/run", RANGES, 1, ["payload.workers=4"])
+    mount("-o", "remount,ro", disk)
+    for words in (["cycle", disk], ["submit", run, "--batch", "local"], ["poll", run]):
+        said = call(world, *words, code=4)
+        assert "Read-only file system" in said, said
+    said = call(world, "status", disk)
+    assert "%d of %d ranges to do" % (RANGES, RANGES) in said, said
+    mount("-o", "remount,rw", disk)
+    call(world, "cycle", disk)
+    wait_until("10 ranges", lambda: world.finished(run) >= 10)
+    return run
+
+
+def full(world, disk, run, expected):
+    """The disk fills up under a job: it stops and says why; with room again cron's next turns complete the run."""
+    filler = os.open(os.path.join(disk, "filler"), os.O_CREAT | os.O_WRONLY)
+    try:
+        while True:
+            os.write(filler, b"x" * 65536)
+    except OSError:
+        pass
+    said = world.harvest("cycle", disk, check=False)
+    assert said.returncode in (1, 4) and "No space left" in said.stdout + said.stderr, (said.stdout, said.stderr)
+    assert not world.wait_for_no_process(120), "the job goes on for ever"
+    said = world.harvest("submit", run, check=False)
+    assert said.returncode == 4 and "No space left" in said.stderr + said.stdout, (said.stdout, said.stderr)
+    os.close(filler)
+    os.unlink(os.path.join(disk, "filler"))
+    wait_until("complete", lambda: "1 over" in world.harvest("cycle", disk, check=False).stdout)
+    world.check_complete(run, RANGES, expected)
+
+
+own = in_own_namespace()
+with b.BatchWorld(sys.argv[1], "bad_spools") as world:
+    expected = world.reference(RANGES, 1)
+    local_launcher(world, expected)
+    moved(world, expected)
+    deleted(world)
+    if own:
+        disk = world.path("disk")
+        os.mkdir(disk)
+        try:
+            run = read_only(world, disk, expected)
+            full(world, disk, run, expected)
+        finally:
+            subprocess.run(["umount", "-l", disk])
+    else:
+        print("no mount namespace: disks not looked at")
+print("bad_spools: passed")
