@@ -96,10 +96,10 @@ def tobekilled_reaches_a_running_yoda_at_once_and_only_that_job_ends(world):
     assert state == "failed" and int(columns["pilotErrorCode"]) == 1144, (state, columns)
     assert final_state(world, other)[0] == "finished"
     rows = world.panda.tell("events")["events"]
-    had = {p: len([r for r in rows if r["PandaID"] == p]) for p in task["pandaIDs"]}
     done = {p: len([r for r in rows if r["PandaID"] == p and r["status"] == "done"]) for p in task["pandaIDs"]}
     # What the killed job had finished before counts: PanDA still took it.
-    assert done[other] == had[other] >= 60 and 0 < done[killed] < had[killed], (done, had)
+    shares = {120, 80}  # Of two jobs, in chunks of 40.
+    assert done[other] in shares and 0 < done[killed] < min(shares), done
 
 
 @scenario
