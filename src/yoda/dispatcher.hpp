@@ -14,8 +14,10 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "core/codec.hpp"
@@ -70,6 +72,12 @@ class Dispatcher {
     std::string const& why_stopped() const { return why_stopped_; }
 
   private:
+    struct OldRange {
+        HandOut what;
+        Rank rank;
+        std::uint32_t age_ms;
+    };
+
     // Droids (dispatcher_droids.cpp).
     void handle(TimePoint now, Rank from, Hello const& hello, DispatcherEffects& effects);
     void handle(TimePoint now, Rank from, Heartbeat const& heartbeat, DispatcherEffects& effects);
@@ -115,6 +123,7 @@ class Dispatcher {
     void help_idle(TimePoint now, DispatcherEffects& effects);
     void recall_queued(TimePoint now, std::uint32_t wanted, DispatcherEffects& effects);
     void copy_oldest(TimePoint now, DispatcherEffects& effects);
+    std::optional<unsigned> copy_to_give_up(TimePoint now, OldRange const& younger) const;
 
     // Walltime (dispatcher_walltime.cpp).
     bool may_start(TimePoint now) const;
@@ -138,12 +147,12 @@ class Dispatcher {
     std::uint32_t waited_for_count_ = 0;  ///< Droids that are alive, resetting or have not spoken yet
     std::vector<Rank> hungry_;            ///< Droids to feed in on_batch_end
     bool ready_grew_ = false;             ///< ranges came back: feed everybody who has room
-    struct OldRange {
-        HandOut what;
-        Rank rank;
-        std::uint32_t age_ms;
+    std::vector<OldRange> oldest_;        ///< candidates for a second copy, as the Droids told
+    struct OlderCopy {
+        TimePoint since;
+        unsigned given_up_count = 0;  ///< copies of this range that made room for another
     };
-    std::vector<OldRange> oldest_;  ///< candidates for a second copy, as the Droids told
+    std::unordered_map<RangeIndex, OlderCopy> older_copies_;  ///< of ranges with two
     TimePoint next_help_;
     std::uint32_t usual_events_ = 1;  ///< per range, of the last grant
     std::vector<bool> held_jobs_;     ///< no Droid can run their payload

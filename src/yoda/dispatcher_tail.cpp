@@ -11,8 +11,9 @@ namespace {
 constexpr Duration help_interval = Duration::from_ms(20);
 constexpr Duration ask_again = Duration::from_s(1);
 constexpr std::size_t max_oldest = 1u << 20;
-constexpr std::uint16_t most_copies =
-    8;  ///< hand-outs of a range in one life, from which on no copy is replaced
+constexpr double hopeless_factor = 1.5;  ///< older copy's age over the younger's
+constexpr unsigned most_given_up = 6;    ///< copies of one range
+constexpr std::size_t many_copies = 1u << 16;
 
 }  // namespace
 
@@ -62,6 +63,23 @@ void Dispatcher::recall_queued(TimePoint now, std::uint32_t wanted, DispatcherEf
     }
 }
 
+/// Both copies of a range are slow: which of them makes room for a third; none as long as the younger may yet
+/// be done. Each copy gets twice the time of the one before, since the range itself may be long.
+std::optional<unsigned> Dispatcher::copy_to_give_up(TimePoint now, OldRange const& younger) const
+{
+    auto const& row = table_.row(younger.what.range);
+    auto const known = older_copies_.find(younger.what.range);
+    unsigned const earlier =
+        known == older_copies_.end() ? 0 : std::min(known->second.given_up_count, most_given_up);
+    auto const patience_us = (slow_event_us() * (row.last - row.first + 1)) << earlier;
+    if (younger.age_ms <= patience_us / 1000 || earlier == most_given_up) return std::nullopt;
+    if (known == older_copies_.end()) return 1;
+    // That the younger has got nowhere near the older's age says that the older is on a slow node, or stuck;
+    // else the older will most likely be done first.
+    auto const age = Duration::from_ms(younger.age_ms);
+    return now - known->second.since > age * hopeless_factor ? 0 : 1;
+}
+
 /// Idle workers get a second copy of the ranges that have been running longest elsewhere.
 void Dispatcher::copy_oldest(TimePoint now, DispatcherEffects& effects)
 {
@@ -84,12 +102,14 @@ void Dispatcher::copy_oldest(TimePoint now, DispatcherEffects& effects)
         if (copies.ranks[last] != old.rank || copies.epochs[last].hand_out() != old.what.hand_out) continue;
         auto const& row = table_.row(old.what.range);
         // A copy pays only if it would probably be done before the first: that one must be slower than usual.
-        // A second one that is among the slowest itself makes room for a third.
-        bool const is_second = copies.count == 2;
-        auto const usual_ms =
-            (is_second ? slow_event_us() : event_times_.quantile_us(0.5)) * (row.last - row.first + 1) / 1000;
-        if (event_times_.count() == 0 || old.age_ms <= usual_ms) continue;
-        if (is_second && old.what.hand_out >= most_copies) continue;
+        if (event_times_.count() == 0) continue;
+        std::optional<unsigned> given_up;
+        if (copies.count == 2) {
+            given_up = copy_to_give_up(now, old);
+            if (!given_up) continue;
+        } else if (old.age_ms <= event_times_.quantile_us(0.5) * (row.last - row.first + 1) / 1000) {
+            continue;
+        }
         while (helper < droids_.size() && !has_idle(helper)) ++helper;
         if (helper == droids_.size()) break;
         auto const job = table_.job(old.what.range);
@@ -98,10 +118,13 @@ void Dispatcher::copy_oldest(TimePoint now, DispatcherEffects& effects)
                (other == old.rank || other == copies.ranks[0] || !has_idle(other) || is_blocked(other, job)))
             ++other;
         if (other == droids_.size()) continue;
-        if (is_second) {
-            take_back(old.rank, old.what.range, copies.epochs[last], effects);
-            revoke(old.rank, old.what.range, copies.epochs[last], effects);
+        if (given_up) {
+            take_back(copies.ranks[*given_up], old.what.range, copies.epochs[*given_up], effects);
+            revoke(copies.ranks[*given_up], old.what.range, copies.epochs[*given_up], effects);
         }
+        auto& older = older_copies_[old.what.range];
+        if (given_up) ++older.given_up_count;
+        if (!given_up || *given_up == 0) older.since = now - Duration::from_ms(old.age_ms);
         runs_.clear();
         if (!table_.copy_out(old.what.range, other, runs_)) continue;
         --droids_[other].idle_count;
@@ -109,6 +132,8 @@ void Dispatcher::copy_oldest(TimePoint now, DispatcherEffects& effects)
         effects.note("second_copy", other, old.what.range, "its first copy has been running for long");
     }
     oldest_.clear();
+    if (older_copies_.size() > many_copies)
+        std::erase_if(older_copies_, [&](auto const& copy) { return table_.copies(copy.first).count < 2; });
 }
 
 }  // namespace yoda

@@ -212,35 +212,63 @@ TEST(Tail, NoRangeHasMoreThanTwoCopies)
     EXPECT_EQ(yoda.effects.granted(2).size(), 1u);
 }
 
+/// Range 1 runs twice, on Droid 1 and, for some two seconds less, on Droid 2; Droid 3 is idle.
+struct TwoCopies : YodaUnderTest {
+    TwoCopies() : YodaUnderTest({.ranges = 2}, 3, all_at_once(1000))
+    {
+        hello(1, 2);
+        hello(2, 8);
+        hello(3, 8);
+        tick(Duration::from_s(1));
+        request(2, 1);
+        tick(Duration::from_ms(20));
+        finish(1, {{0, 1}}, 100);
+        tell_running(1, {{1, 1}, 900});
+        EXPECT_EQ(effects.granted(2), (std::vector<HandOut>{{1, 2}}));
+        request(3, 1);
+        tick(Duration::from_ms(20));
+        tell_running(2, {{1, 2}, 90});
+        EXPECT_TRUE(effects.granted(3).empty()) << "it may yet be done";
+    }
+    void tell_running(Rank from, RunningEntry entry)
+    {
+        say(from, Running{{&entry, 1}});
+        tick(Duration::from_s(1));
+    }
+};
+
 TEST(Tail, ASecondCopyAmongTheSlowestMakesRoomForAThird)
 {
-    YodaUnderTest yoda({.ranges = 2}, 3, all_at_once(1000));
-    yoda.hello(1, 2);
-    yoda.hello(2, 8);
-    yoda.hello(3, 8);
-    yoda.tick(Duration::from_s(1));
-    yoda.request(2, 1);
-    yoda.tick(Duration::from_ms(20));
-    yoda.finish(1, {{0, 1}}, 100);
-    std::vector<RunningEntry> const first{{{1, 1}, 900}};
-    yoda.say(1, Running{first});
-    yoda.tick(Duration::from_s(1));
-    ASSERT_EQ(yoda.effects.granted(2), (std::vector<HandOut>{{1, 2}}));
-    yoda.request(3, 1);
-    yoda.tick(Duration::from_ms(20));
-    std::vector<RunningEntry> const quick{{{1, 2}, 90}};
-    yoda.say(2, Running{quick});
-    yoda.tick(Duration::from_s(1));
-    EXPECT_TRUE(yoda.effects.granted(3).empty()) << "it may yet be done";
-    std::vector<RunningEntry> const second{{{1, 2}, 900}};
-    yoda.say(2, Running{second});
-    yoda.tick(Duration::from_s(1));
+    TwoCopies yoda;
+    yoda.tell_running(2, {{1, 2}, 2000});
     EXPECT_EQ(yoda.effects.granted(3), (std::vector<HandOut>{{1, 3}}));
-    auto const revokes = yoda.effects.sent<Revoke>(2);
-    ASSERT_EQ(revokes.size(), 1u);
+    EXPECT_EQ(yoda.effects.sent<Revoke>(2).size(), 1u);
     EXPECT_EQ(yoda.outstanding(1), 1u) << "the first one goes on";
     EXPECT_EQ(yoda.outstanding(2), 0u);
     EXPECT_EQ(yoda.outstanding(3), 1u);
+}
+
+TEST(Tail, AFirstCopyFarBehindASlowSecondMakesRoomForAThird)
+{
+    TwoCopies yoda;
+    yoda.tell_running(2, {{1, 2}, 900});  // The first one has been at it for three times as long.
+    EXPECT_EQ(yoda.effects.granted(3), (std::vector<HandOut>{{1, 3}}));
+    EXPECT_EQ(yoda.effects.sent<Revoke>(1).size(), 1u);
+    EXPECT_EQ(yoda.outstanding(1), 0u);
+    EXPECT_EQ(yoda.outstanding(2), 1u);
+    EXPECT_EQ(yoda.outstanding(3), 1u);
+}
+
+TEST(Tail, AThirdCopyGetsTwiceTheTimeOfTheSecond)
+{
+    TwoCopies yoda;
+    yoda.tell_running(2, {{1, 2}, 900});
+    yoda.request(1, 1);
+    yoda.tick(Duration::from_ms(20));
+    yoda.tell_running(3, {{1, 3}, 150});
+    EXPECT_EQ(yoda.effects.granted(1).size(), 2u) << "the slowest took 100 ms";
+    yoda.tell_running(3, {{1, 3}, 300});
+    EXPECT_EQ(yoda.effects.granted(1).back(), (HandOut{1, 4}));
 }
 
 TEST(Tail, ADroidDoesNotGetACopyOfItsOwnRange)
