@@ -196,13 +196,17 @@ Result<std::vector<bool>> EventTable::find_known(JobIndex job, std::vector<Event
     std::vector<bool> known(ranges.size());
     std::unordered_map<std::string_view, std::size_t> wanted;
     std::unordered_set<std::uint64_t> numbers;  // A cheap sieve: most rows need no text made of them.
+    auto const number = [](std::int64_t file_id, std::int64_t process_id) {
+        constexpr std::uint64_t spread = 0x9E37'79B9'7F4A'7C15;
+        return static_cast<std::uint64_t>(file_id) * spread ^ static_cast<std::uint64_t>(process_id);
+    };
     for (std::size_t i = 0; i < ranges.size(); ++i) {
         wanted.emplace(ranges[i].id, i);
-        if (auto const id = RangeId::parse(ranges[i].id))
-            numbers.insert(static_cast<std::uint64_t>(id->process_id));
+        if (auto const id = RangeId::parse(ranges[i].id)) numbers.insert(number(id->file_id, id->process_id));
     }
     for (RangeIndex range = 0; range < size(); ++range) {
-        if (!files_[rows_[range].file].text_ids && !numbers.contains(rows_[range].process_id)) continue;
+        auto const& file = files_[rows_[range].file];
+        if (!file.text_ids && !numbers.contains(number(file.file_id, rows_[range].process_id))) continue;
         auto const found = wanted.find(range_id(range));
         if (found == wanted.end()) continue;
         if (this->job(range) != job || event_range(range) != ranges[found->second])

@@ -81,7 +81,10 @@ bool Replay::accept(FrameInfo const& info, JournalPlace const& place, Findings& 
 void Replay::apply(Record const& record, FrameInfo const& info, JournalPlace const& place, Findings& findings)
 {
     if (!accept(info, place, findings)) return;
-    if (auto const* const note = std::get_if<InboxApplied>(&record)) applied_notes_.emplace(note->name);
+    // Behind a gap the word stands without what the note did: such a note is applied again, which does no
+    // harm.
+    if (auto const* const note = std::get_if<InboxApplied>(&record); note && !incomplete_)
+        applied_notes_.emplace(note->name);
     if (auto const* const failed = std::get_if<RangeFailed>(&record)) keep_reason(*failed);
     if (std::holds_alternative<Closed>(record)) closed_ = true;
     // A checkpoint of a holder that had been thought dead may reach into the numbers of the life after it.

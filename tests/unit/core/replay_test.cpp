@@ -177,6 +177,17 @@ TEST_F(ReplayTest, AddedFilesAndRangesAreThereOnce)
     EXPECT_THAT(findings.list(), IsEmpty());
 }
 
+TEST_F(ReplayTest, ANoteBehindMissingRecordsIsNotTakenForApplied)
+{
+    Replay replay(table, 0, 0);
+    apply(replay, {journal::InboxApplied{"000001-ranges.json"}});
+    ++sequence;  // What the second note did was not durable, its last word was.
+    apply(replay, {journal::InboxApplied{"000002-ranges.json"}});
+    replay.finish();
+    EXPECT_THAT(replay.applied_notes(), ElementsAre("000001-ranges.json"));
+    EXPECT_TRUE(replay.incomplete());
+}
+
 TEST_F(ReplayTest, NotesAndClosedAreToldAlsoFromBeforeTheCheckpoint)
 {
     Replay replay(table, 1, 100);
