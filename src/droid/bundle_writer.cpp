@@ -75,6 +75,11 @@ class BundleWriter::Thread {
         std::lock_guard const lock(mutex_);
         return pending_count_ >= setup_.queue_limit;
     }
+    TimePoint busy_since() const
+    {
+        std::lock_guard const lock(mutex_);
+        return busy_since_;
+    }
     int event_fd() const { return event_.get(); }
     std::vector<News> take()
     {
@@ -113,10 +118,11 @@ class BundleWriter::Thread {
 
     mutable std::mutex mutex_;
     std::condition_variable wake_;
-    std::vector<Order> orders_;      // guarded by mutex_
-    std::size_t pending_count_ = 0;  // guarded by mutex_; orders not carried out yet
-    std::vector<News> news_;         // guarded by mutex_
-    bool stopping_ = false;          // guarded by mutex_
+    std::vector<Order> orders_;                  // guarded by mutex_
+    std::size_t pending_count_ = 0;              // guarded by mutex_; orders not carried out yet
+    std::vector<News> news_;                     // guarded by mutex_
+    TimePoint busy_since_ = TimePoint::never();  // guarded by mutex_
+    bool stopping_ = false;                      // guarded by mutex_
 
     // The thread's own.
     std::map<std::uint32_t, OpenBundle> open_;
@@ -136,10 +142,12 @@ void BundleWriter::Thread::run()
         {
             std::unique_lock lock(mutex_);
             pending_count_ -= orders.size();
+            busy_since_ = TimePoint::never();
             wake_.wait(lock, [this] { return stopping_ || !orders_.empty(); });
             if (stopping_) return;
             orders.clear();
             orders.swap(orders_);
+            busy_since_ = clock_.now();
         }
         work(orders);
     }
@@ -300,6 +308,7 @@ void BundleWriter::Thread::pass_on_news()
     {
         std::lock_guard const lock(mutex_);
         std::move(told_.begin(), told_.end(), std::back_inserter(news_));
+        busy_since_ = clock_.now();
     }
     told_.clear();
     std::uint64_t const one = 1;
@@ -331,6 +340,11 @@ void BundleWriter::discard(std::vector<std::string> const& paths)
 bool BundleWriter::full() const
 {
     return thread_->full();
+}
+
+TimePoint BundleWriter::busy_since() const
+{
+    return thread_->busy_since();
 }
 
 int BundleWriter::event_fd() const

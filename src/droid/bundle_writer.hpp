@@ -55,6 +55,8 @@ class BundleWriter {
     /// Remove these files.
     void discard(std::vector<std::string> const& paths);
     bool full() const;
+    /// Since when the thread has been at one thing, from which no news has come; never: it has nothing to do.
+    TimePoint busy_since() const;
 
     // News.
     struct Stored {

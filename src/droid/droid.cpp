@@ -23,6 +23,8 @@ constexpr Duration tick_interval = Duration::from_ms(50);
 /// Longer than this only when the process was stopped or a disk held it up.
 constexpr Duration longest_step = Duration::from_s(1);
 constexpr Duration log_check_interval = Duration::from_s(1);
+/// Of droid.silence, after which a writer that is at one thing makes the Droid silent.
+constexpr double stuck_share = 0.5;
 constexpr Duration cleanup_limit = Duration::from_s(60);
 constexpr unsigned frames_a_round = 256;
 constexpr std::string_view folder_prefix = "yoda_droid_";
@@ -509,8 +511,21 @@ void Droid::tick()
     }
     if (inputs_) inputs_->tick(now_);
     watch();
-    core_->set_paused(watch_->disk_is_low() || writer_->full());
+    look_at_disk();
     core_->on_tick(now_, watch_->free_bytes(), *this);
+}
+
+/// A disk that does not answer for long makes the Droid silent (DroidCore::set_stuck).
+void Droid::look_at_disk()
+{
+    auto const stuck_for = now_ - writer_->busy_since();
+    bool const stuck = stuck_for > Duration::from_s(config_.droid_silence_s * stuck_share);
+    core_->set_paused(watch_->disk_is_low() || writer_->full() || stuck);
+    core_->set_stuck(stuck);
+    if (stuck) heard_ = now_;  // Who keeps silent gets no answers.
+    // Told when it is over: the log may lie on that disk.
+    if (std::exchange(disk_was_stuck_, stuck) && !stuck)
+        log_.warning("disk_was_stuck", {{"why", "a bundle could not be written for long"}});
 }
 
 void Droid::watch()

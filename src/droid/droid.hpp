@@ -85,6 +85,7 @@ class Droid final : private DroidEffects, private ChannelEvents {
     void take_news();
     void take_spawn_events();
     void tick();
+    void look_at_disk();
     void watch();
     void send_frames();
     Status run_hook(std::string const& command, std::string_view what);
@@ -134,6 +135,7 @@ class Droid final : private DroidEffects, private ChannelEvents {
     Nap nap_;
     bool over_ = false;
     bool everybody_alive_ = false;
+    bool disk_was_stuck_ = false;
     std::string why_;
 };
 

@@ -74,6 +74,7 @@ void DroidCore::handle(TimePoint, FileInfo const& message, DroidEffects&)
 
 void DroidCore::handle(TimePoint now, AskRunning const&, DroidEffects& effects)
 {
+    if (stuck_) return;
     constexpr std::size_t most = 64;
     std::vector<RunningEntry> running;
     visit_running([&](HandOut what, JobIndex, TimePoint since) {
@@ -99,6 +100,15 @@ void DroidCore::handle(TimePoint now, Reset const&, DroidEffects& effects)
         job.queued_count = 0;
     }
     asked_idle_ = 0;
+    hello_due_ = true;
+    greet_again(effects);
+}
+
+/// Not while the disk does not answer: ranges would come that cannot be finished.
+void DroidCore::greet_again(DroidEffects& effects)
+{
+    if (!hello_due_ || stuck_) return;
+    hello_due_ = false;
     effects.send(Hello{host_, pid_, policy_.worker_count});
     ask_if_idle(effects);
 }
@@ -110,7 +120,8 @@ void DroidCore::on_tick(TimePoint now, std::uint64_t free_bytes, DroidEffects& e
     fail_slow_ranges(now, effects);
     close_old_bundles(now, effects);
     free_bytes_ = free_bytes;
-    if (now - last_heartbeat_ >= policy_.heartbeat) send_heartbeat(now, effects);
+    greet_again(effects);
+    if (now - last_heartbeat_ >= policy_.heartbeat && !stuck_) send_heartbeat(now, effects);
     if (draining_ && !killed_rest_ && now >= worker_deadline_) kill_rest(effects);
     work(now, effects);
     check_leaving(now, effects);

@@ -79,6 +79,10 @@ class DroidCore {
 
     /// While the disk is short of space, or slow, no range is started; what runs goes on.
     void set_paused(bool paused) { paused_ = paused; }
+    /// The disk has not answered for so long that it may be frozen: the Droid keeps silent. Then rank 0 gives
+    /// its ranges to others in time; what is durable when the disk is back counts as that of any Droid that
+    /// was silent.
+    void set_stuck(bool stuck) { stuck_ = stuck; }
 
     bool gone() const { return gone_; }
     bool yoda_is_silent(TimePoint now) const { return now - last_heard_ > policy_.silence; }
@@ -142,11 +146,11 @@ class DroidCore {
         std::vector<HandOut> entries;
     };
 
-    // What it says of itself (droid_core.cpp).
+    // Who it is and what it says of itself (droid_core.cpp).
     void handle(TimePoint now, FileInfo const& message, DroidEffects& effects);
     void handle(TimePoint now, AskRunning const& message, DroidEffects& effects);
     void handle(TimePoint now, Reset const& message, DroidEffects& effects);
-    void fail_slow_ranges(TimePoint now, DroidEffects& effects);
+    void greet_again(DroidEffects& effects);
     void send_heartbeat(TimePoint now, DroidEffects& effects);
     void count_busy(TimePoint now);
 
@@ -174,6 +178,7 @@ class DroidCore {
     Flight* find_flight(HandOut what, FlightState state);
     void end_flight(std::unordered_map<RangeIndex, Flight>::iterator flight);
     void drop_flight(RangeIndex range, DroidEffects& effects);
+    void fail_slow_ranges(TimePoint now, DroidEffects& effects);
 
     // Bundles (droid_core_bundles.cpp).
     void handle(TimePoint now, Accepted const& message, DroidEffects& effects);
@@ -205,6 +210,7 @@ class DroidCore {
     std::uint32_t pid_ = 0;
     TimePoint last_heard_;
     TimePoint last_heartbeat_;
+    TimePoint next_slow_ = TimePoint::never();  ///< no running range reaches its limit before
     TimePoint worker_deadline_ = TimePoint::never();
     std::uint32_t event_time_us_ = none;
     bool no_more_ = false;  ///< NothingEver
@@ -214,7 +220,9 @@ class DroidCore {
     std::uint32_t asked_idle_ = 0;  ///< idle workers that rank 0 knows of
     unsigned bundle_failures_ = 0;
     bool paused_ = false;
-    TimePoint unpaused_;  ///< when it last was not
+    bool stuck_ = false;
+    bool hello_due_ = false;  ///< after a Reset that came while it was stuck
+    TimePoint unpaused_;      ///< when it last was not
     std::uint32_t free_workers_;
     std::uint32_t running_count_ = 0;
     TimePoint counted_;

@@ -84,9 +84,15 @@ void DroidCore::on_failure(TimePoint now, HandOut what, FailKind kind, std::uint
 /// Ranges that run longer than their job allows are killed and have failed.
 void DroidCore::fail_slow_ranges(TimePoint now, DroidEffects& effects)
 {
+    if (now <= next_slow_) return;
+    next_slow_ = TimePoint::never();
     std::vector<HandOut> slow;
     visit_running([&](HandOut what, JobIndex index, TimePoint since) {
-        if (now - since > jobs_[index].policy.range_limit) slow.push_back(what);
+        auto const last = since + jobs_[index].policy.range_limit;
+        if (now > last)
+            slow.push_back(what);
+        else
+            next_slow_ = std::min(next_slow_, last);
     });
     for (auto const& what : slow) {
         auto const limit_s = jobs_[flights_.at(what.range).job].policy.range_limit.s();

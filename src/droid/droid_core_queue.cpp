@@ -78,7 +78,7 @@ void DroidCore::handle(TimePoint, Recall const& message, DroidEffects& effects)
         give_back_queue(job, left, effects);
         left -= before - job.queued_count;
     }
-    if (left == message.count) effects.send(GivenBack{});  // Says that there was nothing to give.
+    if (left == message.count && !stuck_) effects.send(GivenBack{});  // Says that there was nothing to give.
 }
 
 void DroidCore::give_back_queue(Job& job, std::uint64_t most, DroidEffects& effects)

@@ -96,6 +96,7 @@ bool DroidCore::start_next(TimePoint now, JobIndex index, RequestId request, Dro
     flight.job = index;
     flight.since = now;
     flights_.emplace(item.what.range, std::move(flight));
+    next_slow_ = std::min(next_slow_, now + job.policy.range_limit);
     ++job.running;
     ++running_count_;
     effects.answer(request, item);
@@ -150,7 +151,7 @@ void DroidCore::release_job(TimePoint now, JobIndex job, DroidEffects& effects)
 /// Tells rank 0 how many workers have nothing to do, whenever they have become more.
 void DroidCore::ask_if_idle(DroidEffects& effects)
 {
-    if (draining_ || no_more_) return;
+    if (draining_ || no_more_ || stuck_) return;
     std::uint64_t idle = free_workers_;
     for (auto const& job : jobs_) {
         if (job.queued_count > 0) return;

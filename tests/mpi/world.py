@@ -94,11 +94,14 @@ class World:
 
     # -- jobs
 
-    def start(self, run, ranks=4, words=(), mpi=("--oversubscribe", "--bind-to", "none"), log=None):
-        """ranks 0: without mpirun, in one process."""
-        command = [os.path.join(self.bin, "yoda"), run, *words]
-        if ranks > 0:
-            command = ["mpirun", "-n", str(ranks), *mpi, *command]
+    def start(self, run, ranks=4, words=(), mpi=("--oversubscribe", "--bind-to", "none"), log=None, last_through=()):
+        """ranks 0: without mpirun, in one process. `last_through`: what starts the last rank in place of mpirun."""
+        yoda = [os.path.join(self.bin, "yoda"), run, *words]
+        command = yoda
+        if last_through:
+            command = ["mpirun", *mpi, "-n", str(ranks - 1), *yoda, ":", "-n", "1", *last_through, *yoda]
+        elif ranks > 0:
+            command = ["mpirun", "-n", str(ranks), *mpi, *yoda]
         output = open(log or self.path("job.log"), "a")
         job = subprocess.Popen(command, env=self.environment, stdin=subprocess.DEVNULL, stdout=output,
                                stderr=subprocess.STDOUT, start_new_session=True)

@@ -43,11 +43,14 @@ void BundleThread::wait(Step next, Duration time)
 
 void BundleThread::begin()
 {
-    if (step_ == Step::idle) wait(Step::gather, {});
+    if (step_ != Step::idle) return;
+    busy_since_ = sim_.now;
+    wait(Step::gather, {});
 }
 
 void BundleThread::step()
 {
+    if (sim_.now < frozen_until_) return sim_.at(frozen_until_, self_, EventKind::writer);
     switch (step_) {
         case Step::idle:
             return;
@@ -169,6 +172,7 @@ void BundleThread::sync_indexes()
         }
         if (!bundle.trouble.empty()) fail(sequence, bundle.trouble);
     }
+    busy_since_ = sim_.now;
     group_done();
 }
 
@@ -176,6 +180,7 @@ void BundleThread::group_done()
 {
     if (next_ < current_.size()) return begin_seal(current_[next_++]);
     step_ = Step::idle;
+    busy_since_ = TimePoint::never();
     current_.clear();
     next_ = 0;
     if (!orders_.empty()) begin();
@@ -298,6 +303,7 @@ void BundleThread::seal_done(std::uint32_t entry_count, std::uint64_t bytes)
     auto const job = open_.at(sealing_.sequence).origin.job;
     open_.erase(sealing_.sequence);
     listener_.sealed(job, sealing_.sequence, bytes, entry_count);
+    busy_since_ = sim_.now;
     next_group();
 }
 

@@ -33,6 +33,9 @@ class BundleThread {
     void seal(JobIndex job, std::uint32_t sequence, std::vector<HandOut> const& rejected);
     bool full() const { return orders_.size() + current_.size() - next_ >= queue_limit; }
     bool busy() const { return step_ != Step::idle; }
+    TimePoint busy_since() const { return busy_since_; }
+    /// What it is at comes back from the disk no sooner.
+    void freeze(TimePoint until) { frozen_until_ = std::max(frozen_until_, until); }
     /// Its event has come.
     void step();
 
@@ -104,6 +107,8 @@ class BundleThread {
     Rank rank_;
     BundleListener& listener_;
     Step step_ = Step::idle;
+    TimePoint busy_since_ = TimePoint::never();
+    TimePoint frozen_until_;
     std::vector<Order> orders_;
     std::vector<Order> current_;
     std::size_t next_ = 0;

@@ -292,8 +292,6 @@ void Chief::apply(InboxNote const& note)
         case NoteKind::more_ranges: {
             auto const ranges = make_feed(sim_.plan, note.number);
             std::vector<std::string> const pfns(ranges.size(), input_pfn(planned.job, 0));
-            auto const first = dispatcher_.table().size();
-            while (ledger_.range_count() < first + ranges.size()) ledger_.add_range();
             if (auto const status = dispatcher_.on_more_ranges(sim_.now, planned.job, ranges, pfns, *this);
                 !status)
                 throw Violation{"feed", status.error().text()};

@@ -34,13 +34,14 @@ bool is_same_epoch(EventTable const& table, RangeIndex range, Verdict const& ver
 
 }  // namespace
 
-void Ledger::add_range()
+void Ledger::know_ranges(std::size_t count)
 {
-    latest_.emplace_back();
-    sure_.emplace_back();
-    executions_.push_back(0);
-    harm_.emplace_back();
-    stored_.emplace_back();
+    if (count <= latest_.size()) return;
+    latest_.resize(count);
+    sure_.resize(count);
+    executions_.resize(count);
+    harm_.resize(count);
+    stored_.resize(count);
 }
 
 // ---- Payloads
@@ -218,9 +219,15 @@ void Ledger::take(journal::BundleChanged const& changed)
     }
 }
 
+void Ledger::take(journal::RangeAdded const& added)
+{
+    know_ranges(added.range + std::size_t{1});
+}
+
 void Ledger::take(journal::JobDropped const& dropped, EventTable const& table)
 {
-    for (RangeIndex range = 0; range < range_count(); ++range) {
+    // It may know more ranges than the table has: those of a feed that was lost, and has not come anew.
+    for (RangeIndex range = 0; range < std::min(range_count(), table.size()); ++range) {
         if (table.job(range) != dropped.job || latest_[range].state != RangeState::ready) continue;
         Verdict verdict;
         verdict.state = RangeState::dropped;

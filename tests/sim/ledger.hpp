@@ -31,7 +31,8 @@ class Ledger {
     explicit Ledger(Sim& sim) : sim_(sim) {}
 
     std::int64_t panda_id(JobIndex job) const { return 5'000'000'000 + job; }
-    void add_range();
+    /// There are at least so many ranges.
+    void know_ranges(std::size_t count);
     RangeIndex range_count() const { return static_cast<RangeIndex>(latest_.size()); }
 
     // What payloads did.
@@ -104,6 +105,7 @@ class Ledger {
     void take(journal::RangeFailed const& failed);
     void take(journal::OutputLost const& lost);
     void take(journal::BundleChanged const& changed);
+    void take(journal::RangeAdded const& added);
     void take(journal::JobDropped const& dropped, EventTable const& table);
     template <class Other>
     void take(Other const&)

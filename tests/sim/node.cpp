@@ -124,7 +124,11 @@ void Node::tick()
     if (arrived_ > 0) round();
     if (over_) return;
     if (sim_.now - heard_ > sim_.plan.silence) return die();
-    core_->set_paused(bundles_.full());
+    // As src/droid/droid.cpp looks at its disk.
+    bool const stuck = sim_.now - bundles_.busy_since() > sim_.plan.silence * 0.5;
+    core_->set_paused(bundles_.full() || stuck);
+    core_->set_stuck(stuck);
+    if (stuck) heard_ = sim_.now;
     core_->on_tick(sim_.now, 1ull << 40, *this);
     check_queues();
     wake();

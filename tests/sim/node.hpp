@@ -24,6 +24,7 @@ class Node final : private DroidEffects, private BundleListener {
     void on_event(Event const& event);
     /// Nothing happens in it until then.
     void freeze(TimePoint until) { frozen_until_ = std::max(frozen_until_, until); }
+    void freeze_disk(TimePoint until) { bundles_.freeze(until); }
     bool is_frozen() const { return sim_.now < frozen_until_; }
     TimePoint frozen_until() const { return frozen_until_; }
     /// It is gone without a word.

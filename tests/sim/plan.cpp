@@ -94,6 +94,19 @@ void draw_faults(Random& random, Plan& plan)
               [](auto const& a, auto const& b) { return a.at < b.at; });
 }
 
+/// Drawn apart from all others, so that worlds without it are as they were before there was such a fault.
+void draw_frozen_disk(Plan& plan)
+{
+    Random random(mix(plan.seed, 0xD15C));
+    if (!random.chance(0.1)) return;
+    auto fault = draw_fault(random, plan);
+    fault.kind = FaultKind::freeze_disk;
+    fault.length = Duration::from_s(random.log_between(0.1, 4 * plan.silence.s()));
+    plan.faults.push_back(fault);
+    std::sort(plan.faults.begin(), plan.faults.end(),
+              [](auto const& a, auto const& b) { return a.at < b.at; });
+}
+
 void draw_notes(Random& random, Plan& plan)
 {
     if (plan.open) {
@@ -210,6 +223,8 @@ std::string_view print_fault(FaultKind kind)
             return "bad_block";
         case FaultKind::drain:
             return "drain";
+        case FaultKind::freeze_disk:
+            return "freeze_disk";
     }
     return "unknown";
 }
@@ -254,6 +269,7 @@ Plan make_plan(std::uint64_t seed, Scale scale)
         plan.walltime = std::max(needed, plan.expected * random.between(0.2, 1.5));
     }
     draw_faults(random, plan);
+    draw_frozen_disk(plan);
     draw_notes(random, plan);
     // A world's events.h5 knows feeds whole or not at all: it cannot show one of which records were lost.
     bool const fed = std::any_of(plan.notes.begin(), plan.notes.end(),

@@ -26,8 +26,9 @@ enum class FaultKind : std::uint8_t {
     journal_error,  ///< the journal's next write fails with EIO
     bad_block,      ///< a durable block of the journal turns to zeros
     drain,          ///< the batch system's signal
+    freeze_disk,    ///< one Droid's writes take `length` to come back
 };
-constexpr std::size_t fault_kind_count = static_cast<std::size_t>(FaultKind::drain) + 1;
+constexpr std::size_t fault_kind_count = static_cast<std::size_t>(FaultKind::freeze_disk) + 1;
 std::string_view print_fault(FaultKind kind);
 
 struct Fault {

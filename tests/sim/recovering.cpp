@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <unordered_map>
 
 #include "bundle_names.hpp"
 #include "core/recovery.hpp"
@@ -108,6 +109,16 @@ class Scanner {
     }
 
   private:
+    /// As parse_manifest, which takes most of the time of a scan; of a bundle looked at again it is known.
+    static Result<BundleManifest> parse(std::string const& text)
+    {
+        constexpr std::size_t most = 10'000;
+        thread_local std::unordered_map<std::string, Result<BundleManifest>> known;
+        if (auto const found = known.find(text); found != known.end()) return found->second;
+        if (known.size() >= most) known.clear();
+        return known.emplace(text, parse_manifest(text)).first->second;
+    }
+
     void look_at(std::string const& base, Names const& names)
     {
         BundleFacts facts;
@@ -124,7 +135,7 @@ class Scanner {
                 files.leftovers.push_back(base + suffix);
         }
         auto const* const note = disk_.find(Folder::bundles, base + ".manifest.json");
-        auto const manifest = note ? parse_manifest(note->bytes) : Result<BundleManifest>(Error{});
+        auto const manifest = note ? parse(note->bytes) : Result<BundleManifest>(Error{});
         if (manifest) {
             look_at_sealed(base, *manifest, facts, files);
         } else {

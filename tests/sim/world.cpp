@@ -18,7 +18,7 @@ constexpr std::uint64_t crash_limit = 20'000;
 
 World::World(Plan const& plan, Trace* trace) : plan_(plan), sim_(plan, trace), ledger_(sim_)
 {
-    for (std::uint64_t i = 0; i < plan.range_count(); ++i) ledger_.add_range();
+    ledger_.know_ranges(plan.range_count());
     for (std::size_t i = 0; i < plan.faults.size() && !plan.faults_by_progress; ++i)
         sim_.at(TimePoint{} + plan.faults[i].at, nobody, EventKind::fault, i);
     for (std::size_t i = 0; i < plan.notes.size(); ++i)
@@ -35,9 +35,10 @@ Outcome World::run()
         if (sim_.agenda.empty()) throw Violation{"liveness", "nothing will ever happen again"};
         Event const event = sim_.agenda.take();
         sim_.now = event.at;
-        // Each process looks at its clock, whatever happens.
+        // Each process looks at its clock, whatever happens; Droids of lives that ended at once live on a
+        // while.
         auto const ticks = static_cast<std::uint64_t>((sim_.now - TimePoint{}).s() / plan_.tick.s()) + 1;
-        if (++event_count_ > 1'000'000 + 500 * ledger_.range_count() + 10 * (plan_.droid_count + 1) * ticks)
+        if (++event_count_ > 1'000'000 + 500 * ledger_.range_count() + 10 * (most_droids_ + 1) * ticks)
             throw Violation{"liveness", "it goes on and on"};
         handle(event);
         if (plan_.faults_by_progress) do_due_fault();
@@ -130,7 +131,9 @@ std::vector<World::DroidProcess*> World::living()
 
 void World::begin_life()
 {
-    if (++lives_ > most_lives) throw Violation{"liveness", "too many lives"};
+    // While the disk is full none can do anything, however often they are started.
+    if (sim_.disk.full) ++lives_without_space_;
+    if (++lives_ - lives_without_space_ > most_lives) throw Violation{"liveness", "too many lives"};
     ProcessId const self = next_process_++;
     if (sim_.crashes.chance(0.05)) {  // Recovery itself is killed.
         sim_.disk.interrupted = self;
@@ -181,6 +184,7 @@ void World::begin_life()
                 EventKind::tick);
         droids_.push_back(std::move(droid));
     }
+    most_droids_ = std::max(most_droids_, droids_.size());
     chief_ = std::make_unique<Chief>(sim_, ledger_, self, std::move(recovered), std::move(peers), end, inbox_,
                                      outbox_);
     life_end_ = end;
@@ -295,6 +299,10 @@ void World::do_fault(Fault const& fault)
             return;
         case FaultKind::freeze_droid:
             if (droid) droid->node->freeze(sim_.now + fault.length);
+            excuse(fault.length + plan_.silence);
+            return;
+        case FaultKind::freeze_disk:
+            if (droid) droid->node->freeze_disk(sim_.now + fault.length);
             excuse(fault.length + plan_.silence);
             return;
         case FaultKind::kill_rank_zero:

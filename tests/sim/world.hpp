@@ -73,12 +73,14 @@ class World {
     Ledger ledger_;
     std::unique_ptr<Chief> chief_;
     std::vector<std::unique_ptr<DroidProcess>> droids_;  ///< of all lives; those of this life are the last
+    std::size_t most_droids_ = 0;                        ///< that were there at once
     std::vector<DroidProcess*> by_process_;
     ProcessId next_process_ = 1;
     std::vector<InboxNote> inbox_;
     std::set<std::string> outbox_;
     std::size_t next_fault_ = 0;  ///< of those that come by progress
     unsigned lives_ = 0;
+    unsigned lives_without_space_ = 0;  ///< of these: begun on a full disk
     bool complete_ = false;
     bool cannot_begin_ = false;  ///< the journal could not be opened
     bool nothing_left_ = false;  ///< the last life has ended with every range ended

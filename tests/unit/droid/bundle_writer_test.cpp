@@ -202,11 +202,13 @@ TEST_F(BundleWriterTest, ASlowDiskBlocksNobodyAndIsOneSyncForAll)
     EXPECT_FALSE(writer.full());
     for (RangeIndex range = 1; range < 150; ++range) writer.store(0, make_output(range));
     EXPECT_TRUE(writer.full());
+    EXPECT_LE(writer.busy_since(), clock.now()) << "a frozen disk shows";
     EXPECT_THAT(writer.take(), IsEmpty()) << "nothing is told before it is durable";
     released.set_value();
     collect(writer, has_stored(150));
     EXPECT_EQ(sync_count, 2u);
     EXPECT_TRUE(eventually([&] { return !writer.full(); }));
+    EXPECT_TRUE(eventually([&] { return writer.busy_since() == TimePoint::never(); }));
 }
 
 TEST_F(BundleWriterTest, ABundleThatCannotBeMadeFailsOnceAndOthersGoOn)

@@ -1,8 +1,9 @@
-// The Droid core: what becomes of ranges whose payload ends.
+// The Droid core: what becomes of ranges whose payload ends, and of a Droid whose disk does not answer.
 #include "droid/droid_core.hpp"
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -19,9 +20,16 @@ struct Effects final : DroidEffects {
     std::vector<Failure> failures;
     std::vector<HandOut> given_back;
     std::vector<HandOut> answered;
+    std::vector<std::size_t> said;  ///< kinds of messages, as in Message
 
+    template <class Kind>
+    std::size_t count() const
+    {
+        return static_cast<std::size_t>(std::count(said.begin(), said.end(), Message(Kind{}).index()));
+    }
     void send(Message const& message) override
     {
+        said.push_back(message.index());
         if (auto const* failed = std::get_if<Failed>(&message))
             failures.push_back({failed->what, failed->kind});
         if (auto const* back = std::get_if<GivenBack>(&message))
@@ -84,6 +92,35 @@ TEST_F(PayloadEnd, CostsNothingWhereTheDeadlineKilledIt)
     core.on_payload_ended(now + Duration::from_s(3), 0, code::athenamp_died, "killed", effects);
     EXPECT_TRUE(effects.failures.empty());
     EXPECT_EQ(effects.given_back, std::vector<HandOut>{range});
+}
+
+using FrozenDisk = PayloadEnd;
+
+TEST_F(FrozenDisk, MakesTheDroidSilentUntilItAnswers)
+{
+    core.set_stuck(true);
+    core.on_tick(now + Duration::from_s(60), 1, effects);
+    EXPECT_TRUE(core.on_message(now, AskRunning{}, effects));
+    EXPECT_TRUE(core.on_message(now, Recall{5}, effects));
+    core.on_request(now, 0, 2, effects);
+    EXPECT_TRUE(effects.said.empty()) << "rank 0 would take any word for a sign that its ranges get done";
+    core.set_stuck(false);
+    core.on_tick(now + Duration::from_s(61), 1, effects);
+    EXPECT_EQ(effects.count<Heartbeat>(), 1u);
+    EXPECT_EQ(effects.count<Request>(), 1u);
+}
+
+TEST_F(FrozenDisk, KeepsADroidThatWasGivenUpFromComingBackTooEarly)
+{
+    core.set_stuck(true);
+    EXPECT_TRUE(core.on_message(now, Reset{}, effects));
+    core.on_tick(now + Duration::from_s(1), 1, effects);
+    EXPECT_EQ(effects.count<Hello>(), 0u);
+    EXPECT_EQ(core.running_count(), 0u);
+    core.set_stuck(false);
+    core.on_tick(now + Duration::from_s(2), 1, effects);
+    core.on_tick(now + Duration::from_s(3), 1, effects);
+    EXPECT_EQ(effects.count<Hello>(), 1u);
 }
 
 }  // namespace
