@@ -81,6 +81,7 @@ class Implementation final : public MpiTransport {
         int bytes = 0;
         MPI_Get_count(&status, MPI_BYTE, &bytes);
         from = static_cast<Rank>(status.MPI_SOURCE);
+        dead_[from] = false;
         frame.assign(slot.buffer.data(), static_cast<std::size_t>(bytes));
         post(slot);
         next_ = (next_ + 1) % receives_.size();

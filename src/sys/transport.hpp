@@ -20,7 +20,7 @@ class Transport {
     virtual bool receive(Rank& from, std::string& frame) = 0;
     /// Frames to this rank that have not left yet: to be bounded by the caller.
     virtual std::size_t unsent_count(Rank to) const = 0;
-    /// Never send to this rank again: it is dead.
+    /// Send nothing to this rank any more: it is dead, unless it speaks again.
     virtual void give_up(Rank rank) = 0;
     /// To be polled for reading; -1 where arrival cannot be polled for (MPI): then wait in short naps.
     virtual int fd() const = 0;

@@ -15,6 +15,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import world as w
 
 SKIPPED = 77
+RANGES = 1200
 SILENCE = ["droid.heartbeat=0.5 s", "droid.silence=4 s", "yoda.silence=4 s"]
 MPI = ("--oversubscribe", "--bind-to", "none", "--enable-recovery")
 # In the last Droid's own namespace its bundles lie on another file system.
@@ -65,9 +66,8 @@ def check(world, run, expected):
     status = world.status(run)
     assert status["exit_code"] == 0, status
     members = world.bundle_members(run)
-    winners = status["ranges"]["finished"]
-    assert winners == 400, status["ranges"]
-    assert set(members.values()) == {1} and len(members) == 400, "outputs are not there once each"
+    assert status["ranges"]["finished"] == RANGES, status["ranges"]
+    assert set(members.values()) == {1} and len(members) == RANGES, "outputs are not there once each"
     assert world.merge(run, "run.tar") == expected, "merged output differs"
     import h5py
     with h5py.File(os.path.join(run, "events.h5"), "r") as file:
@@ -122,13 +122,13 @@ def stopped(world, make_run, expected, silence, stop_s):
 
 
 def test(world, long):
-    source = world.write_lhe("in.lhe", 2000)
+    source = world.write_lhe("in.lhe", 5 * RANGES)
     payload = world.write_payload("slow_lines", channel="worker", output="opaque",
                                   executable=os.path.join(w.SOURCE, "tests/support/slow_lines.py"))
 
-    def make_run(name, silence, more=()):
+    def make_run(name, silence, workers=1):
         return world.new_run(name, [source], payload, settings=[
-            "payload.workers=1", "disk.free_at_start=1 MB", "disk.free_running=1 MB", "status.interval=0.2 s", *silence, *more])
+            "payload.workers=%d" % workers, "disk.free_at_start=1 MB", "disk.free_running=1 MB", "status.interval=0.2 s", *silence])
 
     try:
         Disk(world.folder).close()
@@ -136,7 +136,7 @@ def test(world, long):
     except (subprocess.CalledProcessError, OSError) as trouble:
         print("skipped: no file system can be mounted and frozen here: %s" % trouble)
         sys.exit(SKIPPED)
-    reference = make_run("reference", SILENCE)
+    reference = make_run("reference", SILENCE, workers=6)
     world.resume_until_done(reference, ranks=0)
     expected = world.merge(reference, "reference.tar")
     frozen_disk(world, make_run, expected, stays_frozen=False)
