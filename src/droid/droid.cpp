@@ -511,21 +511,11 @@ void Droid::tick()
     }
     if (inputs_) inputs_->tick(now_);
     watch();
-    look_at_disk();
-    core_->on_tick(now_, watch_->free_bytes(), *this);
-}
-
-/// A disk that does not answer for long makes the Droid silent (DroidCore::set_stuck).
-void Droid::look_at_disk()
-{
-    auto const stuck_for = now_ - writer_->busy_since();
-    bool const stuck = stuck_for > Duration::from_s(config_.droid_silence_s * stuck_share);
+    bool const stuck = now_ - writer_->busy_since() > Duration::from_s(config_.droid_silence_s * stuck_share);
     core_->set_paused(watch_->disk_is_low() || writer_->full() || stuck);
     core_->set_stuck(stuck);
     if (stuck) heard_ = now_;  // Who keeps silent gets no answers.
-    // Told when it is over: the log may lie on that disk.
-    if (std::exchange(disk_was_stuck_, stuck) && !stuck)
-        log_.warning("disk_was_stuck", {{"why", "a bundle could not be written for long"}});
+    core_->on_tick(now_, watch_->free_bytes(), *this);
 }
 
 void Droid::watch()

@@ -85,7 +85,6 @@ class Droid final : private DroidEffects, private ChannelEvents {
     void take_news();
     void take_spawn_events();
     void tick();
-    void look_at_disk();
     void watch();
     void send_frames();
     Status run_hook(std::string const& command, std::string_view what);
@@ -135,7 +134,6 @@ class Droid final : private DroidEffects, private ChannelEvents {
     Nap nap_;
     bool over_ = false;
     bool everybody_alive_ = false;
-    bool disk_was_stuck_ = false;
     std::string why_;
 };
 

@@ -120,6 +120,9 @@ void DroidCore::on_tick(TimePoint now, std::uint64_t free_bytes, DroidEffects& e
     fail_slow_ranges(now, effects);
     close_old_bundles(now, effects);
     free_bytes_ = free_bytes;
+    // Told when it is over: the log may lie on that disk.
+    if (std::exchange(was_stuck_, stuck_) && !stuck_)
+        effects.note("disk_was_stuck", 0, flights_.size(), "a bundle could not be written for long");
     greet_again(effects);
     if (now - last_heartbeat_ >= policy_.heartbeat && !stuck_) send_heartbeat(now, effects);
     if (draining_ && !killed_rest_ && now >= worker_deadline_) kill_rest(effects);

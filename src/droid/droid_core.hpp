@@ -221,6 +221,7 @@ class DroidCore {
     unsigned bundle_failures_ = 0;
     bool paused_ = false;
     bool stuck_ = false;
+    bool was_stuck_ = false;  ///< at the last tick
     bool hello_due_ = false;  ///< after a Reset that came while it was stuck
     TimePoint unpaused_;      ///< when it last was not
     std::uint32_t free_workers_;
