@@ -23,6 +23,7 @@ int harvest_recover(std::vector<std::string> const& words)
         ("help,h", "this text")
         ("run", po::value<std::string>(), "run folder")
         ("check", "report only, change nothing")
+        ("data", "also read all outputs and compare their checksums; takes as long as a merge")
         ("rebuild-state", "make a state.h5 that cannot be used anew from journal and bundles")
         ("json", "as JSON");
     // clang-format on
@@ -31,7 +32,7 @@ int harvest_recover(std::vector<std::string> const& words)
     auto const values = parse_command_line(words, options, positions);
     if (!values) return report_error(values.error());
     if (values->count("help")) {
-        std::cout << "usage: harvest recover RUN [--check] [--json]\n\n"
+        std::cout << "usage: harvest recover RUN [--check] [--data] [--json]\n\n"
                   << options
                   << "\nNothing is ever deleted: what is set aside lies in RUN/quarantine.\n"
                      "Exit codes: 0 nothing is damaged, 1 damage was found (and, without --check, repaired), "
@@ -47,6 +48,7 @@ int harvest_recover(std::vector<std::string> const& words)
     OpenOptions open;
     open.mode = values->count("check") ? OpenMode::check : OpenMode::take_over;
     open.unix_s = clock.unix_ns() / 1'000'000'000;
+    open.read_data = values->count("data") > 0;
     open.rebuild_state = values->count("rebuild-state") > 0;
     std::optional<Lease> held;
     if (open.mode == OpenMode::take_over) {

@@ -194,7 +194,7 @@ Result<BundleManifest> parse_manifest(std::string_view text)
 {
     auto const broken = [](std::string why) {
         return Error{ErrorKind::bad_input, "bundle manifest cannot be used", std::move(why),
-                     "run harvest recover on this run"};
+                     "run harvest recover --data on this run"};
     };
     try {
         auto const json = nlohmann::json::parse(text);

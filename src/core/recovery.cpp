@@ -265,10 +265,10 @@ void Reconciler::settle(std::uint32_t fact)
     auto& plan = result_.plans[fact];
     auto const condition = facts_[fact].condition;
     if (condition == BundleCondition::cut)
-        findings_.add(
-            FindingKind::damage,
-            fmt::format("its tar has {} bytes, not what its manifest says", facts_[fact].data_bytes),
-            name(fact), "what is whole in it is copied into a new bundle");
+        findings_.add(FindingKind::damage,
+                      fmt::format("its tar, {} bytes, or its index is not what its manifest says",
+                                  facts_[fact].data_bytes),
+                      name(fact), "what is whole in it is copied into a new bundle");
     if (has_manifest(condition)) {
         plan.kept.clear();
         if (plan.number != none) {

@@ -25,7 +25,8 @@ constexpr std::size_t likely_frame_bytes = 512;
 constexpr std::uint64_t max_index_bytes = 16ull << 30;
 constexpr std::uint64_t max_manifest_bytes = 1u << 20;
 constexpr std::uint64_t tar_block_bytes = 512;
-constexpr std::string_view repair = "run harvest recover, which does again what is lost";
+constexpr std::string_view repair =
+    "run harvest recover --data, which finds all that is damaged, and then yoda, which does it again";
 
 std::optional<std::uint64_t> file_bytes(std::string const& path)
 {
@@ -68,7 +69,9 @@ MergeBundles::MergeBundles(EventTable const& table, std::string const& run, std:
     : table_(table), bundles_(table.bundles().size())
 {
     for (RangeIndex i = 0; i < table.size(); ++i) {
-        if (table.state(i) == RangeState::finished) ++bundles_[table.progress(i).holder].range_count;
+        bool const has_output = table.progress(i).holder != none;
+        if (table.state(i) == RangeState::finished && has_output)
+            ++bundles_[table.progress(i).holder].range_count;
     }
     std::string const folder = RunFolder(run).bundles();
     for (BundleNumber number = 0; number < bundles_.size(); ++number) {
@@ -125,7 +128,8 @@ Status MergeBundles::locate()
         if (table_.state(i) != RangeState::finished || frames_[i] != nowhere) continue;
         if (lost++ < max_named)
             names += fmt::format("{}{} in {}", names.empty() ? "" : ", ", describe_range(table_, i),
-                                 bundle_of(i).index_path);
+                                 table_.progress(i).holder == none ? "none, as it finished without an output"
+                                                                   : bundle_of(i).index_path);
     }
     if (lost == 0) return {};
     return Error{ErrorKind::bad_input, fmt::format("{} finished ranges have no entry in their bundle", lost),

@@ -1,8 +1,9 @@
 #include "sys/bundle_scan.hpp"
 
-#include <dirent.h>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -12,6 +13,7 @@
 #include <optional>
 #include <unordered_map>
 
+#include "core/checksum.hpp"
 #include "sys/files.hpp"
 #include "sys/run_folder.hpp"
 
@@ -21,6 +23,7 @@ namespace {
 
 constexpr std::string_view name_begin = "EventService_premerge_";
 constexpr std::uint64_t manifest_limit_bytes = 1u << 20;
+constexpr std::size_t block_bytes = 1u << 20;
 constexpr unsigned looks = 5;
 
 enum Part : unsigned { tar, index, manifest, open_tar, open_index, part_count };
@@ -38,6 +41,22 @@ struct Names {
     std::vector<std::string> temporary;  ///< of writers that were interrupted
 };
 
+/// Error: it cannot be read to its end.
+Result<std::uint32_t> sum_file(std::string const& path)
+{
+    auto const file = open_file(path, O_RDONLY);
+    if (!file) return file.error();
+    std::uint32_t sum = 1;
+    std::string buffer(block_bytes, '\0');
+    for (;;) {
+        ssize_t const n = ::read(file->get(), buffer.data(), buffer.size());
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return os_error("read", path, errno);
+        if (n == 0) return sum;
+        sum = adler32(std::string_view(buffer).substr(0, static_cast<std::size_t>(n)), sum);
+    }
+}
+
 class Scanner {
   public:
     Scanner(std::string const& folder, EventTable const& table, ScanOptions const& options)
@@ -51,6 +70,7 @@ class Scanner {
     Status list(std::vector<Names>& all);
     FoundBundle look_at(Names const& names, Findings& findings);
     void look_at_sealed(Names const& names, FoundBundle& found, Findings& findings);
+    void compare_content(BundleManifest const& sealed, FoundBundle& found, Findings& findings);
     void look_at_open(Names const& names, FoundBundle& found);
     void read_index(FoundBundle& found, Findings& findings);
     void take_entries(BundleIndex const& index, FoundBundle& found, Findings& findings);
@@ -186,8 +206,25 @@ void Scanner::look_at_sealed(Names const& names, FoundBundle& found, Findings& f
     bool const index_is_whole =
         !found.files.index.empty() && file_bytes(found.files.index) == sealed->index_bytes;
     if (!index_is_whole && facts.condition == BundleCondition::sealed) facts.condition = BundleCondition::cut;
-    if (options_.read_all || needs_entries(table_, claims_, number, facts.condition, sealed->entry_count))
+    if (options_.read_data && facts.condition == BundleCondition::sealed)
+        compare_content(*sealed, found, findings);
+    if (options_.read_all || options_.read_data ||
+        needs_entries(table_, claims_, number, facts.condition, sealed->entry_count))
         read_index(found, findings);
+}
+
+/// Bytes may change on a disk after they were written and checked.
+void Scanner::compare_content(BundleManifest const& sealed, FoundBundle& found, Findings& findings)
+{
+    auto const sum = sum_file(found.files.tar);
+    if (sum && *sum == sealed.adler32) return;
+    if (!sum && !path_exists(found.files.tar)) vanished_ = true;
+    found.facts.condition = BundleCondition::cut;
+    findings.add(
+        FindingKind::damage,
+        sum ? fmt::format("its content has adler32 {:08x}, its manifest says {:08x}", *sum, sealed.adler32)
+            : sum.error().text(),
+        found.files.tar, "its outputs are looked at one by one");
 }
 
 void Scanner::look_at_open(Names const& names, FoundBundle& found)
@@ -224,6 +261,9 @@ void Scanner::read_index(FoundBundle& found, Findings& findings)
     named.job = decoded->origin.job;
     if (decoded->origin != named) return report("it is another bundle's index", "nothing in it counts");
     found.facts.origin.job = decoded->origin.job;
+    // What is left of it must be told by an index that is whole.
+    if (decoded->torn && found.facts.condition == BundleCondition::sealed)
+        found.facts.condition = BundleCondition::cut;
     if (decoded->torn)
         report(fmt::format("it is damaged from byte {} on", decoded->good_bytes),
                "the entries before that count");
@@ -271,22 +311,6 @@ bool parse_bundle_name(std::string_view name, BundleOrigin& origin, std::string_
     origin = {};
     return take(origin.panda_id, false) && take(origin.life, false) && take(origin.rank, false) &&
            take(origin.sequence, true) && name.substr(0, dot) == bundle_name(origin);
-}
-
-Result<std::vector<std::string>> list_folder(std::string const& folder)
-{
-    std::vector<std::string> names;
-    std::unique_ptr<DIR, int (*)(DIR*)> const dir(::opendir(folder.c_str()), &::closedir);
-    if (!dir && errno == ENOENT) return names;
-    if (!dir) return os_error("read folder", folder, errno);
-    for (;;) {
-        errno = 0;
-        auto const* const entry = ::readdir(dir.get());
-        if (!entry && errno != 0) return os_error("read folder", folder, errno);
-        if (!entry) return names;
-        if (std::string_view const name = entry->d_name; name != "." && name != "..")
-            names.emplace_back(name);
-    }
 }
 
 Result<BundleScan> scan_bundles(std::string const& folder, EventTable const& table,

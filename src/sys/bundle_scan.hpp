@@ -31,6 +31,8 @@ struct BundleScan {
 struct ScanOptions {
     bool read_all = false;  ///< the journal is incomplete: every index may hold what the table does not know
     std::vector<std::int64_t> panda_ids;  ///< by job
+    bool read_data =
+        false;  ///< sealed bundles are read whole, for bytes that changed after they were written
 };
 
 /// Works beside a running yoda too, which renames what we look at: then it looks again. Errors: the folder
@@ -41,8 +43,5 @@ Result<BundleScan> scan_bundles(std::string const& folder, EventTable const& tab
 /// "EventService_premerge_<PandaID>_<life>_<rank>_<sequence>" and the suffix after it; job is not in a name.
 /// False if it is no such name.
 bool parse_bundle_name(std::string_view name, BundleOrigin& origin, std::string_view& suffix);
-
-/// The names in a folder; a folder that is not there is empty.
-Result<std::vector<std::string>> list_folder(std::string const& folder);
 
 }  // namespace yoda

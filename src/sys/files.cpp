@@ -1,5 +1,6 @@
 #include "sys/files.hpp"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
@@ -10,6 +11,7 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
+#include <memory>
 
 namespace yoda {
 
@@ -101,6 +103,22 @@ Status make_folders(std::string const& path)
     std::filesystem::create_directories(path, code);
     if (code) return os_error("create folder", path, code.value());
     return {};
+}
+
+Result<std::vector<std::string>> list_folder(std::string const& folder)
+{
+    std::vector<std::string> names;
+    std::unique_ptr<DIR, int (*)(DIR*)> const dir(::opendir(folder.c_str()), &::closedir);
+    if (!dir && errno == ENOENT) return names;
+    if (!dir) return os_error("read folder", folder, errno);
+    for (;;) {
+        errno = 0;
+        auto const* const entry = ::readdir(dir.get());
+        if (!entry && errno != 0) return os_error("read folder", folder, errno);
+        if (!entry) return names;
+        if (std::string_view const name = entry->d_name; name != "." && name != "..")
+            names.emplace_back(name);
+    }
 }
 
 bool path_exists(std::string const& path)

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/result.hpp"
 
@@ -52,6 +53,9 @@ Status replace_file(std::string const& path, std::string_view bytes, unsigned mo
                     bool durable = true);
 /// Creates the folder and its parents; an existing folder is fine.
 Status make_folders(std::string const& path);
+/// The names in a folder, in any order; a folder that is not there is empty. (A range-for over a
+/// std::filesystem::directory_iterator throws when a disk fails in the middle.)
+Result<std::vector<std::string>> list_folder(std::string const& folder);
 bool path_exists(std::string const& path);
 /// Free space for this user on the file system that holds `path`.
 Result<std::uint64_t> free_bytes(std::string const& path);

@@ -24,22 +24,6 @@ namespace {
 
 constexpr unsigned looks = 50;
 
-Status check_folder(RunFolder const& run)
-{
-    bool const has_jobs = path_exists(run.jobs());
-    bool const has_events = path_exists(run.events());
-    if (has_jobs && has_events) return {};
-    std::string const fix = "make a run with harvest new or harvest fetch";
-    if (!path_exists(run.path()))
-        return Error{ErrorKind::usage, fmt::format("there is no run folder {}", run.path()), {}, fix};
-    if (!has_jobs && !has_events)
-        return Error{ErrorKind::usage, fmt::format("{} is not a run folder", run.path()),
-                     "it has neither job.json nor events.h5", fix};
-    return Error{ErrorKind::bad_input, fmt::format("run folder {} is not whole", run.path()),
-                 fmt::format("it has no {}", has_jobs ? "events.h5" : "job.json"),
-                 "remove it and make the run anew; a run that has worked needs both files back"};
-}
-
 /// Fails now where the first write of a life would fail: read-only or full.
 Status check_writable(RunFolder const& run)
 {
@@ -189,11 +173,27 @@ Result<Life> next_life(RunFolder const& run, std::uint32_t newest)
 
 }  // namespace
 
+Status check_run_folder(RunFolder const& run)
+{
+    bool const has_jobs = path_exists(run.jobs());
+    bool const has_events = path_exists(run.events());
+    if (has_jobs && has_events) return {};
+    std::string const fix = "make a run with harvest new or harvest fetch";
+    if (!path_exists(run.path()))
+        return Error{ErrorKind::usage, fmt::format("there is no run folder {}", run.path()), {}, fix};
+    if (!has_jobs && !has_events)
+        return Error{ErrorKind::usage, fmt::format("{} is not a run folder", run.path()),
+                     "it has neither job.json nor events.h5", fix};
+    return Error{ErrorKind::bad_input, fmt::format("run folder {} is not whole", run.path()),
+                 fmt::format("it has no {}", has_jobs ? "events.h5" : "job.json"),
+                 "remove it and make the run anew; a run that has worked needs both files back"};
+}
+
 Result<OpenedRun> open_run(RunFolder const& run, OpenOptions const& options)
 {
     OpenedRun opened;
     bool const take_over = options.mode == OpenMode::take_over;
-    if (auto status = check_folder(run); !status) return status.error();
+    if (auto status = check_run_folder(run); !status) return status.error();
     if (take_over) {
         if (auto status = check_writable(run); !status) return status.error();
     }
@@ -208,6 +208,7 @@ Result<OpenedRun> open_run(RunFolder const& run, OpenOptions const& options)
 
     ScanOptions scanning;
     scanning.read_all = opened.wants_checkpoint;
+    scanning.read_data = options.read_data;
     for (auto const& job : opened.jobs) scanning.panda_ids.push_back(job.panda_id());
     auto const scan = scan_bundles(run.bundles(), opened.table, scanning, opened.findings);
     if (!scan) return scan.error();

@@ -35,6 +35,7 @@ struct OpenOptions {
     Life newest_life = 0;        ///< take_over: that the caller knows of (from the lease)
     std::int64_t unix_s = 0;     ///< take_over: for the manifests of sealed copies
     bool rebuild_state = false;  ///< take_over: a state.h5 that cannot be used is made anew from the rest
+    bool read_data = false;      ///< check, take_over: reads all bundles whole, which may take long
 };
 
 struct OpenedRun {
@@ -54,6 +55,9 @@ struct OpenedRun {
     std::uint64_t record_count = 0;  ///< replayed
     std::uint64_t bundle_count = 0;  ///< found
 };
+
+/// Whether it looks like a run folder. Error: which part it lacks.
+Status check_run_folder(RunFolder const& run);
 
 /// Errors: not a run folder; half-made; job.json, events.h5 or state.h5 missing, damaged, of another version
 /// or of another run; a journal of another run or of another format; take_over: a read-only folder, a full

@@ -139,6 +139,20 @@ def test(world, long):
     cases.repaired(damage.manifest_alone, 1, "it has no index", "8 finished ranges are looked for in other bundles")
     cases.repaired(damage.data_cleaned_up, 0, "nothing is wrong", mergeable=False)
     cases.repaired(damage.cut_tar, 1, "not what its manifest says")
+    # Sizes are right, so only who reads the data sees it: merge does, and says how it is found and mended.
+    run = cases.begin(damage.bit_rot)
+    merged = cases.world.harvest("merge", run, "-o", cases.world.path("rot.out"), check=False)
+    assert merged.returncode == 4 and "cannot be used" in merged.stderr and "harvest recover --data" in merged.stderr, merged
+    assert not os.path.exists(cases.world.path("rot.out"))
+    code, text = cases.recover(run, "--check")
+    assert code == 0, (code, text)
+    before = look(run)
+    code, text = cases.recover(run, "--data")
+    assert code == 1 and "its manifest says" in text and "their ranges are run again" in text, (code, text)
+    cases.nothing_deleted(before, look(run))
+    code, text = cases.recover(run, "--data", "--check")
+    assert code == 0 and "nothing is wrong" in text, (code, text)
+    cases.finish(run)
     cases.repaired(damage.same_hand_outs_twice, 1, "from one hand-out", "what is in the other one counts", "set aside")
     print("%d cases" % cases.count)
 

@@ -112,6 +112,14 @@ def data_cleaned_up(run):
     os.remove(bundles(run)[0] + ".tar")
 
 
+def bit_rot(run):
+    """One bit of an output in the tar changes, long after it was written."""
+    path = bundles(run)[0] + ".tar"
+    data = bytearray(read(path))
+    data[512] ^= 1  # the first byte of the first member's content
+    write(path, bytes(data))
+
+
 def cut_tar(run):
     path = bundles(run)[0] + ".tar"
     with open(path, "r+b") as file:

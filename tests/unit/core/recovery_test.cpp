@@ -190,7 +190,7 @@ TEST_F(RecoveryTest, ACutBundleIsCopied)
     EXPECT_EQ(result.plans.at(0).use, BundleUse::copy);
     EXPECT_THAT(result.plans.at(0).kept, ElementsAre(0));
     EXPECT_THAT(result.lost, ElementsAre(2));
-    EXPECT_TRUE(has(FindingKind::damage, "its tar has 199 bytes"));
+    EXPECT_TRUE(has(FindingKind::damage, "its tar, 199 bytes"));
 }
 
 TEST_F(RecoveryTest, BundlesThatTheJournalDoesNotKnowAreRegisteredAndAdopted)

@@ -73,6 +73,15 @@ TEST_F(MergeBundlesTest, NamesBundlesThatAreNotHere)
     EXPECT_THAT(world.merge_error(), HasSubstr("EventService_premerge_100_1_2_0.tar with 3"));
 }
 
+TEST_F(MergeBundlesTest, NamesRangesThatFinishedWithoutAnOutput)
+{
+    world.write();
+    auto progress = world.table.progress(2);
+    progress.holder = none;
+    world.table.set_progress(2, progress, 0);
+    EXPECT_THAT(world.merge_error(), HasSubstr("as it finished without an output"));
+}
+
 TEST_F(MergeBundlesTest, SeesADamagedIndexAnywhere)
 {
     world.write();
