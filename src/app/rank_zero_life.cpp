@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <csignal>
-#include <filesystem>
 
 #include "app/command_line.hpp"
 #include "app/progress.hpp"
@@ -28,6 +27,7 @@ namespace yoda {
 
 namespace {
 
+constexpr std::uint64_t max_status_bytes = 64u << 20;
 constexpr Duration flush_limit = Duration::from_s(60);
 constexpr Duration glance_interval = Duration::from_ms(20);
 
@@ -111,9 +111,9 @@ DispatchPolicy make_policy(Config const& config, TimePoint now, Duration left, b
 /// inbox.
 bool was_closed(RunFolder const& folder)
 {
-    std::error_code code;
-    for (auto const& entry : std::filesystem::directory_iterator(folder.inbox(), code)) {
-        auto const name = entry.path().filename().string();
+    auto const names = list_folder(folder.inbox());
+    if (!names) return false;  // Rank 0 finds the note as soon as it can.
+    for (auto const& name : *names) {
         if (name.ends_with("-closed.json") && path_exists(folder.outbox() + "/" + name)) return true;
     }
     return false;
@@ -171,42 +171,72 @@ Status seal_leftovers(RunFolder const& folder, EventTable const& table, TablePol
     return save_recovery(folder, *opened, unix_s, host_name());
 }
 
-Result<LifeEnd> live(YodaOptions const& options, Transport& transport, Log& log)
+Result<std::unique_ptr<LeaseKeeper>> take_lease(RunFolder const& folder, Clock const& clock, Log& log)
+{
+    auto lease =
+        acquire_lease(folder.lock(), describe_holder("yoda", read_allocation().batch_job, clock), {}, clock,
+                      [&](std::optional<LeaseRecord> const& record) {
+                          log.warning("waiting_for_lock", {{"holder", record ? record->holder.host : "?"}});
+                      });
+    if (!lease) return lease.error();
+    return LeaseKeeper::start(*std::move(lease), {});
+}
+
+Status check_payload_config(RunFolder const& folder)
+{
+    if (path_exists(folder.payload_config())) return {};
+    return Error{ErrorKind::bad_input, fmt::format("run folder {} is not whole", folder.path()),
+                 "it has no payload.cfg", "put the file back, or make the run anew with harvest new"};
+}
+
+/// Why no life could begin, for those who do not see stderr: what status.json had stays, but for the end.
+void write_refusal(RunFolder const& folder, Error const& error, int code, Clock const& clock)
+{
+    auto status = nlohmann::ordered_json::object();
+    if (auto const text = read_file(folder.status(), max_status_bytes); text) {
+        auto told = nlohmann::ordered_json::parse(*text, nullptr, false);
+        if (told.is_object()) status = std::move(told);
+    }
+    if (status.empty()) status["version"] = 1;
+    status["run"] = folder.path();
+    status["state"] = "ended";
+    status["host"] = host_name();
+    status["pid"] = ::getpid();
+    status["updated_unix_s"] = clock.unix_ns() / 1'000'000'000;
+    status["exit_code"] = code;
+    status["why_stopped"] = error.text();
+    auto const text = status.dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+    if (auto written = replace_file(folder.status(), text); !written)
+        std::fprintf(stderr, "warning: %s\n", written.error().text().c_str());
+}
+
+/// From the settings to the last word, with the run's lease in hand.
+Result<LifeEnd> live(YodaOptions const& options, RunFolder const& folder, LeaseKeeper& keeper,
+                     SignalWatch& signals, Transport& transport, Log& log)
 {
     SystemClock const clock;
-    RunFolder const folder(options.run);
     auto config = read_settings(options, folder);
     if (!config) return config.error();
     auto const jobs_text = read_file(folder.jobs());
     if (!jobs_text) return jobs_text.error();
+    if (auto whole = check_payload_config(folder); !whole) return whole.error();
     auto const payload_text = read_file(folder.payload_config());
     if (!payload_text) return payload_text.error();
     auto const payload = parse_payload_config(*payload_text, folder.payload_config());
     if (!payload) return payload.error();
 
-    auto signals = SignalWatch::start({SIGUSR1, SIGTERM, SIGXCPU, SIGINT});
-    if (!signals) return signals.error();
     auto const allocation = read_allocation();
     auto const left = time_left(*config, allocation, clock.unix_ns() / 1'000'000'000);
     if (left.ns <= 0)
         return Error{ErrorKind::usage, "no walltime is left", "the allocation has ended",
                      "resume in a new job"};
 
-    auto lease =
-        acquire_lease(folder.lock(), describe_holder("yoda", allocation.batch_job, clock), {}, clock,
-                      [&](std::optional<LeaseRecord> const& record) {
-                          log.warning("waiting_for_lock", {{"holder", record ? record->holder.host : "?"}});
-                      });
-    if (!lease) return lease.error();
-    auto keeper = LeaseKeeper::start(*std::move(lease), {});
-    if (!keeper) return keeper.error();
-
     TablePolicy const table_policy{static_cast<unsigned>(config->range_tries),
                                    static_cast<unsigned>(config->range_payload_deaths)};
     auto opened =
         open_run(folder, {OpenMode::take_over, table_policy, 0, clock.unix_ns() / 1'000'000'000, false});
     if (!opened) return opened.error();
-    (*keeper)->set_life(opened->life);
+    keeper.set_life(opened->life);
     if (opened->findings.count() > 0) log.warning("recovered", {{"findings", opened->findings.print()}});
     config->walltime_s = left < Duration::max() ? left.s() : 0;
     if (config->range_silence_s == 0) config->range_silence_s = default_silence_s(opened->jobs, left);
@@ -251,7 +281,7 @@ Result<LifeEnd> live(YodaOptions const& options, Transport& transport, Log& log)
     RankZero zero(std::move(parts), std::move(dispatcher), **journal, transport, *poller, clock, log);
     zero.begin(opened->records);
     Progress progress(options.quiet);
-    if (auto worked = work(zero, **keeper, *signals, *poller, *config, progress, clock, log); !worked)
+    if (auto worked = work(zero, keeper, signals, *poller, *config, progress, clock, log); !worked)
         return worked.error();  // Somebody else holds the run now: not a word more into it.
 
     zero.end(flush_limit);
@@ -264,7 +294,7 @@ Result<LifeEnd> live(YodaOptions const& options, Transport& transport, Log& log)
     if (saved) saved = write_state_file(folder.path(), table, opened->info.run_id, {sequence, table.life()});
     if (saved)
         saved = remove_segments(folder.journal(), table.life(), 0);  // Of older lives: all is in state.h5.
-    if (saved && !everybody_alive) saved = seal_leftovers(folder, table, table_policy, clock, log);
+    if (saved) saved = seal_leftovers(folder, table, table_policy, clock, log);
     if (!saved) log.warning("last_checkpoint_failed", saved.error());  // The journal has it all.
     zero.write_status(true);
     progress.finish(zero.status());
@@ -275,11 +305,23 @@ Result<LifeEnd> live(YodaOptions const& options, Transport& transport, Log& log)
 
 LifeEnd live_as_rank_zero(YodaOptions const& options, Transport& transport, Log& log)
 {
-    auto end = live(options, transport, log);
+    SystemClock const clock;
+    RunFolder const folder(options.run);
+    auto const refuse = [&](Error const& error) {
+        tell_stop(transport, 0, true);
+        return LifeEnd{report_error(error), true};
+    };
+    if (auto whole = check_run_folder(folder); !whole) return refuse(whole.error());
+    auto signals = SignalWatch::start({SIGUSR1, SIGTERM, SIGXCPU, SIGINT});
+    if (!signals) return refuse(signals.error());
+    auto keeper = take_lease(folder, clock, log);
+    if (!keeper) return refuse(keeper.error());
+    auto const end = live(options, folder, **keeper, *signals, transport, log);
     if (end) return *end;
-    int const code = report_error(end.error());
-    tell_stop(transport, 0, true);
-    return {code, true};
+    auto const refused = refuse(end.error());
+    // Somebody else's run by now: not a word more into it.
+    if ((*keeper)->status()) write_refusal(folder, end.error(), refused.exit_code, clock);
+    return refused;
 }
 
 }  // namespace yoda

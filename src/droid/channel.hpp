@@ -68,6 +68,8 @@ class PayloadChannel {
     /// only if that costs nothing but the range.
     virtual void kill_range(HandOut what, bool must_stop) = 0;
     virtual void stop(TimePoint now, bool at_once) = 0;
+    /// The payload as a whole has broken a limit: it is killed, and payload_ended tells code and reason.
+    virtual void fail(TimePoint now, std::uint16_t error_code, std::string reason) = 0;
     /// An event of a process that this channel spawned; false: not its own.
     virtual bool on_spawn_event(TimePoint now, SpawnEvent const& event) = 0;
     virtual void on_tick(TimePoint now) = 0;

@@ -19,6 +19,8 @@ void CommandChannel::start(TimePoint now, std::uint32_t worker_count)
 {
     running_ = true;
     stopping_ = false;
+    trouble_code_ = 0;
+    trouble_.clear();
     events_.payload_up(setup_.job);
     add_workers(now, worker_count);
 }
@@ -109,7 +111,8 @@ void CommandChannel::end(RequestId request)
 void CommandChannel::end_worker(std::uint32_t number)
 {
     workers_.erase(number);
-    events_.worker_ended(setup_.job);
+    // In trouble the end of the whole sets them free: told one by one, others would be asked for at once.
+    if (trouble_code_ == 0) events_.worker_ended(setup_.job);
     finish_if_idle();
 }
 
@@ -140,11 +143,20 @@ void CommandChannel::stop(TimePoint now, bool at_once)
     finish_if_idle();
 }
 
+void CommandChannel::fail(TimePoint now, std::uint16_t error_code, std::string reason)
+{
+    if (!running_ || trouble_code_ != 0) return;
+    trouble_code_ = error_code;
+    trouble_ = std::move(reason);
+    for (auto const& [request, number] : requests_) events_.request_gone(setup_.job, request);
+    stop(now, true);
+}
+
 void CommandChannel::finish_if_idle()
 {
     if (!stopping_ || !running_ || !workers_.empty()) return;
     running_ = false;
-    events_.payload_ended(setup_.job, 0, "");
+    events_.payload_ended(setup_.job, trouble_code_, trouble_);
 }
 
 bool CommandChannel::on_spawn_event(TimePoint now, SpawnEvent const& event)

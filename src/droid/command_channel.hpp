@@ -21,6 +21,7 @@ class CommandChannel final : public PayloadChannel {
     void end(RequestId request) override;
     void kill_range(HandOut what, bool must_stop) override;
     void stop(TimePoint now, bool at_once) override;
+    void fail(TimePoint now, std::uint16_t error_code, std::string reason) override;
     bool on_spawn_event(TimePoint now, SpawnEvent const& event) override;
     void on_tick(TimePoint now) override;
     void list_busy(std::vector<BusyWorker>& busy) const override;
@@ -51,6 +52,8 @@ class CommandChannel final : public PayloadChannel {
     RequestId next_request_ = 0;
     bool running_ = false;
     bool stopping_ = false;
+    std::uint16_t trouble_code_ = 0;  ///< why it is ended as a whole, if it is
+    std::string trouble_;
     TimePoint now_;
 };
 

@@ -1,12 +1,10 @@
 #include "droid/droid.hpp"
 
 #include <fmt/format.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <boost/program_options/parsers.hpp>
-#include <charconv>
 #include <filesystem>
 
 #include "droid/athenamp/channel.hpp"
@@ -27,27 +25,9 @@ constexpr Duration log_check_interval = Duration::from_s(1);
 constexpr double stuck_share = 0.5;
 constexpr Duration cleanup_limit = Duration::from_s(60);
 constexpr unsigned frames_a_round = 256;
-constexpr std::string_view folder_prefix = "yoda_droid_";
+/// Free space is looked at so often before it is taken for granted that there is too little.
+constexpr double looks_at_a_full_disk = 10;
 constexpr std::size_t max_document_bytes = 1u << 30;
-
-/// Work folders of Droids that died without cleaning up: their names end in the pid.
-void remove_stale_folders(std::string const& parent, Log& log)
-{
-    std::error_code code;
-    for (auto const& entry : std::filesystem::directory_iterator(parent, code)) {
-        auto const name = entry.path().filename().string();
-        if (!name.starts_with(folder_prefix) || !entry.is_directory(code) || entry.is_symlink(code)) continue;
-        std::string_view const text = std::string_view(name).substr(name.rfind('_') + 1);
-        pid_t pid = 0;
-        auto const [end, problem] = std::from_chars(text.data(), text.data() + text.size(), pid);
-        if (problem != std::errc{} || end != text.data() + text.size() || pid <= 1 || ::kill(pid, 0) == 0)
-            continue;
-        if (errno != ESRCH) continue;
-        std::error_code removed;
-        std::filesystem::remove_all(entry.path(), removed);
-        log.info("stale_work_folder_removed", {{"folder", entry.path().string()}});
-    }
-}
 
 }  // namespace
 
@@ -134,7 +114,9 @@ void Droid::take_frame(Rank from, std::string_view frame)
                 log_.warning("bad_message", {{"rank", from}, {"why", taken.error().text()}});
         } else if (auto const* stop = std::get_if<Stop>(&*message)) {
             everybody_alive_ = stop->everybody_alive;
-            give_up("rank 0 ended before the run began");
+            why_ = "rank 0 ended before the run began";  // It has said why: one voice is enough.
+            log_.info("droid_not_needed", {{"why", why_}});
+            over_ = true;
         } else if (std::holds_alternative<Reset>(*message)) {
             give_up("rank 0 had given this Droid up before it began");
         }
@@ -158,10 +140,12 @@ void Droid::set_up()
 {
     if (auto status = try_set_up(); !status) {
         // Rank 0 hears why: it may be the same on every node.
+        auto const trouble_code =
+            status.error().kind == ErrorKind::no_space ? code::no_local_space : code::setup_failure;
         frames_.set_header({life_, 0});
         frames_.put(Hello{host_, static_cast<std::uint32_t>(::getpid()), 1});
         for (JobIndex job = 0; job < jobs_.size(); ++job)
-            frames_.put(Trouble{job, code::setup_failure, status.error().text()});
+            frames_.put(Trouble{job, trouble_code, status.error().text()});
         frames_.put(Goodbye{});
         send_frames();
         give_up(status.error().text());
@@ -267,8 +251,11 @@ Status Droid::try_set_up()
     policy.heartbeat = Duration::from_s(config_.droid_heartbeat_s);
     policy.silence = Duration::from_s(config_.yoda_silence_s);
     policy.payload_starts = static_cast<unsigned>(config_.payload_starts);
+    policy.pause_limit = Duration::from_s(config_.disk_check_interval_s) * looks_at_a_full_disk;
     if (auto status = run_hook(config_.setup_command, "node.setup"); !status) return status;
     core_.emplace(policy, std::move(policies), now_);
+    watch_->check(now_, {});  // Before anything is started: how much space is free.
+    core_->set_paused(watch_->disk_is_low());
     frames_.set_header({life_, core_->generation()});
     core_->say_hello(host_, static_cast<std::uint32_t>(::getpid()), *this);
     begin_inputs();
@@ -283,8 +270,9 @@ Status Droid::make_work_folder()
         parent = scratch && *scratch ? scratch : "/tmp";
     }
     if (auto made = make_folders(parent); !made) return made;
-    remove_stale_folders(parent, log_);
-    work_folder_ = fmt::format("{}/{}{}_{}", parent, folder_prefix, transport_.rank(), ::getpid());
+    for (auto const& stale : remove_stale_work_folders(parent, host_))
+        log_.info("stale_work_folder_removed", {{"folder", stale}});
+    work_folder_ = work_folder_path(parent, host_, transport_.rank(), ::getpid());
     std::error_code code;
     std::filesystem::remove_all(work_folder_, code);
     if (!std::filesystem::create_directory(work_folder_, code))
@@ -529,12 +517,7 @@ void Droid::watch()
             log_.warning("limit_broken",
                          {{"job", job}, {"error_code", breach.error_code}, {"why", breach.reason}});
             // Which of its ranges wrote so much nobody knows: it counts as the payload's death.
-            std::vector<BusyWorker> busy;
-            channels_[job]->list_busy(busy);
-            channels_[job]->stop(now_, true);
-            for (auto const& worker : busy)
-                core_->on_failure(now_, worker.what, FailKind::payload_death, breach.error_code,
-                                  breach.reason, *this);
+            channels_[job]->fail(now_, breach.error_code, breach.reason);
         }
     }
     if (now_ < next_full_watch_) return;

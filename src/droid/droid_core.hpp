@@ -193,6 +193,7 @@ class DroidCore {
     void handle(TimePoint now, Limits const& message, DroidEffects& effects);
     void handle(TimePoint now, Drain const& message, DroidEffects& effects);
     void handle(TimePoint now, Stop const& message, DroidEffects& effects);
+    void give_up_paused(TimePoint now, DroidEffects& effects);
     void kill_rest(DroidEffects& effects);
     void leave(TimePoint now, DroidEffects& effects);
     void check_leaving(TimePoint now, DroidEffects& effects);

@@ -1,6 +1,10 @@
 // The Droid core: a job or the run ends, or the allocation does.
 #include "droid/droid_core.hpp"
 
+#include <fmt/format.h>
+
+#include <algorithm>
+
 namespace yoda {
 
 void DroidCore::handle(TimePoint now, SealJob const& message, DroidEffects& effects)
@@ -39,6 +43,25 @@ void DroidCore::handle(TimePoint now, Stop const&, DroidEffects& effects)
     worker_deadline_ = now;
     draining_ = true;
     leave(now, effects);
+}
+
+/// There is too little disk to start anything, and nothing is left here that would free some.
+void DroidCore::give_up_paused(TimePoint now, DroidEffects& effects)
+{
+    auto const is_at_work = [](Job const& job) { return job.running > 0 || job.storing > 0; };
+    if (std::any_of(jobs_.begin(), jobs_.end(), is_at_work)) return;
+    auto const reason = fmt::format(
+        "no range could be started for {:.0f} s: {} MB of work space are free, "
+        "disk.free_running asks for more",
+        (now - unpaused_).s(), free_bytes_ / 1'000'000);
+    for (JobIndex index = 0; index < jobs_.size(); ++index) {
+        auto& job = jobs_[index];
+        if (job.given_up || job.queued_count == 0) continue;
+        job.given_up = true;
+        give_back_queue(job, job.queued_count, effects);
+        effects.send(Trouble{index, code::no_local_space, reason});
+        begin_ending(index, effects);
+    }
 }
 
 /// Workers' deadline: what still runs goes back at no cost.

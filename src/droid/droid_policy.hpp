@@ -25,6 +25,9 @@ struct DroidPolicy {
     Duration heartbeat = Duration::from_s(5);
     Duration silence = Duration::from_s(120);  ///< of rank 0
     unsigned payload_starts = 5;  ///< in a row without a finished range, then the job is given up here
+    /// So long without enough disk space to start anything, and with nothing running that could free some:
+    /// the jobs are given up here, others do them.
+    Duration pause_limit = Duration::from_s(600);
 };
 
 }  // namespace yoda

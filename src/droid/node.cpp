@@ -2,9 +2,13 @@
 
 #include <fmt/format.h>
 #include <hwloc.h>
+#include <signal.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <charconv>
 #include <cmath>
+#include <filesystem>
 #include <memory>
 
 #include "core/key_values.hpp"
@@ -123,6 +127,44 @@ std::vector<std::vector<unsigned>> share_cores(std::vector<std::vector<unsigned>
     auto const end = cores.size() * (index + 1) / count;
     return {cores.begin() + static_cast<std::ptrdiff_t>(begin),
             cores.begin() + static_cast<std::ptrdiff_t>(end)};
+}
+
+namespace {
+
+std::string work_folder_prefix(std::string const& host)
+{
+    return fmt::format("yoda_droid_{}_", host);
+}
+
+}  // namespace
+
+std::string work_folder_path(std::string const& parent, std::string const& host, Rank rank, pid_t pid)
+{
+    return fmt::format("{}/{}{}_{}", parent, work_folder_prefix(host), rank, pid);
+}
+
+std::vector<std::string> remove_stale_work_folders(std::string const& parent, std::string const& host)
+{
+    std::vector<std::string> removed;
+    auto const prefix = work_folder_prefix(host);
+    auto const names = list_folder(parent);
+    if (!names) return removed;
+    for (auto const& name : *names) {
+        if (!name.starts_with(prefix)) continue;
+        if (name.find('_', prefix.size()) != name.rfind('_')) continue;  // A host whose name is longer.
+        auto const path = fmt::format("{}/{}", parent, name);
+        std::error_code code;
+        if (std::filesystem::symlink_status(path, code).type() != std::filesystem::file_type::directory)
+            continue;
+        std::string_view const text = std::string_view(name).substr(name.rfind('_') + 1);
+        pid_t pid = 0;
+        auto const [end, problem] = std::from_chars(text.data(), text.data() + text.size(), pid);
+        if (problem != std::errc{} || end != text.data() + text.size() || pid <= 1) continue;
+        if (::kill(pid, 0) == 0 || errno != ESRCH) continue;
+        std::filesystem::remove_all(path, code);
+        removed.push_back(path);
+    }
+    return removed;
 }
 
 }  // namespace yoda

@@ -91,8 +91,9 @@ std::vector<Breach> Watch::check_logs(JobIndex job, std::vector<std::string> con
                             code::no_local_space,
                             fmt::format("the payload's log {} has {} MB, the limit is {} MB", path,
                                         info.st_size / 1'000'000, limits_.log_bytes / 1'000'000)});
-        // The first part is kept, the rest would fill the disk.
-        [[maybe_unused]] int const cut = ::truncate(path.c_str(), static_cast<off_t>(limits_.log_bytes));
+        // The first part is kept, the rest would fill the disk. Half of what is allowed, so that the
+        // payload's next start, or the run's next life, has room for a word.
+        [[maybe_unused]] int const cut = ::truncate(path.c_str(), static_cast<off_t>(limits_.log_bytes / 2));
     }
     return breaches;
 }

@@ -42,7 +42,7 @@ class Watch {
 
     std::vector<Breach> check(TimePoint now, std::vector<BusyWorker> const& busy);
     /// A payload that floods its logs can fill a disk in seconds: cheap, to be asked often. A log over the
-    /// limit is cut.
+    /// limit is cut to half of it.
     std::vector<Breach> check_logs(JobIndex job, std::vector<std::string> const& paths) const;
     /// Free space is below the limit (as of the last check).
     bool disk_is_low() const { return disk_is_low_; }

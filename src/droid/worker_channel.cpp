@@ -60,7 +60,9 @@ void WorkerChannel::start(TimePoint now, std::uint32_t worker_count)
     now_ = now;
     wanted_workers_ = worker_count;
     up_ = stopping_ = said_end_ = false;
-    init_error_.clear();
+    trouble_.clear();
+    trouble_code_ = code::setup_failure;
+    init_sign_ = next_silence_look_ = now;
     stillborn_count_ = unmade_count_ = 0;
     kill_at_ = TimePoint::never();
     start_folder_ = fmt::format("{}/start_{}", setup_.work_folder, start_count_++);
@@ -123,7 +125,7 @@ void WorkerChannel::read_control()
             add_workers(now_, wanted_workers_);
             wanted_workers_ = 0;
         } else if (message.starts_with("ERR_PAYLOAD_INIT")) {
-            init_error_ = message;
+            trouble_ = message;
         } else {
             events_.note("payload_says_nonsense", setup_.job, message);
         }
@@ -274,11 +276,10 @@ void WorkerChannel::lose_worker(std::uint32_t number)
         events_.request_gone(setup_.job, worker.request);
     }
     if (worker.range && !worker.killed) deaths_.push_back({now_ + judge_delay, *worker.range});
-    if (!worker.has_worked && !stopping_ && ++stillborn_count_ == stillborn_limit && payload_) {
-        init_error_ = fmt::format("{} workers in a row ended before they asked for a range; see {}.err",
-                                  stillborn_limit, setup_.log_prefix);
-        spawner_.kill_tree(*payload_);
-    }
+    if (!worker.has_worked && !stopping_ && ++stillborn_count_ == stillborn_limit)
+        fail(now_, code::setup_failure,
+             fmt::format("{} workers in a row ended before they asked for a range; see {}.err",
+                         stillborn_limit, setup_.log_prefix));
     poller_.remove(worker.socket.get());
     workers_.erase(number);
     // With the parent gone the spawner will report the whole payload; its cores are free only then.
@@ -326,6 +327,8 @@ void WorkerChannel::end(RequestId request)
     auto& worker = workers_.at(found->second);
     requests_.erase(found);
     worker.asked = false;
+    worker.heard = now_;
+    worker.end_by = now_ + setup_.stop_grace;
     say(worker, "No more events\n");
 }
 
@@ -339,6 +342,21 @@ void WorkerChannel::kill_range(HandOut what, bool)
         ::shutdown(worker.socket.get(), SHUT_RDWR);
         return;
     }
+}
+
+void WorkerChannel::fail(TimePoint now, std::uint16_t error_code, std::string reason)
+{
+    now_ = now;
+    if (!payload_ || !trouble_.empty()) return;
+    trouble_ = std::move(reason);
+    trouble_code_ = error_code;
+    // No more ranges for workers that are about to die.
+    for (auto const& [request, number] : requests_) {
+        workers_.at(number).asked = false;
+        events_.request_gone(setup_.job, request);
+    }
+    requests_.clear();
+    spawner_.kill_tree(*payload_);
 }
 
 void WorkerChannel::stop(TimePoint now, bool at_once)
@@ -387,8 +405,8 @@ bool WorkerChannel::on_spawn_event(TimePoint now, SpawnEvent const& event)
         deaths_.clear();  // Their ranges end with the payload.
         bool const expected = stopping_ && workers_.empty();
         close_all();
-        if (!init_error_.empty())
-            events_.payload_ended(setup_.job, code::setup_failure, init_error_);
+        if (!trouble_.empty())
+            events_.payload_ended(setup_.job, trouble_code_, trouble_);
         else if (!up_)
             events_.payload_ended(setup_.job, code::setup_failure,
                                   fmt::format("the payload {} before it was ready; see {}.err",
@@ -417,33 +435,13 @@ void WorkerChannel::on_tick(TimePoint now)
     if (now >= look_at_) {
         look_at_ = now + look_interval;
         lose_ended_workers();
+        end_late_workers();
+        watch_silence();
     }
     if (now > kill_at_ && payload_) {
         kill_at_ = TimePoint::never();
         events_.note("payload_killed", setup_.job, "it did not end in time after the end word");
         spawner_.kill_tree(*payload_);
-    }
-}
-
-/// A child that a worker left behind may hold its socket open: then no end of file tells that the worker is
-/// dead.
-void WorkerChannel::lose_ended_workers()
-{
-    std::vector<std::uint32_t> ended;
-    for (auto const& [number, worker] : workers_) {
-        if (worker.pid > 1 && ::kill(worker.pid, 0) != 0 && errno == ESRCH) ended.push_back(number);
-    }
-    for (auto const number : ended) {
-        read_worker(number);  // Its last words may still be unread.
-        if (workers_.contains(number)) lose_worker(number);
-    }
-}
-
-void WorkerChannel::list_busy(std::vector<BusyWorker>& busy) const
-{
-    for (auto const& [number, worker] : workers_) {
-        if (worker.range)
-            busy.push_back({*worker.range, setup_.job, worker.pid, worker.folder, worker.heard});
     }
 }
 

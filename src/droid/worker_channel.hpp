@@ -24,6 +24,7 @@ class WorkerChannel final : public PayloadChannel {
     void end(RequestId request) override;
     void kill_range(HandOut what, bool must_stop) override;
     void stop(TimePoint now, bool at_once) override;
+    void fail(TimePoint now, std::uint16_t error_code, std::string reason) override;
     bool on_spawn_event(TimePoint now, SpawnEvent const& event) override;
     void on_tick(TimePoint now) override;
     void list_busy(std::vector<BusyWorker>& busy) const override;
@@ -42,6 +43,8 @@ class WorkerChannel final : public PayloadChannel {
         std::optional<HandOut> range;
         std::string range_id;
         TimePoint heard;
+        TimePoint end_by = TimePoint::never();  ///< it has the end word
+        std::uint64_t seen_use = 0;             ///< of its folder, while it has no range
     };
     struct Death {
         TimePoint judged_at;
@@ -56,6 +59,8 @@ class WorkerChannel final : public PayloadChannel {
     void fail_and_kill(Worker& worker, std::string reason);
     void lose_worker(std::uint32_t number);
     void lose_ended_workers();
+    void end_late_workers();
+    void watch_silence();
     void close_all();
     void finish_if_idle();
     bool say(Worker& worker, std::string_view text);
@@ -72,7 +77,11 @@ class WorkerChannel final : public PayloadChannel {
     bool up_ = false;
     bool stopping_ = false;
     bool said_end_ = false;
-    std::string init_error_;
+    std::string trouble_;  ///< why the payload as a whole is ended, if it is
+    std::uint16_t trouble_code_ = 0;
+    TimePoint init_sign_;  ///< last sign of life while it initialises
+    std::uint64_t init_use_ = 0;
+    TimePoint next_silence_look_;
     unsigned stillborn_count_ = 0;
     std::uint32_t unmade_count_ = 0;  ///< workers for which there was no folder or socket
     std::map<std::uint32_t, Worker> workers_;

@@ -124,6 +124,11 @@ nlohmann::ordered_json make_run_status(RunView const& view, std::int64_t now_uni
         status["state"] = "new";
     else if (!live && status["state"] != "ended")
         status["state"] = "interrupted";
+    // What the file told before its writer was killed.
+    if (!live && status.contains("droids")) {
+        for (auto& droid : status["droids"])
+            if (droid.value("state", "") == "alive") droid["state"] = "gone";
+    }
     auto counts = print_counts(table.counts());
     if (live) move_to_sent(counts, told_sent(status));
     status["ranges"] = std::move(counts);
@@ -193,7 +198,9 @@ std::string print_run_status(nlohmann::ordered_json const& status)
             droid.contains("utilisation")
                 ? fmt::format(", {:.1f} % busy", 100 * droid["utilisation"].template get<double>())
                 : std::string{},
-            droid.contains("trouble") ? ", trouble: " + droid.value("trouble", "") : std::string{});
+            droid.contains("trouble") ? fmt::format(", trouble (code {}): {}", droid.value("trouble_code", 0),
+                                                    droid.value("trouble", ""))
+                                      : std::string{});
     });
     list("files", [](auto const& file) {
         auto const& its = file["ranges"];

@@ -80,6 +80,7 @@ void Dispatcher::handle(TimePoint, Rank from, Trouble const& trouble, Dispatcher
     if (trouble.job >= panda_ids_.size()) return;
     auto& droid = droids_[from];
     droid.trouble = trouble.reason;
+    droid.trouble_code = trouble.error_code;
     droid.blocked_jobs.resize(panda_ids_.size());
     droid.blocked_jobs[trouble.job] = true;
     effects.note("droid_in_trouble", from, trouble.error_code, trouble.reason);

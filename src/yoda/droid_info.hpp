@@ -29,6 +29,7 @@ struct DroidInfo {
     std::uint64_t failed_count = 0;
     Heartbeat heartbeat;
     std::string trouble;             ///< why it cannot run a job's payload, if it said so
+    std::uint16_t trouble_code = 0;  ///< PanDA's error code of that
     std::vector<bool> blocked_jobs;  ///< it cannot run these jobs' payload
 
   private:

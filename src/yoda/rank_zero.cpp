@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <filesystem>
 
 #include "sys/files.hpp"
 
@@ -122,6 +121,9 @@ void RankZero::begin(RecoveryRecords const& found)
         if (!path_exists(parts_.folder.outbox() + "/" + name)) pending_outbox_.insert(name);
     }
     if (parts_.checkpoint_soon) next_checkpoint_ = now_;
+    // Before anybody is told that there is nothing to do: perhaps this life was begun for what lies there.
+    read_inbox();
+    next_inbox_ = now_ + inbox_interval;
     write_status(false);
 }
 
@@ -288,17 +290,17 @@ bool RankZero::anybody_lost() const
 
 void RankZero::read_inbox()
 {
+    auto const listed = list_folder(parts_.folder.inbox());
+    if (!listed) return log_.warning("inbox_unreadable", listed.error());  // It is tried again.
     std::vector<std::string> names;
-    std::error_code code;
-    for (auto const& entry : std::filesystem::directory_iterator(parts_.folder.inbox(), code)) {
-        auto name = entry.path().filename().string();
+    for (auto const& name : *listed) {
         if (name.starts_with('.') || !name.ends_with(".json") || parts_.applied_notes.contains(name))
             continue;
         // Answered in an earlier life whose records a checkpoint has replaced.
         if (path_exists(parts_.folder.outbox() + "/" + name))
             parts_.applied_notes.insert(name);
         else
-            names.push_back(std::move(name));
+            names.push_back(name);
     }
     std::sort(names.begin(), names.end());
     for (auto const& name : names) apply_note(name);

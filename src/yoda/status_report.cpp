@@ -56,7 +56,10 @@ nlohmann::ordered_json print_droid(Rank rank, DroidInfo const& droid, TimePoint 
     if (beat.alive_ms > 0)
         entry["utilisation"] = round3(static_cast<double>(beat.busy_ms) / static_cast<double>(beat.alive_ms));
     if (beat.free_bytes > 0) entry["free_bytes"] = beat.free_bytes;
-    if (!droid.trouble.empty()) entry["trouble"] = droid.trouble;
+    if (!droid.trouble.empty()) {
+        entry["trouble"] = droid.trouble;
+        entry["trouble_code"] = droid.trouble_code;
+    }
     return entry;
 }
 

@@ -119,18 +119,73 @@ def test(world, long):
     else:
         print("skipped: a full and a read-only disk (no mount namespace here)")
 
-    def refuse(run, *needles):
+    def refuse(run, expected, *needles):
+        """The exit code, and the reason on stderr and in status.json."""
         code, told = yoda(world, run)
-        assert code in (2, 4), (code, told)
+        assert code == expected, (code, told)
+        with open(run + "/status.json") as file:
+            last_word = json.load(file)
+        assert last_word["state"] == "ended" and last_word["exit_code"] == expected, last_word
         for needle in needles:
             assert needle in told, (needle, told)
+            assert needle in last_word["why_stopped"], (needle, last_word)
         return told
+
+    # The lock of a yoda on another host: it is known to live by its beats, and who it is is said.
+    if in_own_namespace():
+        held = new("held")
+        gate = world.path("gate")
+        os.mkfifo(gate)
+        waiting = world.write_payload("waiting", channel="command", executable="/bin/sh",
+                                      argument=["-c", "read line < $0; echo done > $1", gate, "{output}"])
+        shutil.copy(waiting, held + "/payload.cfg")
+        elsewhere = subprocess.Popen(
+            ["unshare", "--uts", "sh", "-c", "hostname elsewhere; exec \"$0\" \"$1\"",
+             os.path.join(world.bin, "yoda"), held], env=world.environment, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL)
+        world.jobs.append(elsewhere)
+        while not os.path.exists(held + "/status.json"):
+            assert elsewhere.poll() is None
+        code, told = yoda(world, held)
+        assert code == 4, (code, told)
+        assert "elsewhere" in told and str(elsewhere.pid) in told, told
+        assert elsewhere.poll() is None
+        assert world.status(held)["live"], "the one that was refused has spoilt the other's status"
+        elsewhere.kill()
+        elsewhere.wait()
+        assert not world.wait_for_no_process()
+        if long:
+            # Nothing tells from here that it is dead, but its silence, a minute of it.
+            os.remove(held + "/payload.cfg")
+            shutil.copy(payload, held + "/payload.cfg")
+            code, told = yoda(world, held)
+            assert code == 0 and "waiting_for_lock" in told, (code, told)
+        checked += 1
+
+    # Settings that are none.
+    for line, needle in (("range.trys = 3", "did you mean 'range.tries'?"), ("bundle.size = 3 parsecs", "parsecs")):
+        wrong = new("wrong_" + line.split()[0].replace(".", "_"))
+        with open(wrong + "/yoda.cfg") as file:
+            settings = file.read()
+        with open(wrong + "/yoda.cfg", "a") as file:
+            file.write(line + "\n")
+        refuse(wrong, 2, "yoda.cfg:%d" % (settings.count("\n") + 1), needle)
+        with open(wrong + "/yoda.cfg", "w") as file:
+            file.write(settings)
+        code, told = yoda(world, wrong)
+        assert code == 0, (code, told)
+        is_complete(wrong)
+        checked += 1
 
     # Half-made: each part that harvest new writes missing in turn.
     for part in ("job.json", "payload.cfg", "events.h5"):
         half = new("half_" + part.replace(".", "_"))
         os.rename(half + "/" + part, half + "/aside")
-        refuse(half, part)
+        if part == "payload.cfg":
+            refuse(half, 2, half, part)
+        else:
+            code, told = yoda(world, half)
+            assert code == 2 and part in told and "is not whole" in told, (code, told)
         os.rename(half + "/aside", half + "/" + part)
         code, told = yoda(world, half)
         assert code == 0, (part, code, told)
@@ -142,9 +197,9 @@ def test(world, long):
     script = ("import h5py, sys\nwith h5py.File(sys.argv[1], 'r+') as f:\n"
               "    f.attrs.modify('version', 42)\n")
     subprocess.run([sys.executable, "-c", script, other + "/events.h5"], check=True)
-    refuse(other, "events.h5", "was changed")
+    refuse(other, 2, "events.h5", "was changed")
     disk_reader.reseal(other + "/events.h5")
-    refuse(other, "version 42", "events.h5")
+    refuse(other, 2, "version 42", "events.h5")
     checked += 1
 
     # Damage to a run that was stopped: the journal torn at each byte of its last frame, zeros in the middle, a bundle shorter

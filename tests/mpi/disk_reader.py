@@ -1,7 +1,11 @@
-"""Reads a run folder's table and journal by what docs/event_file.md and docs/journal.md say, with none of Yoda's code."""
+"""Reads a run folder's table, journal and bundles by what docs/event_file.md and docs/journal.md say, with none of Yoda's
+code."""
 import glob
+import json
 import os
 import struct
+import tarfile
+import zlib
 
 import h5py
 
@@ -100,3 +104,73 @@ def read_states(run):
 def count_states(run):
     states = read_states(run)
     return {name: states.count(i) for i, name in enumerate(STATES)}
+
+
+def read_index(path):
+    """(header, entries) of a bundle's index; an entry is (range, epoch, begin, end, id, [(name, offset, bytes, adler32)])."""
+    with open(path, "rb") as file:
+        data = file.read()
+    payloads, at = [], 0
+    while at < len(data):
+        length, crc = struct.unpack_from("<II", data, at)
+        payload = data[at + 8:at + 8 + length]
+        assert length > 0 and len(payload) == length and crc32c(payload) == crc, "%s is damaged at %d" % (path, at)
+        payloads.append(payload)
+        at += 8 + length
+    magic, version, *header = struct.unpack("<8sIqIIII", payloads[0])
+    assert magic == b"YODAINDX" and version == 1, path
+    entries = []
+    for payload in payloads[1:]:
+        def text(at):
+            length = struct.unpack_from("<H", payload, at)[0]
+            return payload[at + 2:at + 2 + length].decode(), at + 2 + length
+        row, epoch, begin, end = struct.unpack_from("<IIQQ", payload)
+        name, at = text(32)
+        count = struct.unpack_from("<H", payload, at)[0]
+        at += 2
+        members = []
+        for _ in range(count):
+            member, at = text(at)
+            members.append((member, *struct.unpack_from("<QQI", payload, at)))
+            at += 20
+        assert at == len(payload), path
+        entries.append((row, epoch, begin, end, name, members))
+    return header, entries
+
+
+def check_bundles(run):
+    """Recomputes every checksum of the sealed bundles, reads them with tarfile, and finds each finished range exactly once
+    among the entries that the table names. Returns {member name: content} of these."""
+    with h5py.File(os.path.join(run, "state.h5"), "r") as file:
+        winners, states, bundles = (file["ranges/" + name][:] for name in ("winner", "state", "bundle"))
+        table = {name: file["bundles/" + name][:] for name in ("panda_id", "life", "rank", "sequence", "epoch_life")}
+    found, contents = {}, {}
+    for path in sorted(glob.glob(os.path.join(run, "bundles", "*.manifest.json"))):
+        with open(path) as file:
+            manifest = json.load(file)
+        tar_path = os.path.join(run, "bundles", manifest["bundle"])
+        with open(tar_path, "rb") as file:
+            data = file.read()
+        assert len(data) == manifest["bytes"] and "%08x" % zlib.adler32(data) == manifest["adler32"], tar_path
+        header, entries = read_index(tar_path[:-len("tar")] + "index")
+        origin = (manifest["PandaID"], manifest["life"], manifest["rank"], manifest["sequence"])
+        assert (header[0], *header[2:]) == origin and len(entries) == manifest["entry_count"], tar_path
+        numbers = [i for i in range(len(table["life"])) if
+                   tuple(int(table[name][i]) for name in ("panda_id", "life", "rank", "sequence")) == origin]
+        with tarfile.open(tar_path) as tar:
+            members = {member.name: (member.offset_data, member.size) for member in tar}
+        assert sum(len(entry[5]) for entry in entries) == len(members), tar_path
+        for row, epoch, begin, end, name, listed in entries:
+            for member, offset, size, adler32 in listed:
+                assert members[member] == (offset, size) and begin < offset and offset + size <= end, (tar_path, member)
+                assert member.endswith("." + name), member
+                assert zlib.adler32(data[offset:offset + size]) == adler32, (tar_path, member)
+            for number in numbers:
+                wins = states[row] == FINISHED and bundles[row] == number and \
+                    epoch == int(table["epoch_life"][number]) << 16 | int(winners[row])
+                if wins:
+                    found[row] = found.get(row, 0) + 1
+                    contents.update({member: data[offset:offset + size] for member, offset, size, _ in listed})
+    finished = [row for row, state in enumerate(states) if state == FINISHED]
+    assert sorted(found) == finished and set(found.values()) <= {1}, "outputs are not there once each"
+    return contents

@@ -99,6 +99,13 @@ def test(world, long):
     assert world.status(run)["ranges"]["finished"] == EVENTS
     assert all(count == 1 for count in world.bundle_members(run).values())
     assert world.merge(run, "fed.tar") == expected, "merged output differs"
+
+    # All is done; then a bundle turns out to be lost. The next life reads that before it finds nothing to do.
+    bundle = sorted(name for name in os.listdir(os.path.join(run, "bundles")) if name.endswith(".tar"))[0]
+    put_note(run, number + 1, "bundle_lost", bundle=bundle)
+    assert world.run_to_end(run, ranks=3) == 0
+    assert world.status(run)["ranges"]["finished"] == EVENTS
+    assert world.merge(run, "again.tar") == expected, "merged output differs after a lost bundle"
     print("%d ranges fed by %d notes, %d kills, %d of them after events.h5 had grown" % (EVENTS - FIRST, number, kills, grown))
 
 

@@ -6,6 +6,7 @@ import os
 import random
 import signal
 import sys
+import tarfile
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -88,7 +89,11 @@ def test(world, long):
         assert world.status(run)["ranges"]["finished"] == 200
         members = world.bundle_members(run)
         assert len(members) == 200 and set(members.values()) == {1}, "outputs are not there once each"
+        contents = disk_reader.check_bundles(run)
         assert world.merge(run, "run%d.tar" % number) == expected, "merged output differs"
+        with tarfile.open(world.path("run%d.tar" % number)) as tar:
+            merged = {member.name: tar.extractfile(member).read() for member in tar}
+        assert merged == contents, "the merged tar is not what lies in the bundles"
         assert burnt(run) <= worker_kills, "a lost node has burnt a try"
     print("seed %d: %d kills (%s) over %d runs" %
           (seed, done_rounds, ", ".join("%s %d" % entry for entry in counts.items()), number))

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import disk_reader
 import world as w
 
 
@@ -31,6 +32,7 @@ def test(world, long):
         assert file["events/jet_count"][:].sum() == len(file["jets/pt"])
     with h5py.File(os.path.join(world.path("run3"), "events.h5"), "r") as file:
         assert (file["ranges/state"][:] == 2).all(), "the event table does not say finished"
+    disk_reader.check_bundles(world.path("run3"))
     members = world.bundle_members(world.path("run3"))
     assert len(members) == events / 5 and set(members.values()) == {1}
     print("%d events, sha256 %s" % (events, sums[3]))

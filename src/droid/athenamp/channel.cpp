@@ -364,6 +364,13 @@ void Channel::stop(TimePoint now, bool at_once)
 }
 
 /// It cannot go on: no more ranges, and it is killed if it does not end by itself.
+void Channel::fail(TimePoint now, std::uint16_t error_code, std::string reason)
+{
+    now_ = now;
+    blame_flights_ = true;
+    stop_for(error_code, std::move(reason), {});
+}
+
 void Channel::stop_for(std::uint16_t error_code, std::string reason, Duration grace)
 {
     if (trouble_code_ != 0) return;

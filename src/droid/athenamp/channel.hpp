@@ -33,6 +33,7 @@ class Channel final : public PayloadChannel {
     void end(RequestId request) override;
     void kill_range(HandOut what, bool must_stop) override;
     void stop(TimePoint now, bool at_once) override;
+    void fail(TimePoint now, std::uint16_t error_code, std::string reason) override;
     bool on_spawn_event(TimePoint now, SpawnEvent const& event) override;
     void on_tick(TimePoint now) override;
     void list_busy(std::vector<BusyWorker>& busy) const override;

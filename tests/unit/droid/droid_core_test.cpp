@@ -1,4 +1,5 @@
-// The Droid core: what becomes of ranges whose payload ends, and of a Droid whose disk does not answer.
+// The Droid core: what becomes of ranges whose payload ends or cannot begin, and of a Droid whose disk does
+// not answer.
 #include "droid/droid_core.hpp"
 
 #include <gtest/gtest.h>
@@ -21,6 +22,7 @@ struct Effects final : DroidEffects {
     std::vector<HandOut> given_back;
     std::vector<HandOut> answered;
     std::vector<std::size_t> said;  ///< kinds of messages, as in Message
+    std::vector<std::uint16_t> troubles;
 
     template <class Kind>
     std::size_t count() const
@@ -34,6 +36,7 @@ struct Effects final : DroidEffects {
             failures.push_back({failed->what, failed->kind});
         if (auto const* back = std::get_if<GivenBack>(&message))
             given_back.insert(given_back.end(), back->entries.begin(), back->entries.end());
+        if (auto const* trouble = std::get_if<Trouble>(&message)) troubles.push_back(trouble->error_code);
     }
     void start_payload(JobIndex, std::uint32_t) override {}
     void add_workers(JobIndex, std::uint32_t) override {}
@@ -121,6 +124,27 @@ TEST_F(FrozenDisk, KeepsADroidThatWasGivenUpFromComingBackTooEarly)
     core.on_tick(now + Duration::from_s(2), 1, effects);
     core.on_tick(now + Duration::from_s(3), 1, effects);
     EXPECT_EQ(effects.count<Hello>(), 1u);
+}
+
+TEST_F(PayloadEnd, WithoutDiskSpaceTheRestGoesToOthersOnceNothingIsLeftThatCouldFreeSome)
+{
+    Grant grant;
+    grant.run = {1, 2, 0, 2, 1, 1, 2, 1, 1, 1};
+    EXPECT_TRUE(core.on_message(now, grant, effects));
+    core.set_paused(true);
+    core.on_tick(now + DroidPolicy{}.pause_limit + Duration::from_s(1), 5'000'000, effects);
+    EXPECT_TRUE(effects.troubles.empty()) << "range 0 still runs";
+    core.on_failure(now, range, FailKind::failed, code::payload_failure, "", effects);
+    core.set_paused(false);
+    core.on_tick(now + Duration::from_s(1000), 5'000'000, effects);
+    core.set_paused(true);
+    core.on_tick(now + Duration::from_s(1500), 5'000'000, effects);
+    EXPECT_TRUE(effects.troubles.empty()) << "not for long enough in a row";
+    core.on_tick(now + Duration::from_s(1601), 5'000'000, effects);
+    EXPECT_EQ(effects.troubles, std::vector<std::uint16_t>{code::no_local_space});
+    EXPECT_EQ(effects.given_back, (std::vector<HandOut>{{2, 1}, {1, 1}}));
+    core.on_tick(now + Duration::from_s(9000), 5'000'000, effects);
+    EXPECT_EQ(effects.troubles.size(), 1u) << "said once";
 }
 
 }  // namespace

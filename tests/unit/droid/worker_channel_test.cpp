@@ -46,7 +46,9 @@ struct Desk final : ChannelEvents {
     RangeIndex count = 0;
     std::vector<Failed> failures;
     std::vector<std::string> notes;
+    std::vector<std::string> reasons;  ///< of notes
     std::optional<std::uint16_t> end_code;
+    std::string why;
 
     void payload_up(JobIndex) override {}
     void request(JobIndex, RequestId request) override
@@ -65,15 +67,58 @@ struct Desk final : ChannelEvents {
         failures.push_back({what, kind, std::string(reason)});
     }
     void worker_ended(JobIndex) override { channel->stop(clock.now(), false); }
-    void payload_ended(JobIndex, std::uint16_t code, std::string_view) override { end_code = code; }
-    void note(std::string_view event, JobIndex, std::string_view) override { notes.emplace_back(event); }
+    void payload_ended(JobIndex, std::uint16_t code, std::string_view reason) override
+    {
+        end_code = code;
+        why = reason;
+    }
+    void note(std::string_view event, JobIndex, std::string_view reason) override
+    {
+        notes.emplace_back(event);
+        reasons.emplace_back(reason);
+    }
 };
 
-TEST(WorkerChannel, ErrorsWithoutIdOrWithTheWordsOfARequestAreErrors)
-{
+struct WorkerChannelTest : ::testing::Test {
+    WorkerChannelTest()
+    {
+        setup.payload.executable = folder / "payload";
+        setup.environment = current_environment();
+        setup.work_folder = folder / "work";
+        setup.log_prefix = folder / "payload_log";
+        setup.bind = false;
+        setup.stop_grace = Duration::from_s(50);
+    }
+    /// From the start of this program as payload to its end.
+    void run(std::string const& program)
+    {
+        write_text(setup.payload.executable, program);
+        ::chmod(setup.payload.executable.c_str(), 0755);
+        auto spawner = Spawner::start();
+        auto poller = Poller::make();
+        ASSERT_TRUE(spawner && poller);
+        WorkerChannel channel(setup, *spawner, *poller, desk);
+        desk.channel = &channel;
+        channel.start(desk.clock.now(), 1);
+        ASSERT_TRUE(test::eventually([&] {
+            poller->wait(Duration::from_ms(1));
+            static_cast<void>(spawner->poll());
+            while (auto const event = spawner->take_event()) channel.on_spawn_event(desk.clock.now(), *event);
+            channel.on_tick(desk.clock.now());
+            return desk.end_code.has_value();
+        })) << log();
+    }
+    std::string log() const { return test::file_text(setup.log_prefix + ".err"); }
+
     ScratchFolder const folder;
-    auto const program = folder / "payload";
-    write_text(program, std::string(payload_head) + R"(
+    PayloadSetup setup;
+    Desk desk;
+};
+
+TEST_F(WorkerChannelTest, ErrorsWithoutIdOrWithTheWordsOfARequestAreErrors)
+{
+    desk.count = 2;
+    run(std::string(payload_head) + R"(
 first = ask()
 say("ERR_PAYLOAD_RANGE : it went wrong while saying Ready for events")
 second = ask()
@@ -83,30 +128,7 @@ assert ask() is None
 worker.shutdown(socket.SHUT_RDWR)
 control.recv(100)
 )");
-    ::chmod(program.c_str(), 0755);
-    auto spawner = Spawner::start();
-    auto poller = Poller::make();
-    ASSERT_TRUE(spawner && poller);
-    Desk desk;
-    desk.count = 2;
-    PayloadSetup setup;
-    setup.payload.executable = program;
-    setup.environment = current_environment();
-    setup.work_folder = folder / "work";
-    setup.log_prefix = folder / "payload_log";
-    setup.bind = false;
-    setup.stop_grace = Duration::from_s(50);
-    WorkerChannel channel(setup, *spawner, *poller, desk);
-    desk.channel = &channel;
-    channel.start(desk.clock.now(), 1);
-    ASSERT_TRUE(test::eventually([&] {
-        poller->wait(Duration::from_ms(1));
-        static_cast<void>(spawner->poll());
-        while (auto const event = spawner->take_event()) channel.on_spawn_event(desk.clock.now(), *event);
-        channel.on_tick(desk.clock.now());
-        return desk.end_code.has_value();
-    })) << test::file_text(folder / "payload_log.err");
-    EXPECT_EQ(desk.end_code, 0) << test::file_text(folder / "payload_log.err");
+    EXPECT_EQ(desk.end_code, 0) << log();
     ASSERT_THAT(desk.failures, SizeIs(2));
     EXPECT_EQ(desk.failures[0].what.range, 0u);
     EXPECT_EQ(desk.failures[0].kind, FailKind::failed);
@@ -115,6 +137,31 @@ control.recv(100)
     EXPECT_EQ(desk.failures[1].kind, FailKind::fatal);
     EXPECT_THAT(desk.notes, Contains("payload_error"));
     EXPECT_THAT(desk.notes, Not(Contains("worker_killed")));
+}
+
+TEST_F(WorkerChannelTest, APayloadThatIsSilentWhileItInitialisesIsStopped)
+{
+    setup.silence = Duration::from_ms(200);
+    run("#!/usr/bin/python3\nimport time\ntime.sleep(1000)\n");
+    EXPECT_EQ(desk.end_code, code::looping_job);
+    EXPECT_THAT(desk.why, HasSubstr("neither spoke nor wrote"));
+}
+
+TEST_F(WorkerChannelTest, AWorkerThatNeitherAsksNorEndsIsKilled)
+{
+    setup.silence = Duration::from_ms(200);
+    run(std::string(payload_head) + "import time\ntime.sleep(1000)\n");
+    EXPECT_THAT(desk.notes, Contains("worker_killed"));
+    EXPECT_THAT(desk.reasons, Contains(HasSubstr("without a range")));
+}
+
+TEST_F(WorkerChannelTest, AWorkerThatDoesNotEndAfterTheEndWordIsKilled)
+{
+    setup.stop_grace = Duration::from_ms(200);
+    run(std::string(payload_head) + "assert ask() is None\nimport time\ntime.sleep(1000)\n");
+    EXPECT_THAT(desk.notes, Contains("worker_killed"));
+    EXPECT_THAT(desk.reasons, Contains(HasSubstr("after the end word")));
+    EXPECT_EQ(desk.end_code, 0);
 }
 
 }  // namespace

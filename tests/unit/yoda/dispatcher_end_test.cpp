@@ -186,6 +186,7 @@ TEST(Trouble, OneDroidsTroubleIsOnlyItsOwn)
     EXPECT_EQ(yoda.outstanding(2), 1u) << "the other one goes on";
     EXPECT_FALSE(yoda.dispatcher.finishing());
     EXPECT_EQ(yoda.dispatcher.droid(1).trouble, "no such program");
+    EXPECT_EQ(yoda.dispatcher.droid(1).trouble_code, code::setup_failure);
 }
 
 TEST(Trouble, AJobThatNoDroidCanRunEndsTheRunWithFour)
