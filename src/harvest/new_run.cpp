@@ -38,7 +38,8 @@ Result<std::string> make_options(NewRunOptions const& options)
     }
     for (auto const& [key, value] : options.settings) {
         std::string const line = fmt::format("{} = {}\n", key, value);
-        if (auto const status = read_config(config, line, "--set " + key); !status) return status.error();
+        if (auto const status = set_config(config, key, value); !status) return status.error();
+        if (auto const status = read_config(config, "", "--set " + key); !status) return status.error();
         text += line;
     }
     return text;

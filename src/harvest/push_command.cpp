@@ -252,8 +252,12 @@ Result<std::vector<std::string>> find_runs(std::vector<std::string> const& folde
             continue;
         }
         std::vector<std::string> inside;
-        for (auto const& entry : fs::directory_iterator(folder, code))
-            if (is_run(entry.path())) inside.push_back(entry.path().string());
+        auto const names = list_folder(folder);
+        if (!names) return names.error();
+        for (auto const& name : *names) {
+            auto const path = (fs::path(folder) / name).string();
+            if (is_run(path)) inside.push_back(path);
+        }
         std::sort(inside.begin(), inside.end());
         runs.insert(runs.end(), inside.begin(), inside.end());
     }

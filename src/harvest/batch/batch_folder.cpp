@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <filesystem>
 
 #include "sys/files.hpp"
 
@@ -29,22 +28,22 @@ Status BatchFolder::make() const
 Result<std::vector<Submission>> BatchFolder::read_submissions() const
 {
     std::vector<Submission> submissions;
-    std::error_code code;
-    for (auto const& entry : std::filesystem::directory_iterator(path_, code)) {
-        if (!is_record(entry.path().filename().string())) continue;
-        auto const text = read_file(entry.path().string(), record_limit_bytes);
+    auto const names = list_folder(path_);
+    if (!names) return names.error();
+    for (auto const& name : *names) {
+        if (!is_record(name)) continue;
+        auto const path = path_ + "/" + name;
+        auto const text = read_file(path, record_limit_bytes);
         if (!text) return text.error();
         auto submission = parse_submission(*text);
         if (!submission) {
             auto error = submission.error();
-            error.what = entry.path().string() + ": " + error.what;
+            error.what = path + ": " + error.what;
             error.fix = "look what the batch system has of this run, then move the file away";
             return error;
         }
         submissions.push_back(*std::move(submission));
     }
-    if (code && code != std::errc::no_such_file_or_directory)
-        return os_error("cannot list", path_, code.value());
     std::sort(submissions.begin(), submissions.end(),
               [](auto const& a, auto const& b) { return a.number < b.number; });
     return submissions;

@@ -287,22 +287,22 @@ class Cycle {
 
     void remove_trash()
     {
-        std::error_code code;
-        for (auto const& entry : fs::directory_iterator(spool_, code)) {
+        auto const names = list_folder(spool_);
+        if (!names) return;  // The next cycle tries again.
+        for (auto const& name : *names) {
             std::error_code ignored;
-            auto const name = entry.path().filename().string();
             // A fetch of ours that was killed leaves a folder that never was a run; we hold the spool's lock.
             bool const half_made = name.starts_with(run_prefix) && name.find(".part-") != std::string::npos;
-            if (half_made || name.starts_with(trash_prefix)) fs::remove_all(entry.path(), ignored);
+            if (half_made || name.starts_with(trash_prefix)) fs::remove_all(fs::path(spool_) / name, ignored);
         }
     }
 
     /// A fetch that was interrupted goes on under its name.
     std::string choose_run_name() const
     {
-        std::error_code code;
-        for (auto const& entry : fs::directory_iterator(spool_, code)) {
-            auto const path = entry.path().string();
+        auto const names = list_folder(spool_);
+        for (auto const& name : names ? *names : std::vector<std::string>()) {
+            auto const path = (fs::path(spool_) / name).string();
             if (!path.ends_with(workplace_suffix)) continue;
             auto const run = path.substr(0, path.size() - workplace_suffix.size());
             if (!path_exists(run)) return run;

@@ -3,7 +3,6 @@
 #include <signal.h>
 
 #include <cerrno>
-#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "core/config.hpp"
@@ -102,9 +101,9 @@ Result<bool> is_run_closed(RunFolder const& folder, OpenedRun const& opened)
     if (!text) return text.error();
     if (auto const status = read_config(config, *text, folder.config()); !status) return status.error();
     if (!config.run_open) return true;
-    std::error_code code;
-    for (auto const& entry : std::filesystem::directory_iterator(folder.inbox(), code)) {
-        auto const name = entry.path().filename().string();
+    auto const names = list_folder(folder.inbox());
+    if (!names) return names.error();
+    for (auto const& name : *names) {
         if (name.ends_with("-closed.json") && path_exists(folder.outbox() + "/" + name)) return true;
     }
     return false;

@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
-#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -69,11 +68,9 @@ Result<FetchJournal> FetchJournal::open(std::string folder)
 {
     FetchJournal journal(std::move(folder));
     if (auto const status = make_folders(journal.folder_); !status) return status.error();
-    std::set<std::string> names;
-    std::error_code code;
-    for (auto const& entry : std::filesystem::directory_iterator(journal.folder_, code))
-        names.insert(entry.path().filename().string());
-    if (code) return os_error("list", journal.folder_, code.value());
+    auto const listed = list_folder(journal.folder_);
+    if (!listed) return listed.error();
+    std::set<std::string> const names(listed->begin(), listed->end());
     for (auto const& name : names) {
         if (!name.ends_with(asked)) continue;
         auto const path = journal.folder_ + "/" + name;

@@ -262,7 +262,7 @@ TEST_F(NewRun, KeepsConfigurationAndLetsSettingsWin)
               "range.tries = 5   # more patience\nbundle.size = 1 GB\nrange.tries = 2\n");
     options.run = folder / "run2";
     options.settings = {{"range.trise", "2"}};
-    EXPECT_THAT(error(), HasSubstr("--set range.trise"));
+    EXPECT_THAT(error(), HasSubstr("range.trise"));
     options.settings = {};
     write_text(folder / "site.cfg", "bundle.size = 3 parsecs\n");
     EXPECT_THAT(error(), HasSubstr("site.cfg:1"));
