@@ -117,7 +117,7 @@ void DroidCore::on_tick(TimePoint now, std::uint64_t free_bytes, DroidEffects& e
 {
     count_busy(now);
     if (!paused_) unpaused_ = now;
-    if (now - unpaused_ > policy_.pause_limit) give_up_paused(now, effects);
+    if (!stuck_ && now - unpaused_ > policy_.pause_limit) give_up_paused(now, effects);
     fail_slow_ranges(now, effects);
     close_old_bundles(now, effects);
     free_bytes_ = free_bytes;
