@@ -1,4 +1,5 @@
-// harvest logs: each job's log tarball, under the name and GUID that PanDA gave it.
+// harvest logs: each job's log tarball, under the name and GUID that PanDA gave it, by hand; harvest push
+// brings them to the log stores by itself.
 
 #include <fmt/format.h>
 
@@ -7,28 +8,14 @@
 #include "app/command_line.hpp"
 #include "app/harvest_commands.hpp"
 #include "core/checksum.hpp"
-#include "core/event_range.hpp"
 #include "core/job.hpp"
+#include "harvest/log_upload.hpp"
 #include "sys/files.hpp"
-#include "sys/log_tarball.hpp"
 #include "sys/run_folder.hpp"
 
 namespace yoda {
 
 namespace po = boost::program_options;
-
-namespace {
-
-/// Logs of the payload of job `index` (payload_<rank>_<job>...), and all that belong to no job.
-bool is_log_of(std::string_view name, std::size_t index)
-{
-    if (!name.starts_with("payload_")) return true;
-    auto const end = name.find_first_of("./", 8);
-    auto const head = name.substr(0, end);
-    return head.ends_with(fmt::format("_{}", index));
-}
-
-}  // namespace
 
 int harvest_logs(std::vector<std::string> const& words)
 {
@@ -57,11 +44,8 @@ int harvest_logs(std::vector<std::string> const& words)
     auto const folder = values->count("folder") ? (*values)["folder"].as<std::string>() : run.path();
     for (std::size_t index = 0; index < jobs->size(); ++index) {
         auto const& job = (*jobs)[index];
-        auto name = job.text("logFile");
-        if (!is_plain_file_name(name)) name = fmt::format("log.{}.tgz", job.panda_id());
-        auto const made = write_log_tarball(run.logs(), folder + "/" + name,
-                                            fmt::format("tarball_PandaJob_{}", job.panda_id()),
-                                            [&](std::string_view path) { return is_log_of(path, index); });
+        auto const name = log_file_name(job);
+        auto const made = write_job_log(run.path(), index, job.panda_id(), folder + "/" + name, {});
         if (!made) {
             report_error(made.error());
             return exit_cannot_go_on;

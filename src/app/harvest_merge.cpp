@@ -6,12 +6,41 @@
 
 #include "app/command_line.hpp"
 #include "app/harvest_commands.hpp"
+#include "app/harvest_tools.hpp"
+#include "harvest/fetch_back.hpp"
 #include "harvest/merge.hpp"
 #include "harvest/run_view.hpp"
 
 namespace yoda {
 
 namespace po = boost::program_options;
+
+namespace {
+
+/// What the merge would lack, from the stores that harvest push brought it to.
+Status fetch_missing(RunView const& view, std::string const& run, std::string const& folder,
+                     po::variables_map const& values)
+{
+    auto const missing = find_missing_bundles(view.opened.table, run, folder);
+    if (missing.empty()) return {};
+    std::vector<std::string> names;
+    for (auto const& bundle : missing) names.push_back(bundle_name(bundle.origin) + ".tar");
+    auto tools = HarvestTools::make(values);
+    if (!tools) return tools.error();
+    auto const step = (*tools)->step_tools();
+    auto const config = load_config((*tools)->sources(), run);
+    if (!config) return config.error();
+    auto options = make_push_options(*config, run, step.clock, step.log);
+    if (!options) return options.error();
+    options->stop = step.stop;
+    auto const fetched = fetch_back(run, names, folder, *options, step.log, step.clock);
+    if (!fetched) return fetched.error();
+    std::cout << fmt::format("{} bundles fetched back, {:.1f} MB\n", fetched->bundle_count,
+                             static_cast<double>(fetched->bytes) / 1e6);
+    return {};
+}
+
+}  // namespace
 
 int harvest_merge(std::vector<std::string> const& words)
 {
@@ -22,8 +51,10 @@ int harvest_merge(std::vector<std::string> const& words)
         ("run", po::value<std::string>(), "run folder")
         ("output,o", po::value<std::string>(), "file to write: HDF5, or a tar for opaque outputs")
         ("partial", "merge what is finished although more is not")
-        ("fetched", po::value<std::string>()->default_value(""), "folder with bundles fetched back from their store");
+        ("fetched", po::value<std::string>()->default_value(""), "folder with bundles fetched back from their store")
+        ("fetch", "fetch bundles that were cleaned up here back from their store first, into that folder (else RUN/fetched)");
     // clang-format on
+    add_tool_options(options);
     po::positional_options_description positions;
     positions.add("run", 1);
     auto const values = parse_command_line(words, options, positions);
@@ -44,6 +75,13 @@ int harvest_merge(std::vector<std::string> const& words)
     merge.kind = view->payload.output;
     merge.partial = values->count("partial") > 0;
     merge.fetched_folder = (*values)["fetched"].as<std::string>();
+    if (values->count("fetch")) {
+        if (merge.fetched_folder.empty()) merge.fetched_folder = run + "/fetched";
+        if (auto const status = fetch_missing(*view, run, merge.fetched_folder, *values); !status) {
+            report_error(status.error());
+            return status.error().kind == ErrorKind::unavailable ? exit_resumable : exit_cannot_go_on;
+        }
+    }
     auto const merged =
         merge_run(view->opened.table, view->opened.jobs, run, (*values)["output"].as<std::string>(), merge);
     if (!merged) {

@@ -15,13 +15,19 @@ namespace po = boost::program_options;
 
 namespace {
 
-/// A line that is written over itself, for a person who looks.
+constexpr std::size_t bar_width = 30;
+
+/// A bar that is drawn over itself, for a person who looks.
 void show_progress(PushProgress const& progress)
 {
-    std::fprintf(
-        stderr, "\r\x1b[K%llu of %llu files, %.1f MB%s", static_cast<unsigned long long>(progress.done_count),
-        static_cast<unsigned long long>(progress.file_count), static_cast<double>(progress.sent_bytes) / 1e6,
-        progress.failed_count > 0 ? fmt::format(", {} failed", progress.failed_count).c_str() : "");
+    auto const full =
+        progress.file_count == 0 ? bar_width : bar_width * progress.done_count / progress.file_count;
+    auto const line =
+        fmt::format("\r\x1b[K[{}{}] {} of {} files, {:.1f} MB{}", std::string(full, '#'),
+                    std::string(bar_width - full, '.'), progress.done_count, progress.file_count,
+                    static_cast<double>(progress.sent_bytes) / 1e6,
+                    progress.failed_count > 0 ? fmt::format(", {} failed", progress.failed_count) : "");
+    std::fputs(line.c_str(), stderr);
     std::fflush(stderr);
 }
 
@@ -46,7 +52,9 @@ int harvest_push(std::vector<std::string> const& words)
         std::cout << "usage: harvest push RUN|SPOOL... [--config FILE] [--set store.es_events.url=URL]\n\n"
                      "Brings every sealed bundle to its store, proves that it arrived, and removes the local "
                      "data of\nwhat has been reported. May run beside yoda, twice at once, and be killed. "
-                     "Quiet when there was\nnothing to do; else one line. Exit code 0: well; 1: something "
+                     "Job logs too, when\na job is over and store.pl.url or store.logs.url is set. Quiet "
+                     "when all is well "
+                     "(on a terminal or\nwith -v it tells), else one line. Exit code 0: well; 1: something "
                      "is tried again by the next call;\n3: bundles were damaged and are in RUN/quarantine; "
                      "2, 4: nothing could be done.\n\n"
                   << options;
@@ -63,6 +71,7 @@ int harvest_push(std::vector<std::string> const& words)
     bool const json = values->count("json") > 0;
     bool const terminal = ::isatty(STDERR_FILENO) == 1 && !json && !choice.dry_run;
     if (terminal) choice.progress = show_progress;
+    bool const to_person = ::isatty(STDOUT_FILENO) == 1;
     auto const summary = push_step(choice, (*tools)->sources(), (*tools)->step_tools());
     if (terminal) std::fputs("\r\x1b[K", stderr);
     if (!summary) return report_error(summary.error());
@@ -70,7 +79,8 @@ int harvest_push(std::vector<std::string> const& words)
         std::cout << summary->json();
     } else if (choice.dry_run) {
         for (auto const& line : summary->plan) std::cout << line << "\n";
-    } else if (summary->did_something() || !summary->all_well()) {
+    } else if (!summary->all_well() ||
+               (summary->did_something() && (to_person || values->count("verbose")))) {
         std::cout << summary->text() << "\n";
     }
     return summary->exit_code();

@@ -8,6 +8,7 @@
 #include "app/command_line.hpp"
 #include "app/harvest_commands.hpp"
 #include "harvest/batch/batch_run.hpp"
+#include "harvest/explain_store.hpp"
 #include "harvest/harvest_options.hpp"
 #include "harvest/history.hpp"
 #include "harvest/panda/credentials.hpp"
@@ -123,6 +124,28 @@ void show_jobs(std::string const& run)
     std::cout << "batch: " << print_next_step(standing->step) << ", " << standing->why << "\n";
 }
 
+/// Where each job's outputs go, and by which rule.
+void show_stores(RunView const& view)
+{
+    auto const config = load_config({find_config_files({}), {}}, view.folder.path());
+    if (!config || config->store_names().empty()) return;
+    for (auto const& job : view.opened.jobs)
+        std::cout << "outputs of job " << job.panda_id() << " go to " << explain_job_store(job, *config)
+                  << "\n";
+}
+
+/// Where a bundle goes, and by which rule.
+void show_way(RunView const& view, std::string_view name)
+{
+    auto const stem = std::string(name.substr(0, name.find('.')));
+    auto const config = load_config({find_config_files({}), {}}, view.folder.path());
+    if (!config || config->store_names().empty()) return;
+    for (auto const& bundle : view.opened.table.bundles())
+        if (bundle_name(bundle.origin) == stem && bundle.origin.job < view.opened.jobs.size())
+            std::cout << "  store: " << explain_job_store(view.opened.jobs[bundle.origin.job], *config)
+                      << "\n";
+}
+
 }  // namespace
 
 int harvest_status(std::vector<std::string> const& words)
@@ -189,6 +212,7 @@ int harvest_explain(std::vector<std::string> const& words)
     if (!values->count("what")) {
         std::cout << explain_run(*view, SystemClock().unix_ns() / 1'000'000'000) << tell_lives(*view);
         show_jobs((*values)["run"].as<std::string>());
+        show_stores(*view);
         return exit_done;
     }
     auto const what = (*values)["what"].as<std::string>();
@@ -198,6 +222,7 @@ int harvest_explain(std::vector<std::string> const& words)
     if (!text) return report_error(text.error());
     std::cout << *text
               << (is_bundle ? tell_delivery(*view, what, clock) : tell_range_history(*view, what, clock));
+    if (is_bundle) show_way(*view, what);
     return exit_done;
 }
 

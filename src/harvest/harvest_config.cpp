@@ -220,6 +220,12 @@ bool HarvestConfig::is_set(std::string_view key) const
     return found != values_.end() && found->second.layer != ConfigLayer::builtin;
 }
 
+std::string HarvestConfig::origin(std::string_view name) const
+{
+    auto const found = values_.find(name);
+    return found == values_.end() ? "built in" : found->second.origin;
+}
+
 std::vector<std::string> HarvestConfig::store_names() const
 {
     std::vector<std::string> names;

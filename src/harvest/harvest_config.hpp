@@ -43,6 +43,8 @@ class HarvestConfig {
     /// "a, b" -> {"a", "b"}
     std::vector<std::string> list(std::string_view key) const;
     bool is_set(std::string_view key) const;
+    /// Where its value came from: "site.cfg:3", "built in", "the command line", ...
+    std::string origin(std::string_view key) const;
     /// Names of all stores that were given a URL, in order.
     std::vector<std::string> store_names() const;
     /// "dispatch.batch" -> "5" for all keys "yoda.dispatch.batch" that were set.

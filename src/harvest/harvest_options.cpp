@@ -70,15 +70,18 @@ bool is_input_store(std::string const& name)
     return name.starts_with("input");
 }
 
-/// stage-out to the other store: not, as the second choice, or at once (allow_alt_os_stageout).
-void apply_alternative(HarvestConfig const& config, PushOptions& options)
+Status apply_alternative(HarvestConfig const& config, PushOptions& options)
 {
     auto const mode = config.text("push.alternative");
-    auto const other = options.stores.find("es_failover");
-    if (mode != "force" || other == options.stores.end()) return;
-    options.stores["es_events"] = other->second;
-    options.stores.erase("es_failover");
-    options.use_job_stores = false;
+    options.alternative = mode == "force" ? Alternative::force
+                          : mode == "on"  ? Alternative::on
+                                          : Alternative::off;
+    if (options.alternative == Alternative::off) options.stores.erase("pw");
+    if (options.alternative == Alternative::force && !options.stores.contains("pw") &&
+        !options.stores.contains("es_failover"))
+        return Error{ErrorKind::usage, "push.alternative is force, but there is no other store",
+                     "neither store.pw.url nor store.es_failover.url is set", "set store.pw.url"};
+    return {};
 }
 
 }  // namespace
@@ -219,7 +222,7 @@ Result<PushOptions> make_push_options(HarvestConfig const& config, std::string c
     options.transfer.part_bytes = std::max<std::uint64_t>(config.bytes("push.part_size"), 5ull << 20);
     options.transfer.parts_at_once =
         static_cast<unsigned>(std::clamp<std::uint64_t>(config.count("push.parts_at_once"), 1, 64));
-    apply_alternative(config, options);
+    if (auto const status = apply_alternative(config, options); !status) return status.error();
     return options;
 }
 

@@ -8,8 +8,7 @@ namespace yoda {
 StoreChoice choose_store(Job const& job, StoreConfig const& configured)
 {
     std::string const text = job.text("prodDBlockTokenForOutput");
-    StoreChoice choice{configured, "the configuration (activity es_events): " + configured.url};
-    std::string why_not;
+    StoreChoice choice{configured, "the configuration (activity es_events): " + configured.url, {}};
     for (std::string_view rest = text; !rest.empty();) {
         auto const end = std::min(rest.find('|'), rest.size());
         auto const one = rest.substr(0, end);
@@ -17,14 +16,14 @@ StoreChoice choose_store(Job const& job, StoreConfig const& configured)
         if (!one.starts_with("objectstore^")) continue;
         auto const url = parse_store_url(one);
         if (!url) {
-            why_not += "; the job's own cannot be used: " + url.error().text();
+            if (!choice.rejected.empty()) choice.rejected += "; ";
+            choice.rejected += url.error().text();
             continue;
         }
         choice.config.url = url->text();
         choice.because = "the job's prodDBlockTokenForOutput: " + url->text();
         return choice;
     }
-    choice.because += why_not;
     return choice;
 }
 

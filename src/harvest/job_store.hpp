@@ -14,7 +14,8 @@ namespace yoda {
 
 struct StoreChoice {
     StoreConfig config;
-    std::string because;  ///< for `harvest explain`
+    std::string because;   ///< for `harvest explain`
+    std::string rejected;  ///< why the job's own stores cannot be used; empty: it names none
 };
 
 /// The store for a job's event-service outputs. `configured` supplies keys, region and TLS for the job's own

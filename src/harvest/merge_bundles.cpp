@@ -115,7 +115,7 @@ Status MergeBundles::locate()
         return Error{ErrorKind::unavailable,
                      fmt::format("the data of {} finished ranges are not here", ranges),
                      fmt::format("{} bundles lack: {}", missing_.size(), names),
-                     "fetch them back from the object store, or run harvest recover"};
+                     "harvest merge --fetch brings them back from their store; else harvest recover"};
     }
     frames_.assign(table_.size(), nowhere);
     for (BundleNumber number = 0; number < bundles_.size(); ++number) {

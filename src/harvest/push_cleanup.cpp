@@ -16,7 +16,7 @@ namespace {
 /// An output inside of a bundle has no file of its own; its bundle goes when all of them are done.
 bool has_own_file(StageRecord const& record)
 {
-    return record.offset == 0 && record.path.ends_with("/" + record.name);
+    return record.offset == 0 && record.path.ends_with("/" + stored_name(record));
 }
 
 Status remove_data(std::string const& run_folder, StageRecord const& record)

@@ -83,6 +83,10 @@ class RunPush {
         if (!names) return names.error();
         auto sealed = list_sealed_bundles(run_);
         if (!sealed) return sealed.error();
+        for (auto const& log : find_new_logs(*names)) {
+            shared_.summary.plan.push_back(fmt::format("{}/{}: make and upload", run_, log.name));
+            ++shared_.summary.found_count;
+        }
         for (auto const& task : make_tasks(*names, *std::move(sealed))) {
             auto const record = task.is_new ? Result<StageRecord>(StageRecord{}) : folder_.read(task.name);
             shared_.summary.plan.push_back(fmt::format("{}/{}: {}", run_, task.name,
@@ -99,14 +103,18 @@ class RunPush {
         // A tick that has nothing to do writes nothing, not even its name.
         auto names = folder_.look();
         if (!names) return names.error();
+        auto logs = find_new_logs(*names);
         auto sealed = list_sealed_bundles(run_);
         if (!sealed) return sealed.error();
         bool const has_later = path_exists(run_ + "/stage/later");
-        if (names->open.empty() && names->held.empty() && !(has_later && !names->later.empty()) &&
+        if (logs.empty() && names->open.empty() && names->held.empty() &&
+            !(has_later && !names->later.empty()) &&
             std::all_of(sealed->begin(), sealed->end(),
                         [&](auto const& name) { return names->done.contains(name); }))
             return {};
         if (Status const status = folder_.join(); !status) return status;
+        for (auto const& log : logs)
+            if (auto const added = folder_.add(log); !added) return added.error();
         if (names = folder_.scan(); !names) return names.error();
         // In this order: what was finished meanwhile must not look new.
         bool const split_first = shared_.options->one_object_per_output;
@@ -127,6 +135,20 @@ class RunPush {
     }
 
   private:
+    /// A run whose logs cannot be found has bundles all the same.
+    std::vector<StageRecord> find_new_logs(StageFolder::Names const& names)
+    {
+        if (!shared_.options->find_logs) return {};
+        auto logs = shared_.options->find_logs(run_);
+        if (!logs) {
+            shared_.log->warning("logs_not_found", logs.error());
+            shared_.note_failure(run_, logs.error().text());
+            return {};
+        }
+        std::erase_if(*logs, [&](StageRecord const& log) { return names.knows(log.name); });
+        return *std::move(logs);
+    }
+
     std::string plan_of(StageRecord const& record) const
     {
         switch (next_step(record, shared_.options->stage, shared_.unix_s())) {

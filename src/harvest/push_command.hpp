@@ -20,6 +20,10 @@
 
 namespace yoda {
 
+/// Whether outputs may go to ordinary storage (the store "pw") instead of an object store: never, when object
+/// stores fail, or at once (allow_alt_os_stageout).
+enum class Alternative { off, on, force };
+
 struct PushProgress {
     std::uint64_t file_count = 0;  ///< to do in all
     std::uint64_t done_count = 0;
@@ -30,7 +34,8 @@ struct PushProgress {
 struct PushOptions {
     /// Run folders, or folders of run folders (spools).
     std::vector<std::string> folders;
-    /// By activity: es_events (needed for bundles), es_failover, pl, logs (protocols.md §7.3).
+    /// By activity: es_events (needed for bundles), es_failover, pw (ordinary storage), pl, logs
+    /// (protocols.md §7.3).
     std::map<std::string, StoreConfig> stores;
     StagePolicy stage;
     TransferPolicy transfer;
@@ -38,6 +43,9 @@ struct PushOptions {
     std::uint64_t send_limit_bytes_per_s = 0;  ///< 0: none
     bool read_back = true;                     ///< where a store names no checksum; false: its size has to do
     bool one_object_per_output = false;        ///< not_es_to_zip
+    /// Of a run folder: records of logs that are to be brought to a store now (harvest/log_upload.hpp).
+    std::function<Result<std::vector<StageRecord>>(std::string const& run)> find_logs;
+    Alternative alternative = Alternative::off;
     bool use_job_stores = true;  ///< prodDBlockTokenForOutput of a job goes before the configuration
     Duration start_limit{};      ///< no file is begun after this long; zero: no limit
     unsigned give_up_after =

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/checksum.hpp"
+#include "harvest/log_upload.hpp"
 #include "harvest/push_bundle.hpp"
 #include "harvest/stores/digest.hpp"
 #include "harvest/stores/file_sums.hpp"
@@ -176,6 +177,14 @@ void PushWorker::steps(Claim& claim)
         else if (!status)
             return fail(claim, status.error());
     }
+    if (is_log_record(record) && record.bytes == 0 &&
+        next_step(record, policy, shared_.unix_s()) == Step::upload) {
+        Status status =
+            make_log(folder_.run_folder(), record, *shared_.clock, [&] { return shared_.stopping(); });
+        if (status) status = claim.save();
+        if (!status && status.error().kind == ErrorKind::bad_input) return give_up_log(claim, status.error());
+        if (!status) return fail(claim, status.error());
+    }
     for (;;) {
         Status status;
         switch (next_step(record, policy, shared_.unix_s())) {
@@ -209,23 +218,38 @@ void PushWorker::steps(Claim& claim)
         bool const ours_is_bad =
             status.error().kind == ErrorKind::bad_input && record.stage == Stage::uploading;
         if (ours_is_bad && (is_bundle(record) || record.offset > 0)) return lose(claim, status.error());
+        if (ours_is_bad && is_log_record(record)) forget_log(record);
         return fail(claim, status.error());
     }
 }
 
+/// The activity whose store a file is to be tried at now.
+std::string PushWorker::target_of(StageRecord const& record)
+{
+    auto const& options = *shared_.options;
+    if (record.activity != "es_events") return record.activity;
+    bool const have_failover = options.stores.contains("es_failover");
+    bool const have_ordinary = options.alternative != Alternative::off && options.stores.contains("pw");
+    if (options.alternative == Alternative::force) return have_ordinary ? "pw" : "es_failover";
+    // Ordinary storage comes when both object stores had their chance.
+    bool const tired = !have_failover || !works("es_failover", record) ||
+                       record.failures.failover_count >= options.stage.failover_after;
+    std::string const second = have_ordinary && tired ? "pw" : have_failover ? "es_failover" : "";
+    bool const have_second = !second.empty();
+    bool const away = should_fail_over(record, options.stage, works(record.activity, record), have_second,
+                                       have_second && works(second, record));
+    return away ? second : record.activity;
+}
+
 Status PushWorker::choose_target(StageRecord& record)
 {
-    bool const have_failover =
-        record.activity == "es_events" && shared_.options->stores.contains("es_failover");
-    bool const away = should_fail_over(record, shared_.options->stage, works(record.activity, record),
-                                       have_failover, have_failover && works("es_failover", record));
-    std::string const target = away ? "es_failover" : record.activity;
-    if (away && record.target != target)
+    std::string const target = target_of(record);
+    if (target != record.activity && record.target != target)
         shared_.log->warning("failover",
                              {{"bundle", record.name}, {"to", target}, {"reason", record.reason}});
     auto store = store_of(target, record);
     if (!store) return store.error();
-    auto key = object_key(*config_of(target, record), record.name, owner_of(record));
+    auto key = object_key(*config_of(target, record), stored_name(record), owner_of(record));
     if (!key) return Error{ErrorKind::refused, key.error().what, key.error().why, key.error().fix};
     begin_upload(record, target, *key, (*store)->url(*key));
     return {};
@@ -251,6 +275,9 @@ Status PushWorker::upload(Claim& claim)
                      "it is gone, or no plain file of this run",
                      {}};
     }
+    // What was begun elsewhere is not gone on with: nothing of it may stay there.
+    if (before.stage == Stage::uploading && !is_fresh_ && !same_place)
+        if (auto const old = store_of(before.target, before)) (*old)->remove_leftovers(spec_of(before));
     if (same_place) {
         // A harvest was killed here, or a try failed: what became of it is asked before anything is sent
         // again.
@@ -261,7 +288,9 @@ Status PushWorker::upload(Claim& claim)
     if (!is_fresh_)
         if (Status const status = claim.save(); !status) return status;
     is_fresh_ = false;
-    auto result = (*store)->put(spec_of(record), hooks_for(claim));
+    auto spec = spec_of(record);
+    spec.repeated = same_place;
+    auto result = (*store)->put(spec, hooks_for(claim));
     if (!result) return result.error();
     on_uploaded(record, std::move(result->proof));
     return result->proven ? note_verified(claim) : check(claim);
@@ -318,6 +347,9 @@ void PushWorker::lose(Claim& claim, Error const& error)
     std::string const& run = folder_.run_folder();
     // A bundle that another harvest finished and cleaned meanwhile looks as if it were gone.
     if (!folder_.is_ours_alone(claim.record.name)) return;
+    if (!claim.record.target.empty())
+        if (auto const store = store_of(claim.record.target, claim.record))
+            (*store)->remove_leftovers(spec_of(claim.record));
     std::string const bundle = claim.record.path.substr(claim.record.path.rfind('/') + 1);
     if (Status const status = quarantine_bundle(run, bundle, *shared_.clock); !status)
         return fail(claim, status.error());
@@ -341,6 +373,25 @@ void PushWorker::fail(Claim& claim, Error const& error)
                                          {"reason", claim.record.reason},
                                          {"next_try_unix_s", claim.record.next_try_unix_s}});
     shared_.note_failure(claim.record.name, claim.record.reason);
+    if (Status const status = claim.release(shared_.options->stage); !status)
+        shared_.log->warning("state_not_saved", status.error());
+}
+
+/// Vanished or damaged: packed anew by the next try, as long as there is time for it.
+void PushWorker::forget_log(StageRecord& record)
+{
+    ::unlink((folder_.run_folder() + "/" + record.path).c_str());
+    record.bytes = 0;
+    record.adler32 = 0;
+    record.md5.clear();
+    record.resume.clear();
+}
+
+void PushWorker::give_up_log(Claim& claim, Error const& error)
+{
+    on_lost(claim.record, error.text());
+    shared_.log->error("log_given_up", error);
+    shared_.note_failure(claim.record.name, error.text());
     if (Status const status = claim.release(shared_.options->stage); !status)
         shared_.log->warning("state_not_saved", status.error());
 }

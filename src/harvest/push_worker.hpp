@@ -47,6 +47,7 @@ class PushWorker {
 
   private:
     Result<StageRecord> new_record(std::string const& name);
+    std::string target_of(StageRecord const& record);
     Status choose_target(StageRecord& record);
     Status stage_outputs(StageRecord& bundle);
     void steps(Claim& claim);
@@ -55,6 +56,8 @@ class PushWorker {
     Status note_verified(Claim& claim);
     Result<bool> is_there(StageRecord const& record, Store& store, Presence presence);
     void lose(Claim& claim, Error const& error);
+    void forget_log(StageRecord& record);
+    void give_up_log(Claim& claim, Error const& error);
     void fail(Claim& claim, Error const& error);
     ObjectSpec spec_of(StageRecord const& record) const;
     StoreConfig const* config_of(std::string const& activity, StageRecord const& record) const;

@@ -34,6 +34,7 @@ std::string print_stage_record(StageRecord const& record)
     nlohmann::ordered_json json;
     json["version"] = version;
     json["name"] = record.name;
+    if (!record.lfn.empty()) json["lfn"] = record.lfn;
     json["stage"] = print_stage(record.stage);
     json["path"] = record.path;
     json["offset"] = record.offset;
@@ -73,6 +74,7 @@ Result<StageRecord> parse_stage_record(std::string_view text)
             return broken(fmt::format("it has version {}, this program reads {}", found, version));
         StageRecord record;
         json.at("name").get_to(record.name);
+        record.lfn = json.value("lfn", "");
         json.at("path").get_to(record.path);
         if (!stays_inside(record.path) || record.name.find('/') != std::string::npos || record.name.empty())
             return broken("its path leaves the run folder");

@@ -155,8 +155,8 @@ void on_lost(StageRecord& record, std::string reason)
 void on_failure(StageRecord& record, Error const& error, StagePolicy const& policy, std::int64_t now_unix_s,
                 double jitter)
 {
-    auto& count =
-        record.target == "es_failover" ? record.failures.failover_count : record.failures.primary_count;
+    bool const elsewhere = record.target == "es_failover" || record.target == "pw";
+    auto& count = elsewhere ? record.failures.failover_count : record.failures.primary_count;
     ++count;
     record.reason = error.text();
     bool const hopeless = error.kind == ErrorKind::refused || error.kind == ErrorKind::usage ||

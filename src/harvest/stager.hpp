@@ -24,13 +24,14 @@ std::string_view print_stage(Stage stage);
 /// Attempts at one store.
 struct StageFailures {
     unsigned primary_count = 0;
-    unsigned failover_count = 0;
+    unsigned failover_count = 0;  ///< at es_failover or ordinary storage
     bool operator==(StageFailures const&) const = default;
 };
 
 /// All that is known of one file on its way. Holds no secret.
 struct StageRecord {
     std::string name;  ///< "NAME.tar"; unique in its run
+    std::string lfn;   ///< its name in the store; empty: `name`
     std::string path;  ///< local file, relative to the run folder; never leaves it
     std::uint64_t offset =
         0;  ///< of its first byte in that file (a range's output inside of a bundle), else 0
@@ -44,7 +45,7 @@ struct StageRecord {
     std::int64_t task_id = 0;
 
     Stage stage = Stage::sealed;
-    std::string target;  ///< activity whose store it goes or went to ("es_failover" after a failover)
+    std::string target;  ///< activity whose store it goes or went to ("es_failover", "pw" after a failover)
     std::string key;     ///< in that store
     std::string url;
     std::string token;  ///< marks our object, drawn once
@@ -75,6 +76,12 @@ struct StagePolicy {
     std::int64_t first_wait_s = 60;  ///< after a failure; doubles
     std::int64_t longest_wait_s = 3600;
 };
+
+/// Its name in the store.
+inline std::string const& stored_name(StageRecord const& record)
+{
+    return record.lfn.empty() ? record.name : record.lfn;
+}
 
 /// What to do with it now. `wait`: nothing before next_try_unix_s, or it is somebody else's turn (reporting).
 enum class Step { upload, check, clean, wait, nothing };

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "harvest/log_upload.hpp"
 #include "harvest/panda/measured_time.hpp"
 #include "harvest/panda/queue_config.hpp"
 #include "harvest/panda/settings.hpp"
@@ -69,10 +70,16 @@ Result<PushSummary> push_step(PushChoice const& choice, ConfigSources const& sou
         if (!config) return config.error();
         auto options = make_push_options(*config, run, tools.clock, tools.log);
         if (!options) return options.error();
+        std::vector<std::string> log_activities;
+        for (auto const* const activity : {"pl", "logs"})
+            if (options->stores.contains(activity)) log_activities.emplace_back(activity);
         options->folders = {run};
         options->dry_run = choice.dry_run;
         options->progress = choice.progress;
         options->stop = tools.stop;
+        options->find_logs = [&](std::string const& folder) {
+            return find_wanted_logs(folder, log_activities, tools.clock.unix_ns() / 1'000'000'000);
+        };
         // Without PanDA nobody is waited for.
         if (!PandaFolder(run).is_there()) options->stage.report = false;
         auto const summary = push(*options, tools.log, tools.clock);

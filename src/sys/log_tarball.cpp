@@ -45,37 +45,44 @@ std::vector<std::string> list_files(std::string const& folder,
     return names;
 }
 
-/// false: the tar could not be written. A file that cannot be read is left out.
-bool add_file(archive* tar, std::string const& path, std::string const& name, std::uint32_t& count)
+enum class Added { yes, failed, given_up };
+
+/// A file that cannot be read is left out.
+Added add_file(archive* tar, std::string const& path, std::string const& name, std::uint32_t& count,
+               std::function<bool()> const& give_up)
 {
     FileDescriptor const file(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
     struct stat info {};
-    if (!file || ::fstat(file.get(), &info) != 0 || !S_ISREG(info.st_mode)) return true;
+    if (!file || ::fstat(file.get(), &info) != 0 || !S_ISREG(info.st_mode)) return Added::yes;
     Entry const entry(archive_entry_new());
     archive_entry_set_pathname(entry.get(), name.c_str());
     archive_entry_set_filetype(entry.get(), AE_IFREG);
     archive_entry_set_perm(entry.get(), 0644);
     archive_entry_set_size(entry.get(), info.st_size);
     archive_entry_set_mtime(entry.get(), info.st_mtime, 0);
-    if (archive_write_header(tar, entry.get()) != ARCHIVE_OK) return false;
+    if (archive_write_header(tar, entry.get()) != ARCHIVE_OK) return Added::failed;
     std::vector<char> block(block_bytes);
     for (auto left = static_cast<std::size_t>(info.st_size); left > 0;) {
+        if (give_up && give_up()) return Added::given_up;
         ssize_t const n = ::read(file.get(), block.data(), std::min(left, block.size()));
         if (n <= 0) break;
-        if (archive_write_data(tar, block.data(), static_cast<std::size_t>(n)) < 0) return false;
+        if (archive_write_data(tar, block.data(), static_cast<std::size_t>(n)) < 0) return Added::failed;
         left -= static_cast<std::size_t>(n);
     }
     ++count;
-    return archive_write_finish_entry(tar) == ARCHIVE_OK;  // Fills up with zeros what is missing.
+    // Fills up with zeros what is missing.
+    return archive_write_finish_entry(tar) == ARCHIVE_OK ? Added::yes : Added::failed;
 }
 
 }  // namespace
 
 Result<LogTarball> write_log_tarball(std::string const& folder, std::string const& output,
                                      std::string const& top,
-                                     std::function<bool(std::string_view)> const& wanted)
+                                     std::function<bool(std::string_view)> const& wanted,
+                                     std::function<bool()> const& give_up)
 {
-    auto const part = output + ".part";
+    // Somebody else may be making it too.
+    auto const part = fmt::format("{}.{}.part", output, ::getpid());
     LogTarball made;
     {
         Writer const tar(archive_write_new());
@@ -91,7 +98,12 @@ Result<LogTarball> write_log_tarball(std::string const& folder, std::string cons
                                         nullptr);  // The same logs, the same bytes.
         if (archive_write_open_filename(tar.get(), part.c_str()) != ARCHIVE_OK) return fail();
         for (auto const& name : list_files(folder, wanted)) {
-            if (!add_file(tar.get(), folder + "/" + name, top + "/" + name, made.file_count)) return fail();
+            auto const added =
+                add_file(tar.get(), folder + "/" + name, top + "/" + name, made.file_count, give_up);
+            if (added == Added::failed) return fail();
+            if (added == Added::yes) continue;
+            ::unlink(part.c_str());
+            return Error{ErrorKind::unavailable, output + " was not made", "it was given up", {}};
         }
         if (archive_write_close(tar.get()) != ARCHIVE_OK) return fail();
     }

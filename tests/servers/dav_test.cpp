@@ -123,6 +123,22 @@ TEST_F(Dav, BearerTokenOverTlsOnlyFromAClosedFile)
     EXPECT_EQ(refused.error().kind, ErrorKind::refused);
 }
 
+TEST_F(Dav, CertificateOfTheUserOpensTheDoor)
+{
+    DavOptions options;
+    options.tls.ca_file = nginx().text("ca");
+    std::string const base = "davs://" + nginx().text("tls_endpoint") + "/cert";
+    auto const spec = make_object(folder_, "by-certificate", "let in");
+    auto const refused = store(base, options).put(spec, {});
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().kind, ErrorKind::refused);
+    around_.breakers = std::make_unique<Breakers>(around_.policy.breaker);
+    options.tls.cert_file = nginx().text("user_pem");
+    auto const result = store(base, options).put(spec, {});
+    ASSERT_TRUE(result) << result.error().text();
+    EXPECT_EQ(file_text(nginx().text("root") + "/cert/by-certificate"), "let in");
+}
+
 TEST_F(Dav, UnknownAuthorityIsRefused)
 {
     DavOptions options;

@@ -1,8 +1,10 @@
 // root:// and XRootD's own HTTP door against a real XRootD. A program of its own: it enters a network of its
 // own.
+#include <algorithm>
 #include <filesystem>
 
 #include "harvest/stores/make_store.hpp"
+#include "servers/kill_world.hpp"
 #include "servers/s3_world.hpp"
 #include "support/own_network.hpp"
 
@@ -11,26 +13,36 @@ namespace {
 
 namespace fs = std::filesystem;
 
+/// One network for all tests of this program.
+bool alone()
+{
+    static bool const entered = enter_own_network();
+    return entered;
+}
+
 class Xrootd : public ::testing::TestWithParam<std::string> {
   protected:
     void SetUp() override
     {
         YODA_NEEDS_PROGRAMS("xrootd", "openssl");
-        static bool const alone = enter_own_network();
-        if (!alone) GTEST_SKIP() << "this machine gives no network of its own";
+        if (!alone()) GTEST_SKIP() << "this machine gives no network of its own";
     }
     static ServerProcess& xrootd()
     {
         static ServerProcess server("xrootd.py");
         return server;
     }
+    std::string url() const
+    {
+        if (GetParam() == "root") return "root://" + xrootd().text("root_endpoint") + "//store/deep";
+        if (GetParam() == "http") return "http://" + xrootd().text("http_endpoint") + "/store/deep";
+        return "davs://" + xrootd().text("https_endpoint") + "/store/deep";
+    }
     std::unique_ptr<Store> store()
     {
         StoreConfig config;
         config.tls.ca_file = xrootd().text("ca");
-        if (GetParam() == "root") config.url = "root://" + xrootd().text("root_endpoint") + "//store/deep";
-        if (GetParam() == "http") config.url = "http://" + xrootd().text("http_endpoint") + "/store/deep";
-        if (GetParam() == "https") config.url = "davs://" + xrootd().text("https_endpoint") + "/store/deep";
+        config.url = url();
         auto made = make_store(config, {}, around_.context());
         if (!made) throw std::runtime_error(made.error().text());
         return *std::move(made);
@@ -102,6 +114,72 @@ TEST_P(Xrootd, FaultsOnTheWayAreTriedAgain)
     ASSERT_TRUE(result) << result.error().text();
     EXPECT_TRUE(file_text(there(spec.key)) == bytes);
 }
+
+TEST_P(Xrootd, OneOutputInsideOfABundleIsSentAlone)
+{
+    auto xrd = store();
+    auto spec = make_object(folder_, GetParam() + "-part", some_bytes(3'000'000));
+    auto const part = some_bytes(3'000'000).substr(1'000'001, 1'500'000);
+    spec.offset = 1'000'001;
+    spec.bytes = part.size();
+    spec.adler32 = adler32(part);
+    auto const result = xrd->put(spec, {});
+    ASSERT_TRUE(result) << result.error().text();
+    EXPECT_EQ(xrd->check(spec).value(), Presence::same);
+    EXPECT_TRUE(file_text(there(spec.key)) == part);
+}
+
+TEST_P(Xrootd, BandwidthIsHeldAndProgressTold)
+{
+    auto const limit = std::make_shared<RateLimit>(10'000'000);
+    auto context = around_.context();
+    context.send_limit = limit;
+    StoreConfig config;
+    config.tls.ca_file = xrootd().text("ca");
+    config.url = url();
+    auto made = make_store(config, {}, context);
+    ASSERT_TRUE(made);
+    std::uint64_t moved = 0;
+    PutHooks hooks;
+    hooks.moved = [&](std::uint64_t bytes) { moved += bytes; };
+    auto const begin = around_.clock.now();
+    ASSERT_TRUE((*made)->put(make_object(folder_, GetParam() + "-slow", some_bytes(8'000'000)), hooks));
+    EXPECT_GE((around_.clock.now() - begin).s(), 0.6) << "8 MB at 10 MB/s: sooner would be no limit";
+    EXPECT_EQ(moved, 8'000'000u);
+}
+
+#ifdef YODA_HAVE_XROOTD
+class KillXrootd : public ::testing::Test, protected KillWorld {
+  protected:
+    void SetUp() override
+    {
+        YODA_NEEDS_PROGRAMS("xrootd", "openssl", "xrdcp", "xrdfs");
+        if (!alone()) GTEST_SKIP() << "this machine gives no network of its own";
+    }
+};
+
+TEST_F(KillXrootd, AtRandomInstantsLosesNothingAndLeavesNoTemporaryNames)
+{
+    ServerProcess xrootd("xrootd.py");
+    auto const endpoint = "root://" + xrootd.text("root_endpoint");
+    auto const there = xrootd.text("root") + "/store/killed";
+    config = {{"folders", {run}},
+              {"parallel", 3},
+              {"stores", {{"es_events", {{"url", endpoint + "//store/killed"}}}}}};
+    kill_rounds(long_tests() ? 300 : 52, 150'000, [&] {
+        expect_no_false_claims([&](std::string const& name) { return fs::exists(there + "/" + name); });
+    });
+    auto const copies = folder / "copies";
+    fs::create_directories(copies);
+    ASSERT_EQ(run_program({"xrdcp", "--silent", "-r", endpoint + "//store/killed/", copies}), 0);
+    auto const deeper = copies + "/killed";
+    expect_copies_in(fs::exists(deeper) ? deeper : copies);
+    expect_copies_in(there);
+    std::string lines;
+    ASSERT_EQ(run_program({"xrdfs", endpoint, "ls", "/store/killed"}, &lines), 0);
+    EXPECT_EQ(static_cast<std::size_t>(std::count(lines.begin(), lines.end(), '\n')), sums.size());
+}
+#endif
 
 #ifdef YODA_HAVE_XROOTD
 INSTANTIATE_TEST_SUITE_P(Doors, Xrootd, ::testing::Values("root", "http", "https"),

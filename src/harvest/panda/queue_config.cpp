@@ -236,13 +236,20 @@ Result<std::vector<std::string>> apply_queue(HarvestConfig& config, QueueTexts c
     Setter stores(config, ConfigLayer::queue_store, texts.endpoints_origin);
     if (auto const activities = queue->find("astorages");
         activities != queue->end() && activities->is_object()) {
-        constexpr std::pair<char const*, char const*> known[] = {
-            {"es_events", "es_events"}, {"es_failover", "es_failover"}, {"pl", "pl"}, {"pls", "logs"}};
+        constexpr std::pair<char const*, char const*> known[] = {{"es_events", "es_events"},
+                                                                 {"es_failover", "es_failover"},
+                                                                 {"pw", "pw"},
+                                                                 {"pl", "pl"},
+                                                                 {"pls", "logs"}};
+        // Events go to ordinary storage unless the queue says that they must not.
+        bool const never_ordinary =
+            config.is_set("push.alternative") && config.text("push.alternative") == "off";
         for (auto const& [activity, store] : known) {
             auto list = activities->find(activity);
             // Without a storage of their own events go where other outputs go.
-            if (list == activities->end() && std::string_view(activity).starts_with("es_"))
-                list = activities->find("pw");
+            bool const may_be_ordinary = store == std::string_view("es_events") ||
+                                         (store == std::string_view("es_failover") && !never_ordinary);
+            if (list == activities->end() && may_be_ordinary) list = activities->find("pw");
             if (list == activities->end()) continue;
             auto const names = names_of(*list);
             if (names.empty()) continue;

@@ -210,12 +210,7 @@ Result<PutResult> DavStore::put(ObjectSpec const& spec, PutHooks const& hooks)
 {
     TimePoint const deadline = calls_.now() + calls_.context().policy.deadline_for(spec.bytes);
     std::string target = spec.key;
-    if (options_.overwrite_by_move) {
-        auto const slash = target.rfind('/');
-        auto const name_at = slash == std::string::npos ? 0 : slash + 1;
-        target.insert(name_at, ".");
-        target += "." + spec.token + ".part";
-    }
+    if (options_.overwrite_by_move) target = part_key(spec.key, spec.token);
     if (Status const status = put_to(target, spec, deadline); !status) return status.error();
     if (hooks.moved) hooks.moved(spec.bytes);
     if (options_.overwrite_by_move) {
@@ -255,6 +250,13 @@ Result<Presence> DavStore::check(ObjectSpec const& spec)
     auto found = head(spec.key);
     if (!found) return found.error();
     return compare_with_spec(*found, spec);
+}
+
+void DavStore::remove_leftovers(ObjectSpec const& spec)
+{
+    if (!options_.overwrite_by_move) return;
+    if (auto const removed = remove(part_key(spec.key, spec.token)); !removed)
+        calls_.context().log->warning("leftover_stays", removed.error());
 }
 
 Status DavStore::get(std::string const& key, std::string const& path)

@@ -27,6 +27,7 @@ class DavStore final : public Store {
     /// By the Digest header (adler32 or md5) where the server offers one.
     Result<Presence> check(ObjectSpec const& spec) override;
     Result<std::optional<StoredObject>> head(std::string const& key) override;
+    void remove_leftovers(ObjectSpec const& spec) override;
     Status get(std::string const& key, std::string const& path) override;
     Status remove(std::string const& key) override;
     std::string url(std::string const& key) const override;

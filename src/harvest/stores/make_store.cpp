@@ -5,9 +5,7 @@
 #include "harvest/stores/posix_store.hpp"
 #include "harvest/stores/presigned_store.hpp"
 #include "harvest/stores/store_url.hpp"
-#ifdef YODA_HAVE_XROOTD
 #include "harvest/stores/xrootd_store.hpp"
-#endif
 
 namespace yoda {
 
@@ -15,7 +13,11 @@ Result<std::string> object_key(StoreConfig const& config, std::string const& fil
                                ObjectOwner const& owner)
 {
     std::string key = file_name;
-    if (config.rucio_paths) key = rucio_path(owner.scope.empty() ? config.scope : owner.scope, file_name);
+    if (config.rucio_paths) {
+        auto const implied = std::string(convention_scope(config.path_convention));
+        auto const& own = owner.scope.empty() ? config.scope : owner.scope;
+        key = rucio_path(implied.empty() ? own : implied, file_name);
+    }
     if (Status const status = check_object_key(key); !status) return status.error();
     return key;
 }
@@ -68,14 +70,11 @@ Result<std::unique_ptr<Store>> make_store(StoreConfig const& config, ObjectOwner
             return std::unique_ptr<Store>(
                 std::make_unique<DavStore>(*std::move(url), std::move(options), context));
         }
-        case StoreKind::xrootd:
-#ifdef YODA_HAVE_XROOTD
-            return std::unique_ptr<Store>(std::make_unique<XrootdStore>(*url, context));
-#else
-            return Error{ErrorKind::usage, "no root:// stores",
-                         "this program was built without XRootD's client library",
-                         "install libxrootd-client-dev and build again, or use the door's https:// URL"};
-#endif
+        case StoreKind::xrootd: {
+            auto const client = load_xrootd_client();
+            if (!client) return client.error();
+            return std::unique_ptr<Store>(std::make_unique<XrootdStore>(*url, **client, context));
+        }
         case StoreKind::file:
             break;
     }

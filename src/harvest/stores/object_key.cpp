@@ -56,6 +56,12 @@ Status check_object_key(std::string_view key)
     }
 }
 
+std::string part_key(std::string_view key, std::string_view token)
+{
+    auto const name_at = key.rfind('/') + 1;  // 0 when there is no slash
+    return fmt::format("{}.{}.{}.part", key.substr(0, name_at), key.substr(name_at), token);
+}
+
 std::string rucio_path(std::string_view scope, std::string_view lfn)
 {
     std::string const md5 = print_hex(digest_of(DigestKind::md5, fmt::format("{}:{}", scope, lfn)));

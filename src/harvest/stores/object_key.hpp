@@ -14,6 +14,9 @@ namespace yoda {
 /// bytes that are not UTF-8.
 Status check_object_key(std::string_view key);
 
+/// The hidden name beside `key` under which an upload of this token is written until it is whole.
+std::string part_key(std::string_view key, std::string_view token);
+
 /// `<scope, '.' as '/'>/<md5(scope:lfn)[0:2]>/<[2:4]>/<lfn>` (Rucio's deterministic path, protocols.md §7.3).
 std::string rucio_path(std::string_view scope, std::string_view lfn);
 

@@ -11,6 +11,15 @@
 
 namespace yoda {
 
+namespace {
+
+std::string part_prefix(std::filesystem::path const& target, std::string const& mark)
+{
+    return fmt::format(".{}.{}-", target.filename().string(), mark);
+}
+
+}  // namespace
+
 PartFile::PartFile(std::string path, std::string part, FileDescriptor fd)
     : path_(std::move(path)), part_(std::move(part)), fd_(std::move(fd))
 {}
@@ -20,16 +29,26 @@ PartFile::~PartFile()
     if (fd_ && !part_.empty()) ::unlink(part_.c_str());
 }
 
-Result<PartFile> PartFile::create(std::string const& path)
+Result<PartFile> PartFile::create(std::string const& path, std::string const& mark)
 {
     std::filesystem::path const target(path);
     // Hidden, and never one that another process writes.
     std::string const part =
-        (target.parent_path() / fmt::format(".{}.{}.part", target.filename().string(), random_hex(6)))
-            .string();
+        (target.parent_path() / fmt::format("{}{}.part", part_prefix(target, mark), random_hex(6))).string();
     auto fd = open_file(part, O_RDWR | O_CREAT | O_EXCL);
     if (!fd) return fd.error();
     return PartFile(path, part, *std::move(fd));
+}
+
+void remove_part_files(std::string const& path, std::string const& mark)
+{
+    std::filesystem::path const target(path);
+    auto const prefix = part_prefix(target, mark);
+    std::error_code code;
+    for (auto const& entry : std::filesystem::directory_iterator(target.parent_path(), code)) {
+        auto const name = entry.path().filename().string();
+        if (name.starts_with(prefix) && name.ends_with(".part")) ::unlink(entry.path().c_str());
+    }
 }
 
 void PartFile::rewind()

@@ -11,7 +11,8 @@ namespace yoda {
 
 class PartFile {
   public:
-    static Result<PartFile> create(std::string const& path);
+    /// `mark` goes into the hidden name, for remove_part_files().
+    static Result<PartFile> create(std::string const& path, std::string const& mark = {});
     PartFile(PartFile&&) noexcept = default;
     PartFile& operator=(PartFile&&) = delete;
     ~PartFile();  ///< removes it unless it was kept
@@ -27,5 +28,9 @@ class PartFile {
     std::string part_;  ///< empty once kept
     FileDescriptor fd_;
 };
+
+/// Removes what processes that were killed left of this file with this mark. One that still lives (it was
+/// thought dead) can then no longer give its file the final name.
+void remove_part_files(std::string const& path, std::string const& mark);
 
 }  // namespace yoda

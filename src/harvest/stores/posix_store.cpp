@@ -74,7 +74,8 @@ Result<PutResult> PosixStore::put(ObjectSpec const& spec, PutHooks const& hooks)
         return status.error();
     auto from = open_file(spec.path, O_RDONLY);
     if (!from) return from.error();
-    auto part = PartFile::create(target);
+    if (spec.repeated) remove_leftovers(spec);
+    auto part = PartFile::create(target, spec.token);
     if (!part) return part.error();
     auto const sum = copy(from->get(), spec.offset, spec.bytes, part->fd(), hooks);
     if (!sum) return sum.error();
@@ -116,6 +117,11 @@ Result<Presence> PosixStore::check(ObjectSpec const& spec)
     auto found = head(spec.key);
     if (!found) return found.error();
     return compare_with_spec(*found, spec);
+}
+
+void PosixStore::remove_leftovers(ObjectSpec const& spec)
+{
+    if (check_object_key(spec.key)) remove_part_files(path_of(spec.key), spec.token);
 }
 
 Status PosixStore::get(std::string const& key, std::string const& path)

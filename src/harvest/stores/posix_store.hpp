@@ -14,6 +14,7 @@ class PosixStore final : public Store {
     /// Reads the copy back.
     Result<Presence> check(ObjectSpec const& spec) override;
     Result<std::optional<StoredObject>> head(std::string const& key) override;
+    void remove_leftovers(ObjectSpec const& spec) override;
     Status get(std::string const& key, std::string const& path) override;
     Status remove(std::string const& key) override;
     std::string url(std::string const& key) const override;

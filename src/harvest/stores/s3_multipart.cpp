@@ -228,6 +228,17 @@ void S3Store::abort_upload(std::string const& key, std::string const& upload_id)
     if (!answer) calls_.context().log->warning("upload_not_aborted", answer.error());
 }
 
+void S3Store::remove_leftovers(ObjectSpec const& spec)
+{
+    if (spec.bytes <= calls_.context().policy.part_bytes) return;
+    if (Status const status = prepare(); !status) return;
+    auto const stray = find_upload(spec, calls_.now() + Duration::from_s(60));
+    if (stray && !stray->empty())
+        abort_upload(spec.key, *stray);
+    else if (!stray)
+        calls_.context().log->warning("leftover_stays", stray.error());
+}
+
 Result<PutResult> S3Store::put_parts(ObjectSpec const& spec, PutHooks const& hooks, TimePoint deadline)
 {
     auto fd = open_file(spec.path, O_RDONLY);

@@ -23,10 +23,11 @@ struct ObjectSpec {
     std::uint64_t offset = 0;  ///< of its first byte there (one output inside of a bundle)
     std::uint64_t bytes = 0;
     std::uint32_t adler32 = 0;
-    std::string md5;     ///< hex; empty while nobody computed it
-    std::string token;   ///< marks our upload in the object's metadata where the store has any
-    std::string resume;  ///< what an unfinished put() wants to remember, opaque
-    std::string proof;   ///< what put() returned: the checksum the store will name, opaque
+    std::string md5;        ///< hex; empty while nobody computed it
+    std::string token;      ///< marks our upload in the object's metadata where the store has any
+    std::string resume;     ///< what an unfinished put() wants to remember, opaque
+    std::string proof;      ///< what put() returned: the checksum the store will name, opaque
+    bool repeated = false;  ///< an earlier put() of it may have been killed
 };
 
 /// What put() knows of its object.
@@ -67,6 +68,9 @@ class Store {
     virtual Result<Presence> check(ObjectSpec const& spec) = 0;
     /// nullopt: no such object.
     virtual Result<std::optional<StoredObject>> head(std::string const& key) = 0;
+    /// Removes what a put() of this spec that was killed may have left beside its object. Best effort: the
+    /// next put() does not depend on it.
+    virtual void remove_leftovers(ObjectSpec const& spec) = 0;
     /// Writes `path` whole or not at all.
     virtual Status get(std::string const& key, std::string const& path) = 0;
     /// An absent object is removed already.

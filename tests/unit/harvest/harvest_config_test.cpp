@@ -1,5 +1,6 @@
 #include "harvest/harvest_config.hpp"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -84,6 +85,7 @@ constexpr char const* endpoints = R"({
         "arprotocols": {"r": [{"endpoint": "s3://read:443/", "path": "/a", "id": 1}],
                         "w": [{"endpoint": "s3://write.cern.ch:8080/", "path": "/atlas-es", "id": 2}]},
         "rprotocols": {"2": {"settings": {"access_key": "CERN.pub", "secret_key": "CERN.key", "is_secure": false}}}},
+    "X": {"id": 119, "arprotocols": {"w": [{"endpoint": "davs://x.org:443/", "path": "/rse", "id": 3}]}},
     "RAL_ES": {"id": 118, "arprotocols": {"w": [{"endpoint": "root://ral.ac.uk:1094/", "path": "/es", "id": 9}]}}})";
 
 TEST(QueueConfig, AQueueBecomesSettingsWithTheirOrigin)
@@ -104,6 +106,7 @@ TEST(QueueConfig, AQueueBecomesSettingsWithTheirOrigin)
     EXPECT_EQ(config.count("store.es_events.objstore_id"), 117u);
     EXPECT_EQ(config.text("store.es_events.panda_public_key"), "CERN.pub");
     EXPECT_EQ(config.text("store.es_failover.url"), "root://ral.ac.uk:1094//es");
+    EXPECT_EQ(config.text("store.pw.url"), "davs://x.org:443/rse");
     ASSERT_EQ(warnings->size(), 1u);  // CERN_LOGS is not described.
     EXPECT_THAT(warnings->front(), HasSubstr("CERN_LOGS"));
     EXPECT_THAT(config.print(), HasSubstr("from queue.json (maxtime)"));
@@ -116,6 +119,18 @@ TEST(QueueConfig, FilesGoBeforeTheQueueButNotForItsStores)
     ASSERT_TRUE(apply_queue(config, {queue, "queue.json", endpoints, "ddm.json"}, "Q"));
     EXPECT_EQ(config.count("fetch.cores"), 7u);
     EXPECT_EQ(config.text("store.es_events.url"), "s3+http://write.cern.ch:8080/atlas-es");
+}
+
+TEST(QueueConfig, OrdinaryStorageTakesOverUnlessTheQueueForbidsIt)
+{
+    for (auto const& [word, url] : {std::pair{"", "davs://x.org:443/rse"}, {"off", ""}}) {
+        HarvestConfig config;
+        auto const text = fmt::format(
+            R"({{"Q": {{"allow_alt_stageout": "{}", "astorages": {{"es_events": ["CERN-PROD_ES"], "pw": ["X"]}}}}}})",
+            word);
+        ASSERT_TRUE(apply_queue(config, {text, "q", endpoints, "e"}, "Q"));
+        EXPECT_EQ(config.text("store.es_failover.url"), url) << word;
+    }
 }
 
 TEST(QueueConfig, BorrowedNodesSealSoonerThanPledgedOnes)

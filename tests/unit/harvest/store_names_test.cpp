@@ -106,6 +106,9 @@ TEST(ObjectKey, OfAConfiguredStore)
     config.rucio_paths = true;
     EXPECT_TRUE(object_key(config, "a.tar", {}).value().starts_with("transient/"));
     EXPECT_TRUE(object_key(config, "a.tar", {1, 1, "panda"}).value().starts_with("panda/"));
+    config.path_convention = 1005;
+    EXPECT_TRUE(object_key(config, "a.tar", {1, 1, "panda"}).value().starts_with("transient/"))
+        << "the convention's scope";
     config.path_convention = 5;
     EXPECT_EQ(store_url_for(config, {13, 1, ""}).value().bucket, "b-3");
 }

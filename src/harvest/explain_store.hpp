@@ -1,0 +1,15 @@
+// For `harvest explain`: where outputs go, and which rule says so.
+#pragma once
+
+#include <string>
+
+#include "core/job.hpp"
+#include "harvest/harvest_config.hpp"
+
+namespace yoda {
+
+/// "file:///x, by ..." for the job's event-service outputs: the job's own prodDBlockTokenForOutput goes
+/// before the queue's store, that before the configuration's; push.alternative = force before all.
+std::string explain_job_store(Job const& job, HarvestConfig const& config);
+
+}  // namespace yoda

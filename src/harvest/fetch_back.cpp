@@ -1,0 +1,113 @@
+#include "harvest/fetch_back.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <memory>
+
+#include "core/checksum.hpp"
+#include "harvest/job_store.hpp"
+#include "harvest/push_bundle.hpp"
+#include "harvest/stage_folder.hpp"
+#include "harvest/stores/file_sums.hpp"
+#include "sys/files.hpp"
+
+namespace yoda {
+
+namespace {
+
+bool is_whole(std::string const& path, StageRecord const& record)
+{
+    std::error_code code;
+    if (std::filesystem::file_size(path, code) != record.bytes || code) return false;
+    auto const sums = sum_file(path, 0, {record.bytes, std::max<std::uint64_t>(record.bytes, 1)}, 1);
+    return sums && sums->front().adler32 == record.adler32;
+}
+
+class FetchBack {
+  public:
+    FetchBack(std::string const& run_folder, PushOptions const& options, Log& log, Clock const& clock)
+        : run_(run_folder),
+          options_(options),
+          stage_(run_folder, clock),
+          breakers_(options.transfer.breaker),
+          context_{&clock, &log, &breakers_, options.stop, nullptr, options.transfer}
+    {
+        if (options.use_job_stores) job_stores_ = read_job_stores(run_folder, options.stores, log);
+    }
+
+    Status fetch(std::string const& name, std::string const& path, FetchedBack& done)
+    {
+        auto const record = stage_.read(name);
+        if (!record) return record.error();
+        if (record->split || record->target.empty())
+            return Error{ErrorKind::bad_input,
+                         name + " cannot be fetched back",
+                         record->split ? "its outputs lie in the store one by one (push.single_objects)"
+                                       : "it went to no store",
+                         {}};
+        if (is_whole(path, *record)) return {};
+        auto const store = store_of(*record);
+        if (!store) return store.error();
+        if (auto const status = (*store)->get(record->key, path); !status) return status;
+        if (!is_whole(path, *record)) {
+            ::unlink(path.c_str());
+            return Error{ErrorKind::bad_input,
+                         record->url + " is not what was sent there",
+                         fmt::format("its size or adler32 is not {} and {}", record->bytes,
+                                     print_adler32(record->adler32)),
+                         {}};
+        }
+        ++done.bundle_count;
+        done.bytes += record->bytes;
+        return {};
+    }
+
+  private:
+    Result<Store*> store_of(StageRecord const& record)
+    {
+        auto const own = job_stores_.find(record.panda_id);
+        auto const configured = options_.stores.find(record.target);
+        bool const is_own = record.target == "es_events" && own != job_stores_.end();
+        if (!is_own && configured == options_.stores.end())
+            return Error{ErrorKind::usage, record.name + " cannot be fetched back",
+                         "no store is configured for " + record.target,
+                         "set store." + record.target + ".url"};
+        ObjectOwner const owner{record.panda_id, record.task_id, record.scope};
+        // Buckets and pre-signed URLs may be of one job only.
+        auto& store = stores_[fmt::format("{} {}", record.target, record.panda_id)];
+        if (!store) {
+            auto made = make_store(is_own ? own->second : configured->second, owner, context_);
+            if (!made) return made.error();
+            store = *std::move(made);
+        }
+        return store.get();
+    }
+
+    std::string run_;
+    PushOptions const& options_;
+    StageFolder stage_;
+    Breakers breakers_;
+    StoreContext context_;
+    std::map<std::int64_t, StoreConfig> job_stores_;
+    std::map<std::string, std::unique_ptr<Store>> stores_;
+};
+
+}  // namespace
+
+Result<FetchedBack> fetch_back(std::string const& run_folder, std::vector<std::string> const& tar_names,
+                               std::string const& folder, PushOptions const& options, Log& log,
+                               Clock const& clock)
+{
+    if (auto const status = make_folders(folder); !status) return status.error();
+    FetchBack fetching(run_folder, options, log, clock);
+    FetchedBack done;
+    for (auto const& name : tar_names)
+        if (auto const status = fetching.fetch(name, folder + "/" + name, done); !status)
+            return status.error();
+    return done;
+}
+
+}  // namespace yoda

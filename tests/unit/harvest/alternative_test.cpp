@@ -1,0 +1,146 @@
+// Which store a bundle goes to: by the job, the queue, the configuration, failures, and push.alternative;
+// with folders as stores.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "harvest/explain_store.hpp"
+#include "harvest/fetch_back.hpp"
+#include "harvest/harvest_options.hpp"
+#include "harvest/stage_folder.hpp"
+#include "support/run_builder.hpp"
+
+namespace yoda::test {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+
+class Target : public ::testing::Test {
+  protected:
+    Target()
+    {
+        set("push.report", "no");
+        set("push.first_wait", "0 s");
+        set("push.longest_wait", "0 s");
+    }
+    void set(std::string const& key, std::string const& value)
+    {
+        ASSERT_TRUE(config_.set(ConfigLayer::file, key, value, "site.cfg:1")) << key;
+    }
+    /// `is_there`: a store whose folder is gone is one that does not answer.
+    void add_store(std::string const& name, bool is_there = true)
+    {
+        if (is_there) fs::create_directories(folder_ / name);
+        set("store." + name + ".url", "file://" + (folder_ / name));
+    }
+    /// Where a bundle is after so many calls.
+    std::string target_after(int calls)
+    {
+        auto const bundle = add_bundle(run_, ++sequence_, some_bytes(1000));
+        auto options = make_push_options(config_, run_, clock_, log_).value();
+        options.folders = {run_};
+        options.stage.clean = false;
+        for (int call = 0; call < calls; ++call) EXPECT_TRUE(push(options, log_, clock_));
+        auto const record = StageFolder(run_, clock_).read(bundle.bundle).value();
+        if (record.stage != Stage::reported) return "nowhere";
+        EXPECT_TRUE(fs::exists(folder_ / record.target + "/" + bundle.bundle));
+        return record.target;
+    }
+    Job job(nlohmann::json fields = nlohmann::json::object())
+    {
+        fields["PandaID"] = 4000000001;
+        return Job::from_json(std::move(fields)).value();
+    }
+
+    SystemClock clock_;
+    Log log_{LogLevel::error};
+    ScratchFolder folder_;
+    std::string run_ = folder_ / "run";
+    HarvestConfig config_;
+    std::uint32_t sequence_ = 0;
+};
+
+TEST_F(Target, OrdinaryStorageIsNeverUsedWhenTheAlternativeIsOff)
+{
+    add_store("es_events", false);
+    add_store("pw");
+    EXPECT_EQ(target_after(10), "nowhere");
+}
+
+TEST_F(Target, OrdinaryStorageTakesOverWhenObjectStoresFailAndTheAlternativeIsOn)
+{
+    set("push.alternative", "on");
+    add_store("es_events", false);
+    add_store("pw");
+    EXPECT_EQ(target_after(3), "nowhere");
+    EXPECT_EQ(target_after(4), "pw");
+    add_store("es_events");
+    EXPECT_EQ(target_after(1), "es_events") << "new files go to the primary again";
+}
+
+TEST_F(Target, OrdinaryStorageComesAfterTheOtherObjectStore)
+{
+    set("push.alternative", "on");
+    add_store("es_events", false);
+    add_store("es_failover", false);
+    add_store("pw");
+    EXPECT_EQ(target_after(20), "pw");
+    add_store("es_failover");
+    EXPECT_EQ(target_after(4), "es_failover");
+}
+
+TEST_F(Target, ForceGoesToOrdinaryStorageAtOnceElseToTheFailover)
+{
+    set("push.alternative", "force");
+    add_store("es_events");
+    EXPECT_THAT(make_push_options(config_, run_, clock_, log_).error().text(), HasSubstr("store.pw.url"));
+    add_store("es_failover");
+    EXPECT_EQ(target_after(1), "es_failover");
+    add_store("pw");
+    EXPECT_EQ(target_after(1), "pw");
+    EXPECT_THAT(explain_job_store(job(), config_),
+                HasSubstr("store.pw.url from site.cfg:1 (push.alternative"));
+}
+
+TEST_F(Target, WhatWasCleanedUpIsFetchedBackAndChecked)
+{
+    add_store("es_events");
+    auto const bundle = add_bundle(run_, 1, some_bytes(5000));
+    auto options = make_push_options(config_, run_, clock_, log_).value();
+    options.folders = {run_};
+    ASSERT_EQ(push(options, log_, clock_).value().cleaned_count, 1u);
+    ASSERT_FALSE(fs::exists(run_ + "/bundles/" + bundle.bundle));
+    auto const back = [&] {
+        return fetch_back(run_, {bundle.bundle}, folder_ / "back", options, log_, clock_);
+    };
+    EXPECT_EQ(back().value().bundle_count, 1u);
+    EXPECT_EQ(file_text(folder_ / "back/" + bundle.bundle), some_bytes(5000));
+    EXPECT_EQ(back().value().bundle_count, 0u) << "it is there already";
+    write_text(folder_ / "back/" + bundle.bundle, "cut");
+    EXPECT_EQ(back().value().bundle_count, 1u);
+    write_text(folder_ / "es_events/" + bundle.bundle, some_bytes(5000, 2));
+    fs::remove(folder_ / "back/" + bundle.bundle);
+    EXPECT_THAT(back().error().text(), HasSubstr("is not what was sent"));
+    EXPECT_FALSE(fs::exists(folder_ / "back/" + bundle.bundle));
+}
+
+TEST_F(Target, ExplainNamesTheRuleThatWon)
+{
+    EXPECT_THAT(explain_job_store(job(), config_), HasSubstr("is not set"));
+    add_store("es_events");
+    EXPECT_THAT(explain_job_store(job(), config_), HasSubstr("by store.es_events.url from site.cfg:1"));
+    ASSERT_TRUE(config_.set(ConfigLayer::queue_store, "store.es_events.url", "s3://queue/b", "ddm.json (X)"));
+    EXPECT_EQ(explain_job_store(job(), config_), "s3://queue/b, by store.es_events.url from ddm.json (X)");
+    auto const own = job({{"prodDBlockTokenForOutput", "objectstore^s3^s3://own:443^/b/p"}});
+    EXPECT_EQ(explain_job_store(own, config_),
+              "s3://own:443/b/p, by the job's prodDBlockTokenForOutput: s3://own:443/b/p");
+    auto const odd = job({{"prodDBlockTokenForOutput", "objectstore^gsiftp^x^/p"}});
+    EXPECT_THAT(explain_job_store(odd, config_), HasSubstr("the job's own cannot be used"));
+    set("push.job_stores", "no");
+    EXPECT_THAT(explain_job_store(own, config_), HasSubstr("push.job_stores = no"));
+}
+
+}  // namespace
+}  // namespace yoda::test
