@@ -29,8 +29,7 @@ bool is_whole(std::string const& path, StageRecord const& record)
 class FetchBack {
   public:
     FetchBack(std::string const& run_folder, PushOptions const& options, Log& log, Clock const& clock)
-        : run_(run_folder),
-          options_(options),
+        : options_(options),
           stage_(run_folder, clock),
           breakers_(options.transfer.breaker),
           context_{&clock, &log, &breakers_, options.stop, nullptr, options.transfer}
@@ -86,7 +85,6 @@ class FetchBack {
         return store.get();
     }
 
-    std::string run_;
     PushOptions const& options_;
     StageFolder stage_;
     Breakers breakers_;
