@@ -84,6 +84,13 @@ def frozen_disk(world, make_run, expected, stays_frozen):
                                     for name in os.listdir(disk.folder)), "the last Droid did not begin")
         disk.freeze()
         begin = time.monotonic()
+
+        def show():
+            """What a shared file system would show the other nodes: what has been written to its bundles so far."""
+            subprocess.run(["cp", "-a", disk.folder + "/.", os.path.join(run, "bundles")], check=True)
+
+        if stays_frozen:
+            show()
         eventually(job, lambda: state(world, run, 3) == "lost", "nobody missed the frozen Droid")
         lost_s = time.monotonic() - begin
         if not stays_frozen:
@@ -95,11 +102,8 @@ def frozen_disk(world, make_run, expected, stays_frozen):
             assert world.status(run)["exit_code"] == 0
             disk.thaw()
         world.wait(job, 120)
-        # What a shared file system would show: its bundles too.
-        subprocess.run(["cp", "-a", disk.folder + "/.", os.path.join(run, "bundles")], check=True)
-        if stays_frozen:
-            # Its last bundle was never sealed, or sealed after rank 0's end: the next to open the run sees to that.
-            world.harvest("recover", run, check=False)
+        if not stays_frozen:
+            show()
         check(world, run, expected)
         print("frozen disk: the Droid was given up after %.1f s, %s" %
               (lost_s, "and thawed after the end" if stays_frozen else "and came back"))
