@@ -1,5 +1,6 @@
 // AthenaMP's channel as a Droid runs it, against clients of a process of their own: how long a request waits
-// for its range, what the Droid's side costs, and that nothing is lost.
+// for its range, what the Droid's side costs, and that nothing is lost. Beside it, in the same run: the same
+// clients against a bare ROUTER that does nothing but answer, which is what libzmq itself costs here.
 //
 //   bench_athenamp [--clients 64] [--rate 300] [--ranges 4000]      rate 0: as fast as it goes
 //
@@ -152,6 +153,94 @@ double cpu_s()
     return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 
+struct Figures {
+    double took_s = 0;
+    double used_s = 0;
+    std::vector<double> reply_us;  // sorted
+
+    double at(double part) const
+    {
+        auto const index = static_cast<std::size_t>(part * static_cast<double>(reply_us.size()));
+        return reply_us.empty() ? 0.0 : reply_us[std::min(reply_us.size() - 1, index)];
+    }
+    double us_a_request() const
+    {
+        return 1e6 * used_s / static_cast<double>(std::max<std::size_t>(1, reply_us.size()));
+    }
+    void read_latencies(std::string const& path)
+    {
+        std::ifstream file(path);
+        for (double value = 0; file >> value;) reply_us.push_back(value);
+        std::sort(reply_us.begin(), reply_us.end());
+    }
+    void print(std::string_view who) const
+    {
+        fmt::print(
+            "{}: {:.0f} requests/s; reply: median {:.0f} us, p99 {:.0f} us, worst {:.0f} us; {:.2f} % of a "
+            "core, {:.1f} us a request\n",
+            who, static_cast<double>(reply_us.size()) / took_s, at(0.5), at(0.99), at(1),
+            100 * used_s / took_s, us_a_request());
+    }
+};
+
+/// Answers the clients' requests with `range_count` texts, then with the end word, until they have ended.
+Result<Figures> measure_bare(unsigned client_count, double rate, std::uint32_t range_count)
+{
+    auto spawner = Spawner::start();
+    if (!spawner) return spawner.error();
+    auto poller = Poller::make();
+    if (!poller) return poller.error();
+    std::string folder = std::filesystem::temp_directory_path() / "bench_athenamp_XXXXXX";
+    if (!::mkdtemp(folder.data())) return os_error("make", folder, errno);
+    auto const channel = fmt::format("bench_bare_{}", ::getpid());
+    auto const path = "/tmp/zmq_" + channel;
+    void* const context = zmq_ctx_new();
+    void* const router = zmq_socket(context, ZMQ_ROUTER);
+    int const never = 0;
+    zmq_setsockopt(router, ZMQ_HANDSHAKE_IVL, &never, sizeof never);
+    if (zmq_bind(router, ("ipc://" + path).c_str()) != 0) return os_error("bind", path, zmq_errno());
+    SpawnRequest request;
+    request.arguments = {std::filesystem::canonical("/proc/self/exe"), "--payload",
+                         std::to_string(client_count), std::to_string(rate)};
+    request.environment = current_environment();
+    set_variable(request.environment, "PILOT_EVENTRANGECHANNEL", channel);
+    request.folder = folder;
+    if (auto id = spawner->spawn(std::move(request)); !id) return id.error();
+    int fd = -1;
+    std::size_t fd_bytes = sizeof fd;
+    zmq_getsockopt(router, ZMQ_FD, &fd, &fd_bytes);
+    poller->add(fd, [] {});
+    SystemClock const clock;
+    Figures figures;
+    auto const begin = clock.now();
+    double const cpu = cpu_s();
+    std::uint32_t given = 0;
+    char id[256], body[4096];
+    for (bool ended = false; !ended;) {
+        poller->wait(Duration::from_ms(20));
+        for (int n = 0; (n = zmq_recv(router, id, sizeof id, ZMQ_DONTWAIT)) >= 0;) {
+            if (zmq_recv(router, body, sizeof body, ZMQ_DONTWAIT) != 16) continue;  // No request.
+            auto const text = given < range_count
+                                  ? fmt::format("[{{\"eventRangeID\": \"1-2-3-{}-10\"{:200}}}]", ++given, "")
+                                  : std::string("No more events");
+            zmq_send(router, id, static_cast<std::size_t>(n), ZMQ_SNDMORE | ZMQ_DONTWAIT);
+            zmq_send(router, text.data(), text.size(), ZMQ_DONTWAIT);
+        }
+        if (auto polled = spawner->poll(); !polled) return polled.error();
+        while (auto const event = spawner->take_event())
+            ended |= std::holds_alternative<PayloadExited>(*event);
+    }
+    figures.used_s = cpu_s() - cpu;
+    figures.took_s = (clock.now() - begin).s();
+    figures.read_latencies(folder + "/" + latency_file);
+    zmq_close(router);
+    zmq_ctx_term(context);
+    std::error_code ignored;
+    std::filesystem::remove(path, ignored);
+    std::filesystem::remove_all(folder, ignored);
+    return figures;
+}
+
 int live_as_droid(unsigned client_count, double rate, std::uint32_t range_count)
 {
     auto spawner = Spawner::start();
@@ -189,22 +278,17 @@ int live_as_droid(unsigned client_count, double rate, std::uint32_t range_count)
             next_tick = desk.clock.now() + Duration::from_ms(50);
             channel.on_tick(desk.clock.now());
         }
-        double const used = cpu_s() - cpu;
-        double const took = (desk.clock.now() - begin).s();
-        std::ifstream file(setup.work_folder + "/start_0/" + latency_file);
-        std::vector<double> us;
-        for (double value = 0; file >> value;) us.push_back(value);
-        std::sort(us.begin(), us.end());
-        auto const at = [&](double part) {
-            return us.empty() ? 0.0
-                              : us[std::min(us.size() - 1,
-                                            static_cast<std::size_t>(part * static_cast<double>(us.size())))];
-        };
-        fmt::print("{} clients, {} ranges in {:.1f} s: {:.0f} requests/s\n", client_count, range_count, took,
-                   static_cast<double>(us.size()) / took);
-        fmt::print("reply: median {:.0f} us, p99 {:.0f} us, worst {:.0f} us\n", at(0.5), at(0.99), at(1));
-        fmt::print("Droid's side: {:.2f} % of a core, {:.1f} us a request\n", 100 * used / took,
-                   1e6 * used / static_cast<double>(std::max<std::size_t>(1, us.size())));
+        Figures figures;
+        figures.used_s = cpu_s() - cpu;
+        figures.took_s = (desk.clock.now() - begin).s();
+        figures.read_latencies(setup.work_folder + "/start_0/" + latency_file);
+        fmt::print("{} clients, {} ranges\n", client_count, range_count);
+        figures.print("Droid");
+        if (auto const bare = measure_bare(client_count, rate, range_count)) {
+            bare->print("bare ROUTER");
+            fmt::print("the Droid's {:.1f} us a request are {:.2f} times what libzmq alone takes\n",
+                       figures.us_a_request(), figures.us_a_request() / bare->us_a_request());
+        }
         fmt::print("given {}, finished {}, twice {}; payload ended: {}\n", desk.given, desk.finished.size(),
                    desk.repeated, *desk.end);
     }

@@ -11,6 +11,7 @@
 #include "core/config.hpp"
 #include "core/payload_config.hpp"
 #include "core/recovery.hpp"
+#include "core/silence.hpp"
 #include "sys/allocation.hpp"
 #include "sys/clock.hpp"
 #include "sys/event_file.hpp"
@@ -74,17 +75,6 @@ Duration time_left(Config const& config, Allocation const& allocation, std::int6
     if (allocation.end_unix_s > 0)
         return Duration::from_s(static_cast<double>(allocation.end_unix_s - unix_s));
     return Duration::max();
-}
-
-double default_silence_s(std::vector<Job> const& jobs, Duration walltime)
-{
-    double silence_s = 12 * 3600;
-    for (auto const& job : jobs) {
-        if (auto const limit = job.number("maxCpuCount", 0); limit > 0)
-            silence_s = std::min(silence_s, static_cast<double>(limit));
-    }
-    if (walltime < Duration::max()) silence_s = std::min(silence_s, walltime.s() / 4);
-    return silence_s;
 }
 
 DispatchPolicy make_policy(Config const& config, TimePoint now, Duration left, bool closed,
@@ -239,7 +229,7 @@ Result<LifeEnd> live(YodaOptions const& options, RunFolder const& folder, LeaseK
     keeper.set_life(opened->life);
     if (opened->findings.count() > 0) log.warning("recovered", {{"findings", opened->findings.print()}});
     config->walltime_s = left < Duration::max() ? left.s() : 0;
-    if (config->range_silence_s == 0) config->range_silence_s = default_silence_s(opened->jobs, left);
+    if (config->range_silence_s == 0) config->range_silence_s = default_silence(opened->jobs, left).s();
 
     if (auto added = log.add_file(folder.logs() + "/yoda.log"); !added)
         log.warning("no_log_file", added.error());

@@ -39,8 +39,9 @@ Key const keys[] = {
      "deaths of the whole payload with the range in flight that count as one failure, at most 15"},
     {"range.time_limit", &C::range_time_limit_s, "a range that runs longer is killed and has failed"},
     {"range.silence", &C::range_silence_s,
-     "a range whose worker neither speaks nor writes for so long is killed; 0: the least of 12 h, the job's "
-     "maxCpuCount, a quarter of the walltime"},
+     "a range whose worker neither speaks nor writes for so long is killed; 0: the least of 12 h (analysis: "
+     "3 h), "
+     "the job's maxCpuCount, a quarter of the walltime"},
     {"payload.workers", &C::payload_workers, "workers per Droid; 0: one per core that it may use"},
     {"payload.starts", &C::payload_starts,
      "starts of a payload in a row without a finished range, then the Droid gives it up"},
@@ -78,8 +79,9 @@ Key const keys[] = {
     {"work.stage_inputs", &C::work_stage_inputs,
      "copy input files to each node's work folder: one node reads the shared filesystem, the others get "
      "them from node to node"},
-    {"node.setup", &C::setup_command, "program with arguments run once per Droid before the first payload"},
-    {"node.cleanup", &C::cleanup_command, "program with arguments run once per Droid at its end"},
+    {"node.setup", &C::setup_command, "program with arguments run once per node before the first payload"},
+    {"node.cleanup", &C::cleanup_command, "program with arguments run once per node, by its last Droid"},
+    {"node.time_limit", &C::node_time_limit_s, "of each of these two"},
     {"run.open", &C::run_open, "more ranges may come through RUN/inbox until it says closed"},
     {"status.interval", &C::status_interval_s, "how often status.json is written"},
 };

@@ -22,7 +22,7 @@ struct Config {
     std::uint64_t range_tries = 3;
     std::uint64_t range_payload_deaths = 5;
     double range_time_limit_s = 6 * 3600;
-    double range_silence_s = 0;  ///< 0: min(12 h, maxCpuCount, a quarter of the walltime)
+    double range_silence_s = 0;  ///< 0: core/silence.hpp
     // payload
     std::uint64_t payload_workers = 0;
     std::uint64_t payload_starts = 5;
@@ -57,6 +57,7 @@ struct Config {
     bool work_stage_inputs = false;
     std::string setup_command;
     std::string cleanup_command;
+    double node_time_limit_s = 600;
     // run
     bool run_open = false;  ///< more ranges may come through the inbox
     double status_interval_s = 2;

@@ -12,6 +12,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "core/event_range.hpp"
 #include "sys/bundle_file.hpp"
 
 namespace yoda {
@@ -203,13 +204,15 @@ void BundleWriter::Thread::carry_out(StoreOrder& order)
     auto* const bundle = find_bundle(order.output.job, order.sequence);
     if (!bundle || !bundle->trouble.empty()) return;  // It has failed, or will have at the end of this group.
     outputs_.clear();
-    for (auto const& path : order.output.paths) {
-        auto opened = folder(order.output.folder).open(path);
+    auto const& names = order.output.names;
+    for (std::size_t i = 0; i < order.output.paths.size(); ++i) {
+        auto opened = folder(order.output.folder).open(order.output.paths[i]);
         if (auto* const fault = std::get_if<OutputFault>(&opened)) {
             tell(OutputBad{order.output.what, fault->error_code, std::move(fault->reason)});
             return;
         }
         outputs_.push_back(std::get<OutputFile>(std::move(opened)));
+        if (i < names.size() && is_plain_file_name(names[i])) outputs_.back().name = names[i];
     }
     append(*bundle, order);
 }

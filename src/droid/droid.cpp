@@ -4,9 +4,9 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <boost/program_options/parsers.hpp>
 #include <filesystem>
 
+#include "core/checksum.hpp"
 #include "droid/athenamp/channel.hpp"
 #include "droid/command_channel.hpp"
 #include "droid/worker_channel.hpp"
@@ -23,7 +23,6 @@ constexpr Duration longest_step = Duration::from_s(1);
 constexpr Duration log_check_interval = Duration::from_s(1);
 /// Of droid.silence, after which a writer that is at one thing makes the Droid silent.
 constexpr double stuck_share = 0.5;
-constexpr Duration cleanup_limit = Duration::from_s(60);
 constexpr unsigned frames_a_round = 256;
 /// Free space is looked at so often before it is taken for granted that there is too little.
 constexpr double looks_at_a_full_disk = 10;
@@ -252,7 +251,8 @@ Status Droid::try_set_up()
     policy.silence = Duration::from_s(config_.yoda_silence_s);
     policy.payload_starts = static_cast<unsigned>(config_.payload_starts);
     policy.pause_limit = Duration::from_s(config_.disk_check_interval_s) * looks_at_a_full_disk;
-    if (auto status = run_hook(config_.setup_command, "node.setup"); !status) return status;
+    if (auto status = set_up_node(); !status) return status;
+    now_ = clock_.now();
     core_.emplace(policy, std::move(policies), now_);
     watch_->check(now_, {});  // Before anything is started: how much space is free.
     core_->set_paused(watch_->disk_is_low());
@@ -288,38 +288,28 @@ Status Droid::make_work_folder()
     return {};
 }
 
-/// Runs a site's command to its end. Only where nobody waits for this Droid's answers: before hello, after
-/// goodbye.
-Status Droid::run_hook(std::string const& command, std::string_view what)
+/// Rank 0 hears from us meanwhile, and takes nobody for dead whose setup is long.
+Status Droid::set_up_node()
 {
-    if (command.empty()) return {};
-    SpawnRequest request;
-    request.arguments = boost::program_options::split_unix(command);
-    request.environment = clean_environment(current_environment());
-    request.folder = work_folder_;
-    request.stdout_path = request.stderr_path =
-        fmt::format("{}/node_{}.log", folder_.logs(), transport_.rank());
-    auto const id = spawner_.spawn(std::move(request));
-    if (!id) return id.error();
-    TimePoint const deadline = clock_.now() + cleanup_limit;
-    auto const refuse = [&](std::string why) {
-        return Error{ErrorKind::io, fmt::format("{} failed: {}", what, command), std::move(why),
-                     "see the node's log"};
-    };
-    while (clock_.now() < deadline) {
-        if (auto polled = spawner_.poll(); !polled) return polled;
-        while (auto const event = spawner_.take_event()) {
-            if (auto const* failed = std::get_if<PayloadStartFailed>(&*event))
-                return refuse(failed->error.text());
-            auto const* exited = std::get_if<PayloadExited>(&*event);
-            if (!exited || exited->id != *id) continue;
-            if (exited->exit_code == 0 && exited->signal == 0) return {};
-            return refuse("it " + print_exit(*exited));
-        }
-        poller_.wait(Duration::from_ms(20));
-    }
-    spawner_.kill_tree(*id);
-    return refuse(fmt::format("it did not end within {} s", cleanup_limit.s()));
+    NodeHooksSetup setup;
+    setup.setup = config_.setup_command;
+    setup.cleanup = config_.cleanup_command;
+    setup.folder = work_folder_;
+    setup.log_path = fmt::format("{}/node_{}.log", folder_.logs(), transport_.rank());
+    setup.shared_folder =
+        fmt::format("{}/yoda_node_{:08x}_{}", std::filesystem::path(work_folder_).parent_path().string(),
+                    adler32(std::filesystem::absolute(folder_.path()).string()), life_);
+    setup.alone = welcome_.node_count <= 1;
+    setup.limit = Duration::from_s(config_.node_time_limit_s);
+    hooks_.emplace(std::move(setup), spawner_, clock_);
+    TimePoint next = clock_.now();
+    return hooks_->begin([&] {
+        if (clock_.now() < next) return;
+        next = clock_.now() + Duration::from_s(config_.droid_heartbeat_s);
+        frames_.set_header({life_, 0});
+        frames_.put(Heartbeat{});
+        send_frames();
+    });
 }
 
 void Droid::write_memory()
@@ -334,9 +324,8 @@ void Droid::end_all()
     for (auto& channel : channels_) channel.reset();
     writer_.reset();
     inputs_.reset();
-    if (core_) {
-        if (auto status = run_hook(config_.cleanup_command, "node.cleanup"); !status)
-            log_.warning("cleanup_failed", status.error());
+    if (hooks_) {
+        if (auto status = hooks_->end(); !status) log_.warning("cleanup_failed", status.error());
     }
     std::error_code code;
     std::filesystem::remove_all(work_folder_, code);

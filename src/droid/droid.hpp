@@ -17,6 +17,7 @@
 #include "droid/input_stage.hpp"
 #include "droid/memory_log.hpp"
 #include "droid/node.hpp"
+#include "droid/node_hooks.hpp"
 #include "droid/watch.hpp"
 #include "sys/clock.hpp"
 #include "sys/log.hpp"
@@ -87,8 +88,8 @@ class Droid final : private DroidEffects, private ChannelEvents {
     void tick();
     void watch();
     void send_frames();
-    Status run_hook(std::string const& command, std::string_view what);
     void write_memory();
+    Status set_up_node();
     void end_all();
 
     RunFolder folder_;
@@ -115,6 +116,7 @@ class Droid final : private DroidEffects, private ChannelEvents {
     std::unique_ptr<InputStage> inputs_;  ///< nullptr: they are used where they are
     std::vector<bool> waits_for_inputs_;  ///< by job
     bool inputs_told_ = false;
+    std::optional<NodeHooks> hooks_;
     std::optional<DroidCore> core_;
     std::unique_ptr<BundleWriter> writer_;
     std::optional<Watch> watch_;

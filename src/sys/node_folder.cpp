@@ -47,9 +47,18 @@ Result<NodeFolder> NodeFolder::open(std::string path)
     return os_error("use", path, errno);
 }
 
+bool NodeFolder::begin_leaving()
+{
+    if (!in_use_ || is_last_) return is_last_;
+    // Of two that ask at once one succeeds: the other's share is gone by then.
+    is_last_ = ::flock(in_use_.get(), LOCK_EX | LOCK_NB) == 0;
+    if (!is_last_) in_use_.reset();
+    return is_last_;
+}
+
 NodeFolder::~NodeFolder()
 {
-    if (!in_use_ || ::flock(in_use_.get(), LOCK_EX | LOCK_NB) != 0) return;  // Moved from, or others go on.
+    if (!begin_leaving()) return;  // Moved from, or others go on.
     std::error_code ignored;
     std::filesystem::remove_all(path_, ignored);
 }

@@ -4,6 +4,7 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "core/result.hpp"
 #include "sys/files.hpp"
@@ -14,11 +15,18 @@ class NodeFolder {
   public:
     /// Made if it is not there. Error: it is somebody else's, or no folder.
     static Result<NodeFolder> open(std::string path);
-    NodeFolder(NodeFolder&&) noexcept = default;
+    NodeFolder(NodeFolder&& other) noexcept
+        : path_(std::move(other.path_)),
+          in_use_(std::move(other.in_use_)),
+          is_last_(std::exchange(other.is_last_, false))
+    {}
     NodeFolder& operator=(NodeFolder&&) = delete;
     ~NodeFolder();
 
     std::string const& path() const { return path_; }
+    /// Whether nobody else uses it. Then nobody can begin to until this object is gone, and the folder with
+    /// it; if somebody does, this process uses it no more.
+    bool begin_leaving();
 
     /// Folders in `parent` whose names begin so and that nobody uses: of processes that died. Returns how
     /// many were removed.
@@ -29,6 +37,7 @@ class NodeFolder {
     {}
     std::string path_;
     FileDescriptor in_use_;
+    bool is_last_ = false;
 };
 
 /// flock, through EINTR; false if it cannot be had.

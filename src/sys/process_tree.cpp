@@ -71,14 +71,16 @@ bool for_each_number(std::string const& path, Visit visit)
     return true;
 }
 
-/// Memory with shared pages counted by share.
-std::optional<std::uint64_t> read_shared_memory_bytes(pid_t pid)
+/// The number behind `label` in a file of the process, in KiB there.
+std::optional<std::uint64_t> read_labelled_bytes(pid_t pid, char const* file, std::string_view label)
 {
-    auto const text = read_of(pid, "smaps_rollup");
+    auto const text = read_of(pid, file);
     if (!text) return std::nullopt;
-    std::size_t const at = text->find("\nPss:");
+    std::size_t const at = text->find(label);
     if (at == std::string::npos) return std::nullopt;
-    Fields fields(std::string_view(*text).substr(at + 5));
+    auto value = std::string_view(*text).substr(at + label.size());
+    while (value.starts_with('\t')) value.remove_prefix(1);
+    Fields fields(value);
     auto const kib = fields.next<std::uint64_t>();
     if (!fields.ok()) return std::nullopt;
     return kib * 1024;
@@ -101,10 +103,13 @@ std::optional<ProcessInfo> parse_process_stat(std::string_view line)
     info.parent = fields.next<pid_t>();
     info.group = fields.next<pid_t>();
     info.session = fields.next<pid_t>();
-    fields.skip(7);  // terminal to major faults
-    std::uint64_t ticks = 0;
-    for (int i = 0; i < 4; ++i) ticks += fields.next<std::uint64_t>();  // utime, stime, cutime, cstime
-    info.cpu_ms = ticks * 1000 / ticks_per_s;
+    fields.skip(7);               // terminal to major faults
+    std::uint64_t ticks[2] = {};  // its own, its children's: utime, stime, cutime, cstime
+    for (int i = 0; i < 4; ++i) ticks[i / 2] += fields.next<std::uint64_t>();
+    info.own_cpu_ms = ticks[0] * 1000 / ticks_per_s;
+    info.cpu_ms = (ticks[0] + ticks[1]) * 1000 / ticks_per_s;
+    std::size_t const command = line.find('(');
+    if (command < after_command) info.command = line.substr(command + 1, after_command - command - 1);
     fields.skip(4);  // priority to itrealvalue
     info.start_ticks = fields.next<std::uint64_t>();
     fields.skip(1);  // vsize
@@ -191,12 +196,19 @@ std::vector<ProcessInfo> process_tree(std::vector<ProcessInfo> const& all, pid_t
     return members;
 }
 
+std::optional<std::uint64_t> read_peak_memory_bytes(pid_t pid)
+{
+    return read_labelled_bytes(pid, "status", "\nVmHWM:");
+}
+
 TreeUsage measure_tree(pid_t root)
 {
     TreeUsage usage;
     for (ProcessInfo const& process : process_tree(root)) {
         usage.cpu_ms += process.cpu_ms;
-        usage.memory_bytes += read_shared_memory_bytes(process.pid).value_or(process.memory_bytes);
+        // Pages that n processes share count 1/n in each.
+        usage.memory_bytes +=
+            read_labelled_bytes(process.pid, "smaps_rollup", "\nPss:").value_or(process.memory_bytes);
         ++usage.process_count;
     }
     return usage;

@@ -22,7 +22,9 @@ struct ProcessInfo {
     char state = '?';                ///< R S D Z T ... (proc(5))
     std::uint64_t start_ticks = 0;   ///< since boot; pid and start_ticks together name a process for good
     std::uint64_t cpu_ms = 0;        ///< user and system, its own and that of children it waited for
+    std::uint64_t own_cpu_ms = 0;    ///< without its children's
     std::uint64_t memory_bytes = 0;  ///< resident set
+    std::string command;             ///< name of its program, at most 15 bytes, any bytes
 
     /// Ended, and only not yet waited for.
     bool is_dead() const { return state == 'Z' || state == 'X'; }
@@ -45,6 +47,9 @@ std::optional<std::vector<pid_t>> list_children(pid_t pid);
 std::vector<ProcessInfo> process_tree(pid_t root);
 /// The same, out of a list that is at hand.
 std::vector<ProcessInfo> process_tree(std::vector<ProcessInfo> const& all, pid_t root);
+
+/// The largest resident set that the process ever had; nullopt if it has ended.
+std::optional<std::uint64_t> read_peak_memory_bytes(pid_t pid);
 
 struct TreeUsage {
     std::uint64_t cpu_ms = 0;

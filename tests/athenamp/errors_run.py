@@ -2,6 +2,7 @@
 """What goes wrong in AthenaMP is seen in `harvest explain` with code and text; what can go on goes on; what cannot ends
 within bounds."""
 import glob
+import json
 import os
 import subprocess
 import sys
@@ -12,6 +13,11 @@ import world as w
 
 SETTINGS = ["disk.free_at_start=1 MB", "disk.free_running=1 MB", "payload.stop_grace=2 s", "payload.workers=3",
             "payload.starts=3", "disk.check_interval=1 s", "range.tries=1", "range.payload_deaths=1"]
+
+
+def starts(run, rank=1):
+    with open(os.path.join(run, "logs", "droid_%d.log" % rank)) as log:
+        return log.read().count("payload_starts")
 
 
 def make(world, name, trouble, *more_settings, environment=(), **keys):
@@ -26,6 +32,16 @@ def make(world, name, trouble, *more_settings, environment=(), **keys):
     return world.new_run(name + "_run", [source], payload, events_per_range=1, settings=SETTINGS + list(more_settings))
 
 
+def change_job(run, fields):
+    """What a PanDA job says and `harvest new` does not."""
+    path = os.path.join(run, "job.json")
+    with open(path) as file:
+        whole = json.load(file)
+    whole["jobs"][0].update(fields)
+    with open(path, "w") as file:
+        json.dump(whole, file)
+
+
 def explain(world, run, event=None):
     words = ["explain", run] + ([range_id(event)] if event else [])
     return world.harvest(*words).stdout
@@ -37,26 +53,54 @@ def range_id(event):
 
 def test(world, long):
     # Errors of single ranges: the range has failed with code and text, all others are finished.
-    run = make(world, "ranges", "crash:3;not_found:7;te_range:11;parse:15")
+    bad = [(3, "crash", "1220", "Failed to process event range"),
+           (5, "not_found", "1220", "Not found in the input file"),
+           (7, "te_range", "1220", "ERR_TE_RANGE %s: Range contains wrong positional number" % range_id(7)),
+           (9, "parse", "1220", "Wrong format"),
+           (11, "seek", "1220", "Seek failed"),
+           (13, "no_file", "1220", "Failed to make output file"),
+           (15, "no_input", "1220", "Failed to set input file"),
+           (17, "parse_values", "1220", "Wrong values of range fields"),
+           (19, "parse_selector", "1220", "Unable to dyn-cast the event selector"),
+           (21, "parse_input", "1220", "Unable to set input file name property"),
+           (23, "missing", "1165", "No such file"),
+           (25, "empty", "1191", "it is empty"),
+           (27, "outside", "1220", "not in the worker's folder"),
+           (29, "no_output", "1227", "without a word about 1 range")]
+    run = make(world, "ranges", ";".join("%s:%d" % (kind, event) for event, kind, _, _ in bad))
     code = world.run_to_end(run, 2)
     assert code == 1, code
     counts = world.status(run)["ranges"]
-    assert (counts["finished"], counts["failed"], counts["fatal"]) == (36, 4, 0), counts
-    for event, text in [(3, "Failed to process event range"), (7, "Not found in the input file"),
-                        (11, "Range contains wrong positional number 11"), (15, "ERR_ATHENAMP_PARSE")]:
+    assert (counts["finished"], counts["failed"], counts["fatal"]) == (40 - len(bad), len(bad), 0), counts
+    for event, kind, number, text in bad:
         told = explain(world, run, event)
-        assert "1220" in told and text in told, told
+        assert number in told and text in told, (kind, told)
+    assert os.path.exists("/etc/hostname"), "a file outside of the worker's folder was touched"
 
     # Fatal errors: this range can never work, the payload starts anew, nobody else pays.
-    run = make(world, "fatal", "te_fatal:5;te_guid:9")
+    fatal = [(5, "te_fatal", "1233", "resolve host name"),
+             (10, "te_guid", "1231", "Invalid GUID length"),
+             (15, "te_url", "1230", "URL Error 404"),
+             (20, "te_tokens", "1232", "No tokens for GUID"),
+             (25, "te_other", "1229", "it cannot go on"),
+             (30, "fatal", "1228", "ERR_ATHENAMP_FATAL")]
+    run = make(world, "fatal", ";".join("%s:%d" % (kind, event) for event, kind, _, _ in fatal),
+               "payload.stop_grace=500 ms")
     code = world.run_to_end(run, 2)
     assert code == 1, code
     counts = world.status(run)["ranges"]
-    assert (counts["finished"], counts["failed"], counts["fatal"]) == (38, 0, 2), counts
-    told = explain(world, run, 5)
-    assert "1233" in told and "resolve host name" in told, told
-    told = explain(world, run, 9)
-    assert "1231" in told and "Invalid GUID length" in told, told
+    assert (counts["finished"], counts["failed"], counts["fatal"]) == (40 - len(fatal), 0, len(fatal)), counts
+    for event, kind, number, text in fatal:
+        told = explain(world, run, event)
+        assert number in told and text in told, (kind, told)
+
+    # A fatal error in every start that names no range, or always the next: the number of starts is bounded.
+    run = make(world, "always", ";".join("te_other:%d" % event for event in range(1, 41)), "payload.stop_grace=100 ms")
+    code = world.run_to_end(run, 2)
+    assert code in (1, 3, 4), code
+    assert starts(run) == 3, starts(run)
+    told = explain(world, run)
+    assert "it cannot go on" in told, told
 
     # The whole payload ends before the end word: what was in flight is suspect, here at the first time.
     run = make(world, "died", "exit:5")
@@ -103,6 +147,23 @@ def test(world, long):
     assert "before it asked for a range" in told, told
     log = open(glob.glob(os.path.join(run, "logs", "droid_1.log"))[0]).read()
     assert log.count("payload_starts") == 3 and "1110" in log, log
+
+    # What runs beside the payload dies: the payload is stopped with its code, a bounded number of times.
+    for name, number, text, fields, keys in [
+            ("prefetcher", "1243", "the prefetcher ended with exit code 1", {"usePrefetcher": "True"},
+             {"prefetcher": "/bin/false"}),
+            ("extractor", "1229", "the Token Extractor ended with exit code 1",
+             {"jobPars": "--preExec 'jps.AthenaMPFlags.UseTokenExtractor=True'"}, {"token_extractor": "/bin/false"})]:
+        run = make(world, name, "", "payload.stop_grace=200 ms", environment=["MOCK_START_MS=60000"], **keys)
+        change_job(run, fields)
+        code = world.run_to_end(run, 2)
+        assert code in (3, 4), code
+        assert starts(run) == 3, starts(run)
+        with open(os.path.join(run, "logs", "droid_1.log")) as log:
+            assert number in log.read()
+        told = explain(world, run)
+        assert text in told, told
+        assert world.status(run)["ranges"]["failed"] == 0
 
     # No socket can be made: in a mount namespace of its own, /tmp is read-only.
     run = make(world, "read_only_tmp", "")

@@ -50,6 +50,7 @@ struct LaunchTest : ::testing::Test {
         input.environment = {"PATH=/bin", "RUCIO_ACCOUNT=me", "ATHENA_PROC_NUMBER=99"};
         input.channel = "CHANNEL_1";
         input.folder = "/scratch/start_0";
+        input.stage_folder = "/scratch/inputs";
         input.worker_count = 4;
         return plan_launch(std::move(input));
     }
@@ -79,7 +80,7 @@ TEST_F(LaunchTest, RunScriptGetsTransformAndWords)
 
 TEST_F(LaunchTest, ContainerAndPlaceholdersComeFirst)
 {
-    payload.prefix = {"apptainer", "exec", "--bind", "/tmp,{work}", "{image}"};
+    payload.prefix = {"apptainer", "exec", "--bind", "/tmp,{work},{inputs}", "{image}"};
     payload.executable = "/site/run.sh";
     payload.arguments = {"--release",        "{release}", "{package}",        "{cmtConfig}",
                          "{processingType}", "{pandaID}", "{taskID}",         "{threads}",
@@ -87,8 +88,8 @@ TEST_F(LaunchTest, ContainerAndPlaceholdersComeFirst)
     auto const launch = plan(make_job({{"jobPars", "PILOT_EVENTRANGECHANNEL --fileValidation=TRUE"}}));
     ASSERT_TRUE(launch) << launch.error().text();
     EXPECT_THAT(launch->arguments,
-                ElementsAre("apptainer", "exec", "--bind", "/tmp,/scratch/start_0", "docker://atlas:1",
-                            "/site/run.sh", "--release", "22.0.115", "Athena/22.0.115",
+                ElementsAre("apptainer", "exec", "--bind", "/tmp,/scratch/start_0,/scratch/inputs",
+                            "docker://atlas:1", "/site/run.sh", "--release", "22.0.115", "Athena/22.0.115",
                             "x86_64-centos7-gcc11-opt", "simul", "6001", "4001", "4", "CHANNEL_1", "--",
                             "Sim_tf.py", "PILOT_EVENTRANGECHANNEL", "--fileValidation=TRUE"));
 }

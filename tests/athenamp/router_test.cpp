@@ -28,7 +28,11 @@ std::string unique_name(unsigned start = 0)
 /// A client as yampl makes it: no name, infinite linger.
 class Client {
   public:
-    Client() : context_(zmq_ctx_new()), socket_(zmq_socket(context_, ZMQ_DEALER)) {}
+    explicit Client(std::string const& name = {})
+        : context_(zmq_ctx_new()), socket_(zmq_socket(context_, ZMQ_DEALER))
+    {
+        if (!name.empty()) zmq_setsockopt(socket_, ZMQ_IDENTITY, name.data(), name.size());
+    }
     ~Client()
     {
         int const none = 0;
@@ -168,6 +172,60 @@ TEST(AthenaRouter, OldPeerIsSpokenToByteForByteAndAReplyMayBeHeldLong)
     EXPECT_EQ(again, peer) << "the same connection";
     ASSERT_EQ(router->send(peer, "No more events"), Router::Sent::yes);
     EXPECT_EQ(client.hear(16), "\0\x0eNo more events"s) << "no terminator";
+}
+
+TEST(AthenaRouter, NewPeerIsSpokenToByteForByte)
+{
+    // yampl master's library speaks ZMTP 3.0: greeting, one READY command each way, then frames.
+    using namespace std::string_literals;
+    ScratchFolder const folder;
+    auto router = Router::bind(unique_name(), folder.path());
+    ASSERT_TRUE(router);
+    OldClient client(folder / ("zmq_" + unique_name()));
+    ASSERT_TRUE(client.connected());
+    auto const signature = "\xff\0\0\0\0\0\0\0\x01\x7f"s;
+    auto const mechanism = "NULL"s + std::string(16, '\0');
+    client.say(signature + "\x03\0"s + mechanism + std::string(32, '\0'));
+    auto const greeting = client.hear(64);
+    ASSERT_EQ(greeting.size(), 64u);
+    EXPECT_EQ(greeting.substr(0, 11), signature + "\x03");
+    EXPECT_EQ(greeting.substr(12, 20), mechanism);
+    auto const ready = [](std::string const& type) {
+        return "\x05READY\x0bSocket-Type\0\0\0\x06"s + type + "\x08Identity\0\0\0\0"s;
+    };
+    client.say("\x04\x29"s + ready("DEALER"));
+    EXPECT_EQ(client.hear(2 + 0x29), "\x04\x29"s + ready("ROUTER"));
+    client.say("\0\x10Ready for events"s);
+    std::string peer, body;
+    ASSERT_TRUE(receive(*router, peer, body));
+    EXPECT_EQ(body, "Ready for events");
+    ASSERT_EQ(router->send(peer, "No more events"), Router::Sent::yes);
+    EXPECT_EQ(client.hear(16), "\0\x0eNo more events"s);
+}
+
+TEST(AthenaRouter, NamedPeersAreToldApart)
+{
+    // A named yampl client is known by its name and a NUL.
+    ScratchFolder const folder;
+    auto router = Router::bind(unique_name(), folder.path());
+    ASSERT_TRUE(router);
+    using namespace std::string_literals;
+    std::vector<std::string> const names{"payload0\0"s, "payload1\0"s};
+    Client first(names[0]), second(names[1]);
+    for (auto* const client : {&first, &second}) {
+        client->connect(folder / ("zmq_" + unique_name()));
+        client->say("Ready for events");
+    }
+    std::set<std::string> peers;
+    for (int i = 0; i < 2; ++i) {
+        std::string peer, body;
+        ASSERT_TRUE(receive(*router, peer, body));
+        peers.insert(peer);
+        EXPECT_EQ(router->send(peer, "for " + peer.substr(0, 8)), Router::Sent::yes);
+    }
+    EXPECT_EQ(peers, (std::set<std::string>{names[0], names[1]}));
+    EXPECT_EQ(first.hear(), "for payload0");
+    EXPECT_EQ(second.hear(), "for payload1");
 }
 
 TEST(AthenaRouter, SendingToAPeerThatHasGoneIsTold)

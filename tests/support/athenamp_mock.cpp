@@ -15,8 +15,12 @@
 //   MOCK_RANGE_MS, MOCK_START_MS, MOCK_FINALISE_MS   how long these take
 //   MOCK_TROUBLE   what goes wrong, `kind:event` joined by ';', at the range that starts with this event,
 //   once each:
-//                  crash, exit, hang, silent_exit, no_output, not_found, te_range, te_fatal, te_guid, parse,
-//                  huge_error
+//                  crash, exit, hang;
+//                  no_output (never told), missing (told, not there), empty (0 bytes), outside (a file of
+//                  another folder); what AthenaMP says of a range (names in `range_errors`) and of its Token
+//                  Extractor
+//                  (`fatal_errors`; the first of them ends the payload, the others leave it hanging);
+//                  parse, parse_values, parse_selector, parse_input: the range text is refused
 //   MOCK_MARKS     folder where it is noted what has gone wrong already
 //   MOCK_RECORD    file to which each frame of the dialogue is appended: "> " or "< ", length, the bytes
 #include <fcntl.h>
@@ -146,6 +150,48 @@ bool goes_wrong(std::string const& kind, int event)
     return true;
 }
 
+struct Trouble {
+    char const* kind;
+    char const* message;  ///< {} is the range's id
+};
+/// Told by the worker that has the range.
+constexpr Trouble range_errors[] = {
+    {"not_found", "ERR_ATHENAMP_PROCESS {}: Not found in the input file"},
+    {"seek", "ERR_ATHENAMP_PROCESS {}: Seek failed"},
+    {"no_file", "ERR_ATHENAMP_PROCESS {}: Failed to make output file"},
+    {"no_input", "ERR_ATHENAMP_PROCESS {}: Failed to set input file"},
+    {"te_range", "ERR_TE_RANGE {}: Range contains wrong positional number 5001"},
+};
+/// Told by the scatterer before a worker has the range.
+constexpr Trouble fatal_errors[] = {
+    {"te_fatal", "ERR_TE_FATAL {}: CURL curl_easy_perform() failed! Couldn't resolve host name"},
+    {"te_url", "ERR_TE_FATAL {}: URL Error 404 Not Found"},
+    {"te_guid", "ERR_TE_FATAL {}: URL Error 500 Invalid GUID length"},
+    {"te_tokens", "ERR_TE_FATAL {}: URL No tokens for GUID BEA4C016"},
+    {"te_other", "ERR_TE_FATAL {}: it cannot go on"},
+    {"fatal", "ERR_ATHENAMP_FATAL {}: it cannot go on"},
+};
+constexpr Trouble parse_errors[] = {
+    {"parse", "Wrong format"},
+    {"parse_values", "Wrong values of range fields"},
+    {"parse_selector", "Unable to dyn-cast the event selector to IProperty"},
+    {"parse_input", "Unable to set input file name property to the Event Selector"},
+};
+
+template <std::size_t n>
+Trouble const* find_trouble(Trouble const (&list)[n], int event)
+{
+    for (auto const& trouble : list)
+        if (goes_wrong(trouble.kind, event)) return &trouble;
+    return nullptr;
+}
+
+std::string about(Trouble const& trouble, std::string const& range_id)
+{
+    std::string text = trouble.message;
+    return text.replace(text.find("{}"), 2, range_id);
+}
+
 // ---- The connection to the Droid
 
 class Connection {
@@ -192,12 +238,14 @@ class Connection {
                                                     : text.find("No more events") != std::string::npos;
             if (end) return false;
             auto const reading = read_range(text, setup.mtes(), range);
-            if (reading == Reading::good && !goes_wrong("parse", range.first)) return true;
+            auto const* trouble = reading == Reading::good           ? find_trouble(parse_errors, range.first)
+                                  : reading == Reading::wrong_format ? &parse_errors[0]
+                                                                     : &parse_errors[1];
+            if (!trouble) return true;
             auto inner = text;
             if (inner.starts_with("[{")) inner.erase(0, 2);
             if (inner.ends_with("}]")) inner.erase(inner.size() - 2);
-            say("ERR_ATHENAMP_PARSE \"" + inner + "\": " +
-                (reading == Reading::wrong_values ? "Wrong values of range fields" : "Wrong format"));
+            say("ERR_ATHENAMP_PARSE \"" + inner + "\": " + trouble->message);
         }
     }
 
@@ -233,22 +281,21 @@ std::string work(Range const& range, Say const& say, bool& told)
     std::string const here = ::getcwd(folder, sizeof folder) ? folder : ".";
     std::string paths;
     told = true;
-    if (goes_wrong("not_found", range.first)) {
-        say("ERR_ATHENAMP_PROCESS " + range.id + ": Not found in the input file");
-        return {};
-    }
-    if (goes_wrong("te_range", range.first)) {
-        say("ERR_TE_RANGE " + range.id + ": Range contains wrong positional number " +
-            std::to_string(range.first));
+    if (auto const* const trouble = find_trouble(range_errors, range.first)) {
+        say(about(*trouble, range.id));
         return {};
     }
     if (goes_wrong("huge_error", range.first)) {
         say("ERR_ATHENAMP_PROCESS " + range.id + ": Ready for events, " + std::string(100'000, 'x'));
         return {};
     }
-    for (int file = 0; file < setup.outputs; ++file) {
+    bool const missing = goes_wrong("missing", range.first), empty = goes_wrong("empty", range.first);
+    bool const outside = goes_wrong("outside", range.first);
+    if (outside) paths = "/etc/hostname,";
+    for (int file = 0; file < (outside ? 0 : setup.outputs); ++file) {
         auto const base = setup.output + (file > 0 ? "." + std::to_string(file) : "") + "_000." + range.id;
-        write_output(here + "/" + base, range, file);
+        if (empty) std::ofstream(here + "/" + base);
+        if (!empty && !missing) write_output(here + "/" + base, range, file);
         paths += here + "/" + base + ",";
     }
     if (goes_wrong("crash", range.first)) ::raise(SIGKILL);
@@ -372,13 +419,9 @@ int live_as_scatterer(std::vector<Pair> const& pairs, int deaths)
                 send_text(socket, "x");
                 continue;
             }
-            if (goes_wrong("te_fatal", range.first)) {
-                droid.say("ERR_TE_FATAL " + range.id +
-                          ": CURL curl_easy_perform() failed! Couldn't resolve host name");
-                return 1;
-            }
-            if (goes_wrong("te_guid", range.first)) {
-                droid.say("ERR_TE_FATAL " + range.id + ": URL Error 500 Invalid GUID length");
+            if (auto const* const trouble = find_trouble(fatal_errors, range.first)) {
+                droid.say(about(*trouble, range.id));
+                if (trouble == fatal_errors) return 1;
                 for (;;) ::pause();  // It does not stop by itself.
             }
             busy[worker] = range;

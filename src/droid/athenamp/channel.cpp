@@ -11,8 +11,6 @@
 #include "droid/athenamp/launch.hpp"
 #include "droid/athenamp/output_names.hpp"
 #include "droid/athenamp/pool_catalogue.hpp"
-#include "droid/athenamp/worker_search.hpp"
-#include "droid/watch.hpp"
 
 namespace yoda::athenamp {
 
@@ -20,13 +18,18 @@ namespace {
 
 constexpr Duration last_words_limit =
     Duration::from_s(10);  ///< for what an ended payload's connections still hold
-constexpr Duration look_interval = Duration::from_s(10);
+constexpr Duration account_interval = Duration::from_s(10);
 constexpr double longest_margin = 1.5;
 
 }  // namespace
 
 Channel::Channel(PayloadSetup setup, Spawner& spawner, Poller& poller, ChannelEvents& events)
-    : setup_(std::move(setup)), spawner_(spawner), poller_(poller), events_(events)
+    : setup_(std::move(setup)),
+      spawner_(spawner),
+      poller_(poller),
+      events_(events),
+      out_lfns_(out_lfns(setup_.definition)),
+      positions_in_file_(setup_.definition.positions_in_file())
 {
     wake_.reset(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
     YODA_CHECK(wake_, "there is a descriptor for an eventfd");
@@ -54,7 +57,8 @@ std::vector<std::string> Channel::log_paths() const
 
 void Channel::start(TimePoint now, std::uint32_t worker_count)
 {
-    now_ = last_sign_ = next_look_ = now;
+    now_ = last_sign_ = next_look_ = next_account_ = now;
+    account_.clear();
     worker_count_ = worker_count;
     up_ = stopping_ = ended_ = killed_late_ = blame_flights_ = false;
     trouble_code_ = 0;
@@ -68,24 +72,29 @@ void Channel::start(TimePoint now, std::uint32_t worker_count)
     start_when_staged();
 }
 
-Status Channel::try_start()
+Status Channel::open_router()
 {
     auto const number = start_count_++;
     start_folder_ = fmt::format("{}/start_{}", setup_.work_folder, number);
-    if (auto made = make_folders(start_folder_); !made) return made;
     auto const ids = ChannelId{"EventRanges", setup_.definition.panda_id(), setup_.rank,
                                static_cast<int>(::getpid()), number};
     auto router = Router::bind(make_channel_name(ids));
     if (!router) return router.error();
     router_.emplace(*std::move(router));
     poller_.add(router_->fd(), [this] { read(); });
+    return {};
+}
 
+Status Channel::try_start()
+{
+    if (auto made = make_folders(start_folder_); !made) return made;
     LaunchInput input;
     input.job = &setup_.definition;
     input.payload = &setup_.payload;
     input.environment = setup_.environment;
     input.channel = router_->name();
     input.folder = start_folder_;
+    input.stage_folder = setup_.stage_folder;
     input.worker_count = worker_count_;
     input.inputs = places_;
     auto launch = plan_launch(std::move(input));
@@ -180,7 +189,7 @@ void Channel::give(std::string const& peer, WorkItem item)
 {
     if (!fetch_file(peer, item)) return;
     if (prefetcher_) return prefetcher_->ask({peer, std::move(item)});
-    if (auto listed = list_place(input_of(item)); !listed)
+    if (auto listed = list_place(item); !listed)
         return refuse(peer, item.what, FailKind::failed, yoda::code::no_local_space, listed.error().text(),
                       true);
     hand_over(peer, item);
@@ -190,8 +199,7 @@ void Channel::hand_over(std::string const& peer, WorkItem const& item)
 {
     // Numbers that run over all of the job's files count from the first of them: the payload has them in
     // order.
-    bool const own_file =
-        prefetcher_ || setup_.definition.positions_in_file() || setup_.definition.inputs().size() <= 1;
+    bool const own_file = prefetcher_ || positions_in_file_ || setup_.definition.inputs().size() <= 1;
     auto const text =
         print_range_text(item.range, own_file ? std::string_view(item.pfn) : std::string_view{});
     if (!text)
@@ -217,7 +225,7 @@ void Channel::settle_refused()
 
 void Channel::send_end_word(std::string const& peer)
 {
-    ended_ = true;
+    if (!std::exchange(ended_, true)) account_.look(pid_);  // Its workers begin to go.
     if (router_->send(peer, end_word) != Router::Sent::yes)
         events_.note("end_word_not_sent", setup_.job, "the payload's connection is gone");
     look_again();
@@ -257,8 +265,8 @@ void Channel::hear_result(ResultLine&& result)
     output.what = flight.what;
     output.job = setup_.job;
     output.folder = start_folder_;
-    output.paths = flight.wanted ? give_merge_names(result.paths, result.range_id, setup_.definition)
-                                 : std::move(result.paths);
+    output.names = merge_names(result.paths, result.range_id, out_lfns_);
+    output.paths = std::move(result.paths);
     output.cpu_ms = result.cpu_ms;
     output.wall_ms = result.wall_ms > 0
                          ? result.wall_ms
@@ -279,64 +287,6 @@ void Channel::hear_failure(Failure const& failure)
         events_.note("payload_error", setup_.job, failure.text);
     }
     if (failure.ends_payload) stop_for(failure.error_code, failure.text, setup_.stop_grace);
-}
-
-// ---- Limits
-
-void Channel::kill_range(HandOut what, bool must_stop)
-{
-    auto const waits =
-        std::find_if(held_.begin(), held_.end(), [&](Held const& held) { return held.item.what == what; });
-    if (waits != held_.end()) {
-        auto const peer = waits->peer;
-        held_.erase(waits);
-        refuse(peer, what, FailKind::given_back, 0, "revoked", true);  // The core knows it no more.
-        return;
-    }
-    auto const found = std::find_if(flights_.begin(), flights_.end(),
-                                    [&](auto const& entry) { return entry.second.what == what; });
-    if (found == flights_.end()) return;
-    found->second.wanted = false;
-    bool const too_old = now_ - found->second.begun > setup_.range_limit;
-    if (payload_) {
-        for (auto const& worker : find_workers(pid_, start_folder_, {found->first})) {
-            spawner_.kill_member(*payload_, worker.pid);  // The payload makes a new worker.
-            return;
-        }
-    }
-    if (must_stop || too_old)
-        stop_for(yoda::code::looping_job, "a range had to be stopped and its worker was not to be found", {});
-}
-
-void Channel::list_busy(std::vector<BusyWorker>& busy) const
-{
-    if (!payload_ || flights_.empty()) return;
-    std::vector<std::string> ids;
-    for (auto const& [id, flight] : flights_) {
-        if (flight.wanted) ids.push_back(id);
-    }
-    for (auto const& worker : find_workers(pid_, start_folder_, ids)) {
-        auto const& flight = flights_.find(worker.range_id)->second;
-        busy.push_back({flight.what, setup_.job, worker.pid, worker.folder, flight.begun});
-    }
-}
-
-/// A payload that says nothing and writes nothing, initialising or with all workers stuck.
-void Channel::watch_silence()
-{
-    if (now_ < next_look_ || !payload_ || exited_ || setup_.silence == Duration::max()) return;
-    next_look_ = now_ + std::min(look_interval, setup_.silence * 0.25);
-    auto const use = measure_folder(start_folder_);
-    auto const sign = use.bytes * 31 + static_cast<std::uint64_t>(use.newest_ns);
-    if (sign != std::exchange(seen_use_, sign)) last_sign_ = now_;
-    if (now_ - last_sign_ <= setup_.silence) return;
-    // A range whose worker is known has its own limit, and then only that worker goes.
-    std::vector<BusyWorker> busy;
-    list_busy(busy);
-    if (!busy.empty()) return;
-    blame_flights_ = true;
-    stop_for(yoda::code::looping_job,
-             fmt::format("the payload neither spoke nor wrote for {:.0f} s", (now_ - last_sign_).s()), {});
 }
 
 // ---- The end
@@ -440,7 +390,11 @@ void Channel::end_payload(PayloadExited const& exited)
     auto const logs = fmt::format("see {}.err", setup_.log_prefix);
     auto const left = flights_.size();
     events_.note("payload_used", setup_.job, used);
-    keep_logs(start_folder_, fmt::format("{}.start_{}", setup_.log_prefix, start_count_ - 1));
+    auto const kept = fmt::format("{}.start_{}", setup_.log_prefix, start_count_ - 1);
+    keep_logs(start_folder_, kept);
+    auto status = make_folders(kept);
+    if (status) status = replace_file(kept + "/processes.json", account_.print(exited), 0644, false);
+    if (!status) events_.note("processes_not_kept", setup_.job, status.error().text());
     auto const tell = [&](std::uint16_t error_code, std::string_view why) {
         // What never reached the payload.
         for (auto const& held : std::exchange(held_, {}))
@@ -485,6 +439,10 @@ void Channel::on_tick(TimePoint now)
     now_ = now;
     if (router_ && (exited_ || router_->readable())) read();
     watch_silence();
+    if (now >= next_account_ && payload_ && pid_ > 1) {
+        next_account_ = now + account_interval;
+        account_.look(pid_);
+    }
     if (now > kill_at_ && payload_) {
         auto const why =
             trouble_code_ != 0 ? trouble_ : std::string("it did not end in time after the end word");

@@ -16,6 +16,7 @@
 #include "droid/athenamp/dialogue.hpp"
 #include "droid/athenamp/launch.hpp"
 #include "droid/athenamp/prefetcher.hpp"
+#include "droid/athenamp/process_account.hpp"
 #include "droid/athenamp/router.hpp"
 #include "droid/athenamp/stage_in.hpp"
 #include "droid/channel.hpp"
@@ -62,6 +63,7 @@ class Channel final : public PayloadChannel {
 
     Status open_stage();
     void start_when_staged();
+    Status open_router();
     Status try_start();
     Status start_companions(Launch const& launch);
     Result<SpawnId> spawn_companion(Words arguments, std::vector<std::string> environment, std::string folder,
@@ -75,7 +77,7 @@ class Channel final : public PayloadChannel {
     void give_held();
     void refuse(std::string const& peer, HandOut what, FailKind kind, std::uint16_t error_code,
                 std::string reason, bool asks_again);
-    Status list_place(InputFile const& file);
+    Status list_place(WorkItem const& item);
     InputFile input_of(WorkItem const& item) const;
     void read();
     void hear(std::string const& peer, std::string_view body);
@@ -109,6 +111,9 @@ class Channel final : public PayloadChannel {
     std::optional<SpawnId> payload_;
     pid_t pid_ = 0;
     std::string start_folder_;
+    std::vector<std::string> out_lfns_;
+    bool positions_in_file_ = true;
+    ProcessAccount account_;
     unsigned start_count_ = 0;
     std::uint32_t worker_count_ = 0;
 
@@ -140,6 +145,7 @@ class Channel final : public PayloadChannel {
     TimePoint now_;
     TimePoint last_sign_;
     TimePoint next_look_;
+    TimePoint next_account_;
     std::uint64_t seen_use_ = 0;
 };
 

@@ -16,6 +16,7 @@ Status Channel::open_stage()
     stage_ = *std::move(opened);
     poller_.add(stage_->event_fd(), [this] {
         stage_->clear_event();
+        for (auto const& path : stage_->take_copied()) events_.note("input_copied", setup_.job, path);
         start_when_staged();
         give_held();
     });
@@ -42,6 +43,8 @@ void Channel::start_when_staged()
         input.pfn = stage_->local_path(input);
     }
     waits_for_files_ = false;
+    if (auto opened = open_router(); !opened)
+        return events_.payload_ended(setup_.job, code::message_server, opened.error().text());
     if (auto started = try_start(); !started) {
         close_channel();
         events_.payload_ended(setup_.job, yoda::code::setup_failure, started.error().text());
@@ -51,8 +54,9 @@ void Channel::start_when_staged()
 /// Puts the copy's place into `item`; false: it waits for the file, or the file cannot be had.
 bool Channel::fetch_file(std::string const& peer, WorkItem& item)
 {
+    if (!stage_) return true;
     auto const input = input_of(item);
-    if (!stage_ || !StageIn::is_copied(input)) return true;
+    if (!StageIn::is_copied(input)) return true;
     stage_->ask(input);
     switch (stage_->state(input.pfn)) {
         case StageIn::State::here:
@@ -91,16 +95,16 @@ InputFile Channel::input_of(WorkItem const& item) const
 
 /// A file that no catalogue of this start names yet, or at another place: a new catalogue, under a new name,
 /// names all.
-Status Channel::list_place(InputFile const& file)
+Status Channel::list_place(WorkItem const& item)
 {
-    if (file.guid.empty() || file.pfn.empty()) return {};
+    if (item.range.guid.empty() || item.pfn.empty()) return {};
     auto const known = std::find_if(places_.begin(), places_.end(),
-                                    [&](InputFile const& place) { return place.guid == file.guid; });
-    if (known != places_.end() && known->pfn == file.pfn) return {};
+                                    [&](InputFile const& place) { return place.guid == item.range.guid; });
+    if (known != places_.end() && known->pfn == item.pfn) return {};
     if (known != places_.end())
-        known->pfn = file.pfn;
+        known->pfn = item.pfn;
     else
-        places_.push_back(file);
+        places_.push_back(input_of(item));
     auto const path = fmt::format("{}/PoolFileCatalog_{}.xml", start_folder_, ++catalogue_count_);
     return replace_file(path, print_pool_catalogue(places_));
 }

@@ -78,12 +78,13 @@ Result<Launch> plan_launch(LaunchInput input)
     auto const panda_id = std::to_string(job.panda_id());
     auto const task_id = std::to_string(job.task_id());
     auto const image = job.text("container_name");
-    std::vector<Placeholder> const values{{"jobPars", job_pars},   {"transformation", transformation},
-                                          {"release", release},    {"package", package},
-                                          {"cmtConfig", platform}, {"processingType", processing},
-                                          {"pandaID", panda_id},   {"taskID", task_id},
-                                          {"work", input.folder},  {"channel", input.channel},
-                                          {"threads", workers},    {"image", image}};
+    std::vector<Placeholder> const values{{"jobPars", job_pars},         {"transformation", transformation},
+                                          {"release", release},          {"package", package},
+                                          {"cmtConfig", platform},       {"processingType", processing},
+                                          {"pandaID", panda_id},         {"taskID", task_id},
+                                          {"work", input.folder},        {"channel", input.channel},
+                                          {"threads", workers},          {"image", image},
+                                          {"inputs", input.stage_folder}};
 
     Launch launch;
     auto const add = [&](std::string const& text) -> Status {

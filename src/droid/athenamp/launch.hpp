@@ -18,6 +18,7 @@ struct LaunchInput {
     std::vector<std::string> environment;  ///< what it inherits
     std::string channel;
     std::string folder;
+    std::string stage_folder;  ///< where copies of inputs are
     std::uint32_t worker_count = 1;
     std::vector<InputFile> inputs;  ///< with the PFNs that it shall use; empty: the job's
 };

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdio>
 
 namespace yoda::athenamp {
 
@@ -33,20 +32,17 @@ std::string merge_name(std::string_view name, std::string_view range_id,
     return fmt::format("{}.{}", base, range_id);
 }
 
-std::vector<std::string> give_merge_names(std::vector<std::string> const& paths, std::string_view range_id,
-                                          Job const& job)
+std::vector<std::string> merge_names(std::vector<std::string> const& paths, std::string_view range_id,
+                                     std::vector<std::string> const& out_lfns)
 {
-    auto const outputs = out_lfns(job);
-    std::vector<std::string> named;
+    std::vector<std::string> names;
     for (auto const& path : paths) {
-        auto const slash = path.rfind('/') + 1;
-        auto better =
-            path.substr(0, slash) + merge_name(std::string_view(path).substr(slash), range_id, outputs);
-        bool const taken = std::find(named.begin(), named.end(), better) != named.end();
-        named.push_back(better != path && !taken && std::rename(path.c_str(), better.c_str()) == 0 ? better
-                                                                                                   : path);
+        auto const own = std::string_view(path).substr(path.rfind('/') + 1);
+        auto name = merge_name(own, range_id, out_lfns);
+        bool const taken = std::find(names.begin(), names.end(), name) != names.end();
+        names.push_back(taken ? std::string(own) : std::move(name));
     }
-    return named;
+    return names;
 }
 
 }  // namespace yoda::athenamp

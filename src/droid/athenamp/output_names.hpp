@@ -17,8 +17,9 @@ std::string merge_name(std::string_view name, std::string_view range_id,
 /// The job's outputs without its log.
 std::vector<std::string> out_lfns(Job const& job);
 
-/// Renames the files, in their folders, and returns their paths; one that cannot be renamed keeps its name.
-std::vector<std::string> give_merge_names(std::vector<std::string> const& paths, std::string_view range_id,
-                                          Job const& job);
+/// What each of a range's files is called in the bundle. Of two that would be called the same the later one
+/// keeps its own name.
+std::vector<std::string> merge_names(std::vector<std::string> const& paths, std::string_view range_id,
+                                     std::vector<std::string> const& out_lfns);
 
 }  // namespace yoda::athenamp

@@ -1,6 +1,5 @@
 #include "droid/athenamp/stage_in.hpp"
 
-#include <fcntl.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
 #include <unistd.h>
@@ -11,6 +10,7 @@
 #include <map>
 #include <mutex>
 #include <thread>
+#include <utility>
 
 #include "sys/files.hpp"
 #include "sys/node_folder.hpp"
@@ -31,6 +31,7 @@ struct StageIn::Work {
     std::condition_variable wake;
     std::deque<InputFile> orders;       // guarded by mutex
     std::map<std::string, File> files;  // guarded by mutex; by PFN
+    std::vector<std::string> copied;    // guarded by mutex
     bool stopping = false;              // guarded by mutex
     std::thread thread;                 // last: it uses all of the above
 
@@ -46,11 +47,14 @@ struct StageIn::Work {
                 orders.pop_front();
             }
             lock_file(copying.get(), LOCK_EX);  // Another Droid may be at the same file.
-            auto fault = copy_checked(input.pfn, owner.local_path(input), {input.checksum, input.bytes});
+            auto const place = owner.local_path(input);
+            bool const was_here = path_exists(place);
+            auto fault = copy_checked(input.pfn, place, {input.checksum, input.bytes});
             lock_file(copying.get(), LOCK_UN);
             {
                 std::lock_guard const lock(mutex);
                 auto const state = fault.error_code == 0 ? State::here : State::failed;
+                if (state == State::here && !was_here) copied.push_back(place);
                 files[input.pfn] = {state, std::move(fault)};
             }
             std::uint64_t const one = 1;
@@ -118,6 +122,12 @@ CopyFault StageIn::fault(std::string const& pfn) const
     std::lock_guard const lock(work_->mutex);
     auto const found = work_->files.find(pfn);
     return found == work_->files.end() ? CopyFault{} : found->second.fault;
+}
+
+std::vector<std::string> StageIn::take_copied()
+{
+    std::lock_guard const lock(work_->mutex);
+    return std::exchange(work_->copied, {});
 }
 
 int StageIn::event_fd() const

@@ -1,7 +1,6 @@
 // Copies a job's inputs to node-local disk, once for all Droids of a node, by a thread of its own.
 //
-// The folder is shared: whoever uses it holds a shared lock on it, whoever copies into it an exclusive lock
-// on a second file, and the last one to leave removes it. A Droid that dies gives its locks up with its life.
+// The folder is shared (sys/node_folder.hpp); whoever copies into it holds a lock meanwhile.
 #pragma once
 
 #include <memory>
@@ -32,6 +31,8 @@ class StageIn {
     enum class State { unknown, waiting, here, failed };
     State state(std::string const& pfn) const;
     CopyFault fault(std::string const& pfn) const;
+    /// Where copies lie that this process has made since the last call.
+    std::vector<std::string> take_copied();
     /// Readable when a file has come, or failed.
     int event_fd() const;
     void clear_event();

@@ -1,0 +1,17 @@
+// How long a payload may neither speak nor write before it counts as looping, unless configured (protocols.md
+// §9.3).
+#pragma once
+
+#include <vector>
+
+#include "core/job.hpp"
+#include "core/time.hpp"
+
+namespace yoda {
+
+/// The least of: 12 h for production and 3 h for analysis (prodSourceLabel `user`, or a transformation that
+/// is a URL), as the pilot has it; each job's maxCpuCount; a quarter of the walltime. Jobs with loopingCheck
+/// off set no limit; if none does, a year.
+Duration default_silence(std::vector<Job> const& jobs, Duration walltime);
+
+}  // namespace yoda
