@@ -67,7 +67,8 @@ unsigned NodeFolder::remove_unused(std::string const& parent, std::string_view p
 {
     std::vector<std::string> found;
     std::error_code code;
-    for (auto const& entry : std::filesystem::directory_iterator(parent, code)) {
+    for (std::filesystem::directory_iterator it(parent, code), end; !code && it != end; it.increment(code)) {
+        auto const& entry = *it;
         if (entry.path().filename().string().starts_with(prefix)) found.push_back(entry.path().string());
     }
     unsigned count = 0;

@@ -54,7 +54,8 @@ Result<std::vector<std::string>> list_run_folders(std::string const& folder)
                      "was the run folder moved or deleted?"};
     if (path_exists(folder + "/job.json")) return std::vector<std::string>{folder};
     std::vector<std::string> runs;
-    for (auto const& entry : fs::directory_iterator(folder, code)) {
+    for (fs::directory_iterator it(folder, code), end; !code && it != end; it.increment(code)) {
+        auto const& entry = *it;
         auto const name = entry.path().filename().string();
         // What is being made, fetched or removed is no run.
         if (name.starts_with('.') || name.ends_with(".fetch") || name.find(".part") != std::string::npos)

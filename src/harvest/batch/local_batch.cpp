@@ -33,7 +33,9 @@ std::vector<Process> find_processes(std::string const& name)
     std::vector<Process> found;
     auto const wanted = "YODA_JOB_NAME=" + name;
     std::error_code code;
-    for (auto const& entry : std::filesystem::directory_iterator("/proc", code)) {
+    for (std::filesystem::directory_iterator it("/proc", code), none_left; !code && it != none_left;
+         it.increment(code)) {
+        auto const& entry = *it;
         auto const number = entry.path().filename().string();
         pid_t pid = 0;
         auto const [end, failed] = std::from_chars(number.data(), number.data() + number.size(), pid);

@@ -23,7 +23,8 @@ Status add_inbox(RunView const& view, RunFacts& facts)
     }
     bool closed = !config.run_open || view.opened.closed;
     std::error_code code;
-    for (auto const& entry : fs::directory_iterator(view.folder.inbox(), code)) {
+    for (fs::directory_iterator it(view.folder.inbox(), code), end; !code && it != end; it.increment(code)) {
+        auto const& entry = *it;
         auto const name = entry.path().filename().string();
         if (name.starts_with('.')) continue;
         if (name.ends_with("-closed.json")) closed = true;

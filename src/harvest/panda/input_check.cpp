@@ -63,7 +63,8 @@ void remove_leftovers(std::string const& folder, std::string const& lfn)
     namespace fs = std::filesystem;
     std::error_code code;
     auto const now = fs::file_time_type::clock::now();
-    for (auto const& entry : fs::directory_iterator(folder, code)) {
+    for (fs::directory_iterator it(folder, code), end; !code && it != end; it.increment(code)) {
+        auto const& entry = *it;
         auto const name = entry.path().filename().string();
         if (name.find("." + lfn + ".") == std::string::npos || name[0] != '.') continue;
         if (!name.ends_with(".incoming") && !name.ends_with(".part")) continue;

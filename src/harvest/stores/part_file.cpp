@@ -45,7 +45,9 @@ void remove_part_files(std::string const& path, std::string const& mark)
     std::filesystem::path const target(path);
     auto const prefix = part_prefix(target, mark);
     std::error_code code;
-    for (auto const& entry : std::filesystem::directory_iterator(target.parent_path(), code)) {
+    for (std::filesystem::directory_iterator it(target.parent_path(), code), end; !code && it != end;
+         it.increment(code)) {
+        auto const& entry = *it;
         auto const name = entry.path().filename().string();
         if (name.starts_with(prefix) && name.ends_with(".part")) ::unlink(entry.path().c_str());
     }
