@@ -21,7 +21,7 @@ import loop_world  # noqa: E402
 import slurm  # noqa: E402
 
 # Whatever falls stays up for so long first, however fast the machine turns: a job must have a chance to start.
-CONTROLLER_UP_S = 12
+CONTROLLER_UP_S = 8
 BETWEEN_KILLS_S = 2
 
 SPOOL = """payload = {payload}
@@ -146,7 +146,7 @@ class Weather:
         # The controller needs seconds to come back, and its nodes to report to it.
         may_fall = time.monotonic() - self.controller_since > CONTROLLER_UP_S
         self.set(dice.random() > 0.2, dice.random() > 0.15,
-                 (dice.random() > 0.06 or not may_fall) if self.controller_is_up else dice.random() > 0.4)
+                 (dice.random() > 0.15 or not may_fall) if self.controller_is_up else dice.random() > 0.4)
 
     def fair(self):
         self.set(True, True, True)
@@ -205,12 +205,13 @@ def test(world, batch, cluster=None):
             weather.fair()
         else:
             weather.rough()
-            if world.dice.random() < 0.15 and now - last_kill > BETWEEN_KILLS_S and kill_one(world):
+            if world.dice.random() < 0.3 and now - last_kill > BETWEEN_KILLS_S and kill_one(world):
                 kills += 1
                 last_kill = now
         summary = tick(world, spool, 0 if calm else 0.7) or summary
         weather.check_limits(spool)
-        if calm and world.kill_count < kills_wanted:
+        enough = world.kill_count >= kills_wanted and kills >= 3 and (not cluster or weather.count["controller"] >= 2)
+        if calm and not enough and now < rough_until:
             # Enough is enough only when enough was killed.
             rounds += 1
             world.make_task(task=40000001 + rounds, file_count=1, events=120, attempts=60, max_attempt=80)
