@@ -5,31 +5,15 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import batch_world as b
+import own_mounts
 
-IN_NAMESPACE = "YODA_TEST_IN_NAMESPACE"
 RANGES = 400
 SPOOL = "fetch = no\npush = no\nsite.batch = local\nsite.export = YODA_WATCH_S=1\nsite.export = YODA_GRACE_S=3\n"
-
-
-def in_own_namespace():
-    """Mounts of this test vanish with its mount namespace; where none can be made, those cases are left out, visibly."""
-    if os.environ.get(IN_NAMESPACE):
-        return os.environ[IN_NAMESPACE] == "yes"
-    works = subprocess.run(["unshare", "--mount", "--propagation", "private", "true"], stderr=subprocess.DEVNULL)
-    if works.returncode == 0:
-        os.environ[IN_NAMESPACE] = "yes"
-        os.execvp("unshare", ["unshare", "--mount", "--propagation", "private", sys.executable, *sys.argv])
-    return False
-
-
-def mount(*words):
-    subprocess.run(["mount", *words], check=True)
 
 
 def call(world, *words, code=0):
@@ -118,17 +102,17 @@ def deleted(world):
 
 
 def read_only(world, disk, expected):
-    mount("-t", "tmpfs", "-o", "size=200m", "tmpfs", disk)
+    own_mounts.mount_memory(disk, 200)
     with open(os.path.join(disk, "spool.cfg"), "w") as file:
         file.write(SPOOL)
     run = world.slow_run("disk/run", RANGES, 1, ["payload.workers=4"])
-    mount("-o", "remount,ro", disk)
+    own_mounts.mount("-o", "remount,ro", disk)
     for words in (["cycle", disk], ["submit", run, "--batch", "local"], ["poll", run]):
         said = call(world, *words, code=4)
         assert "Read-only file system" in said, said
     said = call(world, "status", disk)
     assert "%d of %d ranges to do" % (RANGES, RANGES) in said, said
-    mount("-o", "remount,rw", disk)
+    own_mounts.mount("-o", "remount,rw", disk)
     call(world, "cycle", disk)
     wait_until("10 ranges", lambda: world.finished(run) >= 10)
     return run
@@ -153,7 +137,7 @@ def full(world, disk, run, expected):
     world.check_complete(run, RANGES, expected)
 
 
-own = in_own_namespace()
+own = own_mounts.enter()
 with b.BatchWorld(sys.argv[1], "bad_spools") as world:
     expected = world.reference(RANGES, 1)
     local_launcher(world, expected)
@@ -166,7 +150,7 @@ with b.BatchWorld(sys.argv[1], "bad_spools") as world:
             run = read_only(world, disk, expected)
             full(world, disk, run, expected)
         finally:
-            subprocess.run(["umount", "-l", disk])
+            own_mounts.unmount(disk)
     else:
         print("no mount namespace: disks not looked at")
 print("bad_spools: passed")

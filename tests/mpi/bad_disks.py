@@ -7,28 +7,14 @@ import shutil
 import subprocess
 import sys
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.join(HERE, "..", "support")]
 import disk_reader
+import own_mounts
 import world as w
 
 SMALL = ["disk.free_at_start=1 MB", "disk.free_running=1 MB", "payload.workers=2", "status.interval=1 s"]
-IN_NAMESPACE = "YODA_TEST_IN_NAMESPACE"
 RANGES = 12
-
-
-def in_own_namespace():
-    """Mounts of this test vanish with its mount namespace; where none can be made, those cases are left out, visibly."""
-    if os.environ.get(IN_NAMESPACE):
-        return os.environ[IN_NAMESPACE] == "yes"
-    works = subprocess.run(["unshare", "--mount", "--propagation", "private", "true"], stderr=subprocess.DEVNULL)
-    if works.returncode == 0:
-        os.environ[IN_NAMESPACE] = "yes"
-        os.execvp("unshare", ["unshare", "--mount", "--propagation", "private", sys.executable, *sys.argv])
-    return False
-
-
-def mount(*words):
-    subprocess.run(["mount", *words], check=True)
 
 
 def yoda(world, run):
@@ -68,11 +54,11 @@ def test(world, long):
         assert world.merge(run, os.path.basename(run) + ".tar") == expected
         os.remove(world.path(os.path.basename(run) + ".tar"))
 
-    if in_own_namespace():
+    if own_mounts.enter():
         # A full disk: what fits is kept, the reason is told, and with room again the run completes.
         full = world.path("full")
         os.mkdir(full)
-        mount("-t", "tmpfs", "-o", "size=1m", "tmpfs", full)
+        own_mounts.mount("-t", "tmpfs", "-o", "size=1m", "tmpfs", full)
         try:
             world.harvest("new", full + "/run", *words)
             code, told = yoda(world, full + "/run")
@@ -81,12 +67,12 @@ def test(world, long):
             everything = told + json.dumps(status) + world.harvest("explain", full + "/run").stdout
             assert "No space left" in everything, everything
             assert status["ranges"]["failed"] == status["ranges"]["fatal"] == 0, status["ranges"]
-            mount("-o", "remount,size=64m", full)
+            own_mounts.mount("-o", "remount,size=64m", full)
             code, told = yoda(world, full + "/run")
             assert code == 0, (code, told)
             is_complete(full + "/run")
             # No room for a run at all: said, and nothing half-made stays.
-            mount("-o", "remount,size=64m", full)
+            own_mounts.mount("-o", "remount,size=64m", full)
             filler = os.open(full + "/filler", os.O_CREAT | os.O_WRONLY)
             try:
                 while True:
@@ -104,8 +90,8 @@ def test(world, long):
 
         # A read-only disk.
         ready = new("ready")
-        mount("--bind", ready, ready)
-        mount("-o", "remount,bind,ro", ready)
+        own_mounts.mount("--bind", ready, ready)
+        own_mounts.mount("-o", "remount,bind,ro", ready)
         try:
             code, told = yoda(world, ready)
             assert code == 4 and "Read-only" in told and ready in told, (code, told)
@@ -132,7 +118,7 @@ def test(world, long):
         return told
 
     # The lock of a yoda on another host: it is known to live by its beats, and who it is is said.
-    if in_own_namespace():
+    if own_mounts.enter():
         held = new("held")
         gate = world.path("gate")
         os.mkfifo(gate)
@@ -252,5 +238,5 @@ def test(world, long):
     print("%d cases of bad disks and folders" % checked)
 
 
-in_own_namespace()
+own_mounts.enter()
 w.main(test)

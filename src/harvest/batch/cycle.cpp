@@ -39,6 +39,11 @@ std::optional<std::int64_t> read_over_mark(std::string const& run)
     return std::strtoll(text->c_str(), nullptr, 10);
 }
 
+std::string text_in_gb(std::uint64_t bytes)
+{
+    return fmt::format("{:.2f} GB", static_cast<double>(bytes) / 1e9);
+}
+
 class Cycle {
   public:
     Cycle(CycleChoice const& choice, StepTools const& tools)
@@ -104,7 +109,23 @@ class Cycle {
         }
         auto const free = free_bytes(spool_);
         if (free) summary_.free_bytes = *free;
+        if (summary_.disk_low)
+            summary_.troubles.push_back(
+                fmt::format("{} has {} free, less than disk_free = {}: nothing is fetched or fed until there "
+                            "is room; what "
+                            "PanDA has not heard of stays",
+                            spool_, text_in_gb(summary_.free_bytes), text_in_gb(config_.disk_free_bytes)));
         return {};
+    }
+
+    /// The disk guard. More work makes more data: with too little room none is taken in. What is here goes
+    /// on, since only pushing and reporting it makes room; nothing is ever removed for it.
+    bool has_room()
+    {
+        auto const free = free_bytes(spool_);
+        bool const room = free && *free >= config_.disk_free_bytes;
+        summary_.disk_low |= !room;
+        return room;
     }
 
     static std::optional<std::uint64_t> nodes_under_way(std::string const& run)
@@ -208,7 +229,7 @@ class Cycle {
     void feed(std::string const& run, BatchStanding const& standing)
     {
         if (standing.step == NextStep::complete || standing.step == NextStep::give_up ||
-            standing.step == NextStep::held)
+            standing.step == NextStep::held || !has_room())
             return;
         auto const fed = feed_step(run, static_cast<std::int64_t>(config_.feed_ranges), sources_, tools_);
         if (!fed) trouble(run, fed.error());
@@ -317,15 +338,12 @@ class Cycle {
     std::optional<std::string> fetch(std::uint64_t open_count)
     {
         if (!config_.fetch) return std::nullopt;
-        if (open_count >= config_.runs_max) {
-            summary_.note = fmt::format("nothing fetched: {} runs are open (runs_max)", open_count);
+        if (!has_room()) {
+            summary_.note = "nothing fetched: too little free space (disk_free)";
             return std::nullopt;
         }
-        auto const free = free_bytes(spool_);
-        if (!free || *free < config_.disk_free_bytes) {
-            summary_.note = "nothing fetched: too little free space (disk_free)";
-            summary_.troubles.push_back(
-                fmt::format("{} has {} bytes free, less than disk_free", spool_, free ? *free : 0));
+        if (open_count >= config_.runs_max) {
+            summary_.note = fmt::format("nothing fetched: {} runs are open (runs_max)", open_count);
             return std::nullopt;
         }
         auto payload =
@@ -400,6 +418,7 @@ nlohmann::ordered_json CycleSummary::json() const
     out["removed"] = cleaned_count;
     out["left"] = left_count;
     out["free_bytes"] = free_bytes;
+    out["disk_low"] = disk_low;
     out["note"] = note;
     out["alarms"] = alarms;
     out["troubles"] = troubles;

@@ -1,5 +1,6 @@
 // `harvest cycle SPOOL`: one bounded turn of everything for all runs in a folder:
 //   batch (look, submit) -> feed -> push -> report -> clean for each run, then fetch while limits allow.
+// With less than disk_free on its disk it takes nothing in (no feed, no fetch), and removes nothing for that.
 // For cron: two at once do no harm (the second one ends at once), and it may be killed at any instant.
 #pragma once
 
@@ -40,6 +41,7 @@ struct CycleSummary {
     std::vector<std::string> alarms;    ///< a person is needed
     std::string note;                   ///< why nothing was fetched
     std::uint64_t free_bytes = 0;
+    bool disk_low = false;  ///< less than disk_free was free when more work could have been taken in
 
     std::string text() const;
     nlohmann::ordered_json json() const;
