@@ -21,6 +21,9 @@ class ChannelEvents {
     virtual ~ChannelEvents() = default;
     virtual void payload_up(JobIndex job) = 0;
     virtual void request(JobIndex job, RequestId request) = 0;
+    /// For a worker that will be free in a moment: true if a range that is here already was answered, from
+    /// within; false: there is none to spare, nothing will come.
+    virtual bool request_ahead(JobIndex, RequestId) { return false; }
     virtual void request_gone(JobIndex job, RequestId request) = 0;
     virtual void output(RangeOutput output) = 0;
     virtual void failure(HandOut what, FailKind kind, std::uint16_t error_code, std::string_view reason) = 0;

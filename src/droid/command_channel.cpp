@@ -6,6 +6,15 @@
 
 namespace yoda {
 
+namespace {
+
+/// The next process is ordered ahead where the last one took no longer.
+constexpr Duration look_ahead_limit = Duration::from_ms(20);
+/// How long an order waits for a process that takes longer than its predecessors.
+constexpr Duration patience = Duration::from_ms(200);
+
+}  // namespace
+
 CommandChannel::CommandChannel(PayloadSetup setup, Spawner& spawner, ChannelEvents& events)
     : setup_(std::move(setup)), spawner_(spawner), events_(events)
 {}
@@ -49,6 +58,13 @@ void CommandChannel::ask(std::uint32_t number)
     events_.request(setup_.job, request);
 }
 
+void CommandChannel::ask_ahead(Worker const& worker)
+{
+    RequestId const request = next_request_++;
+    requests_[request] = worker.number;
+    if (!events_.request_ahead(setup_.job, request)) requests_.erase(request);
+}
+
 void CommandChannel::answer(TimePoint now, RequestId request, WorkItem const& item)
 {
     now_ = now;
@@ -56,47 +72,51 @@ void CommandChannel::answer(TimePoint now, RequestId request, WorkItem const& it
     if (found == requests_.end()) return;
     auto& worker = workers_.at(found->second);
     requests_.erase(found);
-    worker.range = item.what;
-    worker.range_id = item.range.id;
-    worker.begun = now;
-    worker.output = fmt::format("{}/output.{}", worker.folder, item.range.id);
+    Process process;
+    process.worker = worker.number;
+    process.range = item.what;
+    process.range_id = item.range.id;
+    process.output = fmt::format("{}/output.{}", worker.folder, item.range.id);
+    process.begun = now;
 
+    auto order = make_request(worker, item, process.output);
+    auto id = order ? spawner_.spawn(*std::move(order)) : order.error();
+    if (id) {
+        (worker.running == 0 ? worker.running : worker.waiting) = *id;
+        processes_.emplace(*id, std::move(process));
+        return;
+    }
+    auto const number = worker.number;
+    bool const is_idle = worker.running == 0;
+    events_.failure(item.what, FailKind::failed, code::setup_failure, id.error().text());
+    if (is_idle) ask(number);
+}
+
+Result<SpawnRequest> CommandChannel::make_request(Worker const& worker, WorkItem const& item,
+                                                  std::string const& output) const
+{
     auto const first = std::to_string(item.range.start_event);
     auto const last = std::to_string(item.range.last_event);
     std::vector<Placeholder> const values{
-        {"id", item.range.id},       {"first", first},          {"last", last},
-        {"pfn", item.pfn},           {"lfn", item.range.lfn},   {"guid", item.range.guid},
-        {"scope", item.range.scope}, {"output", worker.output}, {"work", worker.folder},
+        {"id", item.range.id},       {"first", first},        {"last", last},
+        {"pfn", item.pfn},           {"lfn", item.range.lfn}, {"guid", item.range.guid},
+        {"scope", item.range.scope}, {"output", output},      {"work", worker.folder},
         {"input", item.pfn}};
-    SpawnRequest process;
-    process.arguments.push_back(setup_.payload.executable);
-    std::optional<Error> trouble;
+    SpawnRequest request;
+    request.arguments.push_back(setup_.payload.executable);
     for (auto const& argument : setup_.payload.arguments) {
         auto filled = fill_placeholders(argument, values);
-        if (!filled) {
-            trouble = filled.error();
-            break;
-        }
-        process.arguments.push_back(*std::move(filled));
+        if (!filled) return filled.error();
+        request.arguments.push_back(*std::move(filled));
     }
-    process.environment = setup_.environment;
-    process.folder = worker.folder;
-    process.stdout_path = setup_.log_prefix + ".out";
-    process.stderr_path = setup_.log_prefix + ".err";
+    request.environment = setup_.environment;
+    request.folder = worker.folder;
+    request.stdout_path = setup_.log_prefix + ".out";
+    request.stderr_path = setup_.log_prefix + ".err";
+    request.after = worker.running;
     if (setup_.bind && !setup_.cores.empty())
-        process.cores = setup_.cores[worker.number % setup_.cores.size()];
-    if (!trouble) {
-        auto id = spawner_.spawn(std::move(process));
-        if (id) {
-            processes_[*id] = worker.number;
-            return;
-        }
-        trouble = id.error();
-    }
-    worker.range.reset();
-    auto const number = worker.number;
-    events_.failure(item.what, FailKind::failed, code::setup_failure, trouble->text());
-    ask(number);
+        request.cores = setup_.cores[worker.number % setup_.cores.size()];
+    return request;
 }
 
 void CommandChannel::end(RequestId request)
@@ -118,12 +138,10 @@ void CommandChannel::end_worker(std::uint32_t number)
 
 void CommandChannel::kill_range(HandOut what, bool)
 {
-    for (auto& [number, worker] : workers_) {
-        if (worker.range != what) continue;
-        worker.range.reset();  // Its exit is of no interest; the worker asks again after it.
-        for (auto const& [id, its] : processes_) {
-            if (its == number) spawner_.kill_tree(id);
-        }
+    for (auto& [id, process] : processes_) {
+        if (process.range != what) continue;
+        process.range.reset();
+        spawner_.kill_tree(id);
         return;
     }
 }
@@ -133,8 +151,10 @@ void CommandChannel::stop(TimePoint now, bool at_once)
     now_ = now;
     stopping_ = true;
     if (at_once) {
-        for (auto& [number, worker] : workers_) worker.range.reset();
-        for (auto const& [id, number] : processes_) spawner_.kill_tree(id);
+        for (auto& [id, process] : processes_) {
+            process.range.reset();
+            spawner_.kill_tree(id);
+        }
         std::vector<std::uint32_t> idle;
         for (auto const& [request, number] : requests_) idle.push_back(number);
         requests_.clear();
@@ -165,28 +185,29 @@ bool CommandChannel::on_spawn_event(TimePoint now, SpawnEvent const& event)
     auto const id = std::visit([](auto const& e) { return e.id; }, event);
     auto const found = processes_.find(id);
     if (found == processes_.end()) return false;
-    auto const number = found->second;
-    auto& worker = workers_.at(number);
     if (auto const* started = std::get_if<PayloadStarted>(&event)) {
-        worker.pid = started->pid;
+        found->second.pid = started->pid;
+        found->second.begun = now;
+        auto const& worker = workers_.at(found->second.worker);
+        if (worker.last <= look_ahead_limit && worker.waiting == 0 && !stopping_) ask_ahead(worker);
         return true;
     }
+    Process const process = std::move(found->second);
     processes_.erase(found);
-    worker.pid = 0;
     if (auto const* failed = std::get_if<PayloadStartFailed>(&event)) {
-        // A program that cannot be started fails for every range: that is the payload's end, not this
-        // range's.
-        worker.range.reset();
-        for (auto const& [other, its] : processes_) spawner_.kill_tree(other);
-        processes_.clear();
-        workers_.clear();
-        requests_.clear();
-        running_ = false;
-        events_.payload_ended(setup_.job, code::setup_failure, failed->error.text());
+        on_start_failed(failed->error);
         return true;
     }
-    on_exit(worker, std::get<PayloadExited>(event));
-    if (!workers_.contains(number)) return true;
+    auto const number = process.worker;
+    auto& worker = workers_.at(number);
+    if (worker.running == id) {
+        worker.running = worker.waiting;
+        worker.last = now - process.begun;
+    }
+    worker.waiting = 0;
+    on_exit(process, std::get<PayloadExited>(event));
+    auto const still = workers_.find(number);
+    if (still == workers_.end() || still->second.running != 0) return true;
     if (stopping_)
         end_worker(number);
     else
@@ -194,11 +215,21 @@ bool CommandChannel::on_spawn_event(TimePoint now, SpawnEvent const& event)
     return true;
 }
 
-void CommandChannel::on_exit(Worker& worker, PayloadExited const& exited)
+/// A program that cannot be started fails for every range: that is the payload's end, not this range's.
+void CommandChannel::on_start_failed(Error const& error)
 {
-    if (!worker.range) return;
-    HandOut const what = *worker.range;
-    worker.range.reset();
+    for (auto const& [id, process] : processes_) spawner_.kill_tree(id);
+    processes_.clear();
+    workers_.clear();
+    requests_.clear();
+    running_ = false;
+    events_.payload_ended(setup_.job, code::setup_failure, error.text());
+}
+
+void CommandChannel::on_exit(Process const& process, PayloadExited const& exited)
+{
+    if (!process.range) return;
+    HandOut const what = *process.range;
     if (exited.signal != 0 || exited.exit_code != 0) {
         events_.failure(what, FailKind::failed, code::payload_failure,
                         fmt::format("the command {}; see {}.err", print_exit(exited), setup_.log_prefix));
@@ -207,26 +238,45 @@ void CommandChannel::on_exit(Worker& worker, PayloadExited const& exited)
     RangeOutput output;
     output.what = what;
     output.job = setup_.job;
-    output.range_id = worker.range_id;
-    output.folder = worker.folder;
-    if (setup_.payload.output != OutputKind::nothing) output.paths.push_back(worker.output);
+    output.range_id = process.range_id;
+    output.folder = workers_.at(process.worker).folder;
+    if (setup_.payload.output != OutputKind::nothing) output.paths.push_back(process.output);
     output.cpu_ms = static_cast<std::uint32_t>(
         std::min<std::int64_t>((exited.user_us + exited.system_us + 999) / 1000, UINT32_MAX));
     output.wall_ms =
-        static_cast<std::uint32_t>(std::clamp<std::int64_t>((now_ - worker.begun).ms() + 1, 0, UINT32_MAX));
+        static_cast<std::uint32_t>(std::clamp<std::int64_t>((now_ - process.begun).ms() + 1, 0, UINT32_MAX));
     events_.output(std::move(output));
 }
 
 void CommandChannel::on_tick(TimePoint now)
 {
     now_ = now;
+    std::vector<Worker> slow;
+    for (auto const& [number, worker] : workers_) {
+        if (worker.waiting != 0 && now - processes_.at(worker.running).begun > patience)
+            slow.push_back(worker);
+    }
+    for (auto const& worker : slow) take_back_waiting(worker);
+}
+
+/// The place is not free after all as soon as was expected: another may be.
+void CommandChannel::take_back_waiting(Worker const& worker)
+{
+    auto& process = processes_.at(worker.waiting);
+    if (!process.range) return;
+    HandOut const what = *process.range;
+    process.range.reset();
+    spawner_.kill_tree(worker.waiting);
+    events_.failure(what, FailKind::given_back, 0, "it waited for a place that did not come free");
 }
 
 void CommandChannel::list_busy(std::vector<BusyWorker>& busy) const
 {
     for (auto const& [number, worker] : workers_) {
-        if (worker.range)
-            busy.push_back({*worker.range, setup_.job, worker.pid, worker.folder, worker.begun});
+        if (worker.running == 0) continue;
+        auto const& process = processes_.at(worker.running);
+        if (process.range)
+            busy.push_back({*process.range, setup_.job, process.pid, worker.folder, process.begun});
     }
 }
 

@@ -1,6 +1,7 @@
 // The command channel: one process per range, its arguments made from the range, no shell. Each worker is a
 // place for one process; it asks for the next range when the last one's process and all that it left behind
-// are gone.
+// are gone. Where processes are short, the next one is ordered while the last one runs (the spawner starts it
+// when the place is free), so that a core does not wait for three processes to talk to each other.
 #pragma once
 
 #include <map>
@@ -31,23 +32,34 @@ class CommandChannel final : public PayloadChannel {
     struct Worker {
         std::uint32_t number = 0;
         std::string folder;
-        std::optional<HandOut> range;
+        SpawnId running = 0;
+        SpawnId waiting = 0;              ///< ordered, starts when `running` is gone
+        Duration last = Duration::max();  ///< how long its last process took
+    };
+    struct Process {
+        std::uint32_t worker = 0;
+        std::optional<HandOut> range;  ///< none: its exit is of no interest
         std::string range_id;
         std::string output;
         pid_t pid = 0;
         TimePoint begun;
     };
     void ask(std::uint32_t number);
+    void ask_ahead(Worker const& worker);
+    Result<SpawnRequest> make_request(Worker const& worker, WorkItem const& item,
+                                      std::string const& output) const;
+    void take_back_waiting(Worker const& worker);
     void end_worker(std::uint32_t number);
     void finish_if_idle();
-    void on_exit(Worker& worker, PayloadExited const& exited);
+    void on_start_failed(Error const& error);
+    void on_exit(Process const& process, PayloadExited const& exited);
 
     PayloadSetup setup_;
     Spawner& spawner_;
     ChannelEvents& events_;
     std::map<std::uint32_t, Worker> workers_;
     std::unordered_map<RequestId, std::uint32_t> requests_;  ///< to worker
-    std::unordered_map<SpawnId, std::uint32_t> processes_;   ///< to worker
+    std::unordered_map<SpawnId, Process> processes_;
     std::uint32_t next_worker_ = 0;
     RequestId next_request_ = 0;
     bool running_ = false;

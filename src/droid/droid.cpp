@@ -419,6 +419,10 @@ void Droid::request(JobIndex job, RequestId request)
 {
     core_->on_request(now_, job, request, *this);
 }
+bool Droid::request_ahead(JobIndex job, RequestId request)
+{
+    return core_->on_request_ahead(now_, job, request, *this);
+}
 void Droid::request_gone(JobIndex job, RequestId request)
 {
     core_->on_request_gone(job, request);

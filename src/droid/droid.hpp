@@ -64,6 +64,7 @@ class Droid final : private DroidEffects, private ChannelEvents {
     // ChannelEvents
     void payload_up(JobIndex job) override;
     void request(JobIndex job, RequestId request) override;
+    bool request_ahead(JobIndex job, RequestId request) override;
     void request_gone(JobIndex job, RequestId request) override;
     void output(RangeOutput output) override;
     void failure(HandOut what, FailKind kind, std::uint16_t error_code, std::string_view reason) override;

@@ -45,6 +45,8 @@ class DroidCore {
     // From payloads.
     void on_payload_up(TimePoint now, JobIndex job, DroidEffects& effects);
     void on_request(TimePoint now, JobIndex job, RequestId request, DroidEffects& effects);
+    /// That worker is still busy, but not for long. False: not answered, and forgotten.
+    bool on_request_ahead(TimePoint now, JobIndex job, RequestId request, DroidEffects& effects);
     /// That worker is gone: nobody waits for an answer any more.
     void on_request_gone(JobIndex job, RequestId request);
     void on_output(TimePoint now, RangeOutput output, DroidEffects& effects);

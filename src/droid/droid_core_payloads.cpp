@@ -22,6 +22,15 @@ void DroidCore::on_request(TimePoint now, JobIndex index, RequestId request, Dro
     work(now, effects);
 }
 
+bool DroidCore::on_request_ahead(TimePoint now, JobIndex index, RequestId request, DroidEffects& effects)
+{
+    auto const& job = jobs_[index];
+    // The last ranges stay where they can be recalled, for whoever is free first.
+    bool const any_to_spare = job.queued_count > job.workers;
+    return any_to_spare && job.payload == PayloadState::up && job.requests.empty() &&
+           start_next(now, index, request, effects);
+}
+
 void DroidCore::on_request_gone(JobIndex index, RequestId request)
 {
     auto& requests = jobs_[index].requests;

@@ -147,9 +147,14 @@ void SpawnServer::take_command(std::string_view packet, FileDescriptor extra, Fi
         std::string const long_text = text ? read_text(text.get()) : std::string();
         bool const is_whole =
             bool(extra) == bool(command.has_extra_fd) && bool(text) == bool(command.has_text_fd);
-        start(command, text ? long_text : packet.substr(sizeof command), std::move(extra), is_whole);
+        std::string_view const order = text ? long_text : packet.substr(sizeof command);
+        if (payloads_.contains(command.after) || find_waiting(command.after) != waiting_.end())
+            waiting_.emplace(command.after, Waiting{command, std::string(order), std::move(extra), is_whole});
+        else
+            start(command, order, std::move(extra), is_whole);
         return;
     }
+    if (command.kind == SpawnCommandKind::kill_tree) cancel(command.id);
     auto const found = payloads_.find(command.id);
     if (found == payloads_.end() || found->second.has_ended) return;
     switch (command.kind) {
@@ -170,6 +175,26 @@ void SpawnServer::take_command(std::string_view packet, FileDescriptor extra, Fi
     }
 }
 
+SpawnServer::WaitingStarts::iterator SpawnServer::find_waiting(SpawnId id)
+{
+    return std::find_if(waiting_.begin(), waiting_.end(),
+                        [id](auto const& one) { return one.second.command.id == id; });
+}
+
+/// One that has not been started yet will not be.
+void SpawnServer::cancel(SpawnId id)
+{
+    auto const found = find_waiting(id);
+    if (found == waiting_.end()) return;
+    SpawnReport answer;
+    answer.id = id;
+    answer.kind = SpawnReportKind::exited;
+    answer.value = SIGKILL;  // a wait status
+    waiting_.erase(found);
+    report(answer);
+    start_waiting(id);
+}
+
 void SpawnServer::start(SpawnCommand const& command, std::string_view text, FileDescriptor extra,
                         bool is_whole)
 {
@@ -183,7 +208,7 @@ void SpawnServer::start(SpawnCommand const& command, std::string_view text, File
     answer.value = outcome.errno_value;
     answer.pid = outcome.pid;
     report(answer);
-    if (outcome.pid == 0) return;
+    if (outcome.pid == 0) return start_waiting(command.id);
     Payload payload;
     payload.leader = outcome.pid;
     payload.report = answer;
@@ -219,10 +244,26 @@ void SpawnServer::reap()
         if (forest_.has_strays(id)) {
             close(id);
         } else if (std::find(closing_.begin(), closing_.end(), id) == closing_.end()) {
-            report(payload.report);
-            forest_.remove(id);
-            payloads_.erase(id);
+            gone(id);
         }
+    }
+}
+
+/// Nothing is left of it: that is reported, and what waits for it is started.
+void SpawnServer::gone(SpawnId id)
+{
+    report(payloads_.at(id).report);
+    forest_.remove(id);
+    payloads_.erase(id);
+    start_waiting(id);
+}
+
+void SpawnServer::start_waiting(SpawnId ended)
+{
+    for (auto found = waiting_.find(ended); found != waiting_.end(); found = waiting_.find(ended)) {
+        Waiting next = std::move(found->second);
+        waiting_.erase(found);
+        start(next.command, next.text, std::move(next.extra), next.is_whole);
     }
 }
 
@@ -248,9 +289,7 @@ bool SpawnServer::finish(SpawnId id, Payload& payload)
     bool const is_late = now - payload.close_since > stray_limit;
     if (is_gone || (is_late && payload.has_ended)) {
         if (!is_gone) payload.report.left_count = forest_.count(id);
-        report(payload.report);
-        forest_.remove(id);
-        payloads_.erase(id);
+        gone(id);
         return true;
     }
     if (payload.last_kill == TimePoint{} || now - payload.last_kill >= kill_again_after) {

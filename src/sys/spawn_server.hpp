@@ -39,8 +39,20 @@ class SpawnServer {
     bool client_died();
     bool take_commands();
     void take_command(std::string_view packet, FileDescriptor extra, FileDescriptor text);
+    /// A start that was asked for before the place was free.
+    struct Waiting {
+        SpawnCommand command;
+        std::string text;
+        FileDescriptor extra;
+        bool is_whole = false;
+    };
+    using WaitingStarts = std::unordered_multimap<SpawnId, Waiting>;
+    WaitingStarts::iterator find_waiting(SpawnId id);
+    void cancel(SpawnId id);
     void start(SpawnCommand const& command, std::string_view text, FileDescriptor extra, bool is_whole);
     void reap();
+    void gone(SpawnId id);
+    void start_waiting(SpawnId ended);
     void close(SpawnId id);
     void tidy();
     bool finish(SpawnId id, Payload& payload);
@@ -55,6 +67,7 @@ class SpawnServer {
     SystemClock clock_;
     std::unordered_map<SpawnId, Payload> payloads_;
     std::unordered_map<pid_t, SpawnId> by_leader_;
+    WaitingStarts waiting_;         ///< by the payload whose end they wait for
     std::vector<SpawnId> closing_;  ///< ended or being killed, and not reported yet
     std::string reports_;           ///< not sent yet
 };

@@ -25,6 +25,7 @@ enum class SpawnCommandKind : std::uint8_t { spawn = 1, signal, kill_tree, kill_
 /// along are the extra one, then the memory file that holds the text.
 struct SpawnCommand {
     SpawnId id = 0;
+    SpawnId after = 0;          ///< not started before this one is gone
     std::int32_t argument = 0;  ///< signal number or pid
     SpawnCommandKind kind{};
     std::uint8_t has_extra_fd = 0;

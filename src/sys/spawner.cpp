@@ -112,6 +112,7 @@ Result<SpawnId> Spawner::spawn(SpawnRequest request)
     SpawnCommand command;
     command.id = id;
     command.kind = SpawnCommandKind::spawn;
+    command.after = request.after;
     command.has_extra_fd = request.extra_fd ? 1 : 0;
     if (text.size() > packet_limit_bytes) {
         packet.fds[1].reset(::memfd_create("yoda-spawn", MFD_CLOEXEC));

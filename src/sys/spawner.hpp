@@ -52,6 +52,9 @@ struct SpawnRequest {
     std::optional<std::uint64_t> address_space_limit_bytes;  ///< RLIMIT_AS
     std::optional<std::uint64_t> file_size_limit_bytes;      ///< RLIMIT_FSIZE
     int niceness = 0;                                        ///< added to ours
+    /// Started when nothing is left of that payload, without a word of ours in between; 0, or one that has
+    /// ended: at once.
+    SpawnId after = 0;
 };
 
 struct PayloadStarted {
@@ -100,7 +103,8 @@ class Spawner {
     Result<SpawnId> spawn(SpawnRequest request);
     /// Sends a signal to the payload's process group. A payload that has ended is none's: nothing happens.
     void signal(SpawnId id, int signal_number);
-    /// SIGKILL to everything that descends from the payload, also in other groups and sessions.
+    /// SIGKILL to everything that descends from the payload, also in other groups and sessions. One that
+    /// waits for another's end is never started, and exits as if it had been killed.
     void kill_tree(SpawnId id);
     /// SIGKILL to one process of the payload and what descends from it; does nothing if `pid` is not the
     /// payload's.

@@ -118,7 +118,8 @@ class Ledger {
     Life life_ = 0;
     std::vector<Verdict> latest_;
     std::vector<Verdict> sure_;
-    std::deque<Change> changes_;  ///< recorded and not sure yet, oldest first
+    std::set<JobIndex> dropped_jobs_;  ///< as far as was recorded, synced or not
+    std::deque<Change> changes_;       ///< recorded and not sure yet, oldest first
     std::size_t unplaced_count_ = 0;
     std::vector<std::uint32_t> executions_;
     struct Harm {

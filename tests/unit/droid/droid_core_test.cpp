@@ -97,6 +97,24 @@ TEST_F(PayloadEnd, CostsNothingWhereTheDeadlineKilledIt)
     EXPECT_EQ(effects.given_back, std::vector<HandOut>{range});
 }
 
+using AskedAhead = PayloadEnd;
+
+TEST_F(AskedAhead, GivesOnlyWhatCanBeSpared)
+{
+    EXPECT_FALSE(core.on_request_ahead(now, 0, 2, effects)) << "nothing is queued";
+    Grant grant;
+    grant.run = {1, 1, 0, 2, 0, 1, 2, 0, 1, 1};
+    EXPECT_TRUE(core.on_message(now, grant, effects));
+    EXPECT_FALSE(core.on_request_ahead(now, 0, 2, effects)) << "the last one may be recalled";
+    grant.run = {2, 1, 0, 3, 0, 1, 3, 0, 1, 1};
+    EXPECT_TRUE(core.on_message(now, grant, effects));
+    EXPECT_TRUE(core.on_request_ahead(now, 0, 2, effects));
+    EXPECT_EQ(effects.answered, (std::vector<HandOut>{range, {1, 1}}));
+    EXPECT_FALSE(core.on_request_ahead(now, 0, 3, effects));
+    core.on_tick(now + Duration::from_s(60), 1, effects);
+    EXPECT_EQ(effects.count<Request>(), 0u) << "who asks ahead is not idle";
+}
+
 using FrozenDisk = PayloadEnd;
 
 TEST_F(FrozenDisk, MakesTheDroidSilentUntilItAnswers)
