@@ -149,11 +149,7 @@ Status work(RankZero& zero, LeaseKeeper& lease, SignalWatch& signals, Poller& po
 Status seal_leftovers(RunFolder const& folder, EventTable const& table, TablePolicy policy,
                       Clock const& clock, Log& log)
 {
-    auto const claims = count_claims(table);
-    bool any = false;
-    for (BundleNumber number = 0; number < table.bundles().size(); ++number)
-        any |= !table.bundles()[number].sealed && claims[number] > 0;
-    if (!any || table.unended_count() > 0) return {};
+    if (table.unended_count() > 0 || count_open_bundles(table) == 0) return {};
     auto const unix_s = clock.unix_ns() / 1'000'000'000;
     auto opened = open_run(folder, {OpenMode::take_over, policy, table.life(), unix_s, false});
     if (!opened) return opened.error();

@@ -302,6 +302,15 @@ std::vector<std::uint64_t> count_claims(EventTable const& table)
     return claims;
 }
 
+std::uint64_t count_open_bundles(EventTable const& table)
+{
+    auto const claims = count_claims(table);
+    std::uint64_t count = 0;
+    for (BundleNumber number = 0; number < table.bundles().size(); ++number)
+        count += !table.bundles()[number].sealed && claims[number] > 0 ? 1 : 0;
+    return count;
+}
+
 bool needs_entries(EventTable const& table, std::span<std::uint64_t const> claims, BundleNumber number,
                    BundleCondition condition, std::uint64_t entry_count)
 {

@@ -72,6 +72,8 @@ struct Reconciled {
 
 /// How many finished ranges each bundle holds, by the table.
 std::vector<std::uint64_t> count_claims(EventTable const& table);
+/// Bundles that hold output of finished ranges and are not sealed: of Droids at work, or of ones that died.
+std::uint64_t count_open_bundles(EventTable const& table);
 
 /// Whether the index of this bundle must be read: not if it is sealed and holds just as many entries as the
 /// table thinks. `number` is its row in the table, or none.

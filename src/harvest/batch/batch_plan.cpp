@@ -38,27 +38,8 @@ std::string print_last(Submission const& last)
                        last.reason.empty() ? std::string() : ": " + last.reason);
 }
 
-}  // namespace
-
-std::string_view print_next_step(NextStep step)
-{
-    switch (step) {
-        case NextStep::complete:
-            return "complete";
-        case NextStep::wait:
-            return "wait";
-        case NextStep::submit:
-            return "submit";
-        case NextStep::held:
-            return "held";
-        case NextStep::give_up:
-            return "given_up";
-    }
-    return "wait";
-}
-
-Decision decide(std::uint64_t unended_count, bool more_may_come, std::vector<Submission> const& submissions,
-                BatchPlan const& plan, SiteConfig const& site, std::int64_t now_unix_s)
+Decision decide_on_jobs(RunFacts const& facts, std::vector<Submission> const& submissions,
+                        BatchPlan const& plan, SiteConfig const& site, std::int64_t now_unix_s)
 {
     auto const* last = submissions.empty() ? nullptr : &submissions.back();
     if (last != nullptr && last->active()) {
@@ -74,8 +55,9 @@ Decision decide(std::uint64_t unended_count, bool more_may_come, std::vector<Sub
         if (last->missed_since_unix_s > 0) why += "; the batch system does not list it just now";
         return {NextStep::wait, why};
     }
-    if (unended_count == 0 && !more_may_come) return {NextStep::complete, "every range has ended"};
-    if (unended_count == 0) return {NextStep::wait, "every range so far has ended, more may come"};
+    if (facts.unended_count == 0 && !facts.more_may_come)
+        return {NextStep::complete, "every range has ended"};
+    if (facts.unended_count == 0) return {NextStep::wait, "every range so far has ended, more may come"};
     if (plan.held) return {NextStep::held, "stopped by harvest cancel; harvest submit goes on"};
     if (!plan.given_up.empty()) return {NextStep::give_up, plan.given_up};
 
@@ -91,14 +73,47 @@ Decision decide(std::uint64_t unended_count, bool more_may_come, std::vector<Sub
     if (auto const age_s = static_cast<double>(now_unix_s - first_unix_s);
         counted > 0 && site.age_max_s > 0 && age_s > site.age_max_s)
         return {NextStep::give_up, fmt::format("the first job was submitted {:.0f} s ago (age_max)", age_s)};
-    auto const fruitless = count_fruitless(submissions, plan.counts_from, unended_count);
+    auto const fruitless = count_fruitless(submissions, plan.counts_from, facts.unended_count);
     if (fruitless >= site.fruitless_max)
         return {NextStep::give_up, fmt::format("{} jobs in a row changed nothing (fruitless_max); {}",
                                                fruitless, print_last(*last))};
     if (last != nullptr && last->number > plan.counts_from && last->state == SubmissionState::refused &&
         static_cast<double>(now_unix_s - last->ended_unix_s) < site.retry_after_s)
         return {NextStep::wait, "refused, tried again later: " + last->reason};
-    return {NextStep::submit, fmt::format("{} ranges are to be done", unended_count)};
+    return {NextStep::submit, fmt::format("{} ranges are to be done", facts.unended_count)};
+}
+
+}  // namespace
+
+std::string_view print_next_step(NextStep step)
+{
+    switch (step) {
+        case NextStep::complete:
+            return "complete";
+        case NextStep::wait:
+            return "wait";
+        case NextStep::submit:
+            return "submit";
+        case NextStep::seal:
+            return "seal";
+        case NextStep::held:
+            return "held";
+        case NextStep::give_up:
+            return "given_up";
+    }
+    return "wait";
+}
+
+Decision decide(RunFacts const& facts, std::vector<Submission> const& submissions, BatchPlan const& plan,
+                SiteConfig const& site, std::int64_t now_unix_s)
+{
+    auto const decision = decide_on_jobs(facts, submissions, plan, site, now_unix_s);
+    bool const active = !submissions.empty() && submissions.back().active();
+    bool const no_job_comes =
+        facts.unended_count == 0 || decision.step == NextStep::complete || decision.step == NextStep::give_up;
+    if (active || !no_job_comes || facts.open_bundle_count == 0) return decision;
+    return {NextStep::seal,
+            fmt::format("{} bundles that a killed job left open are to be sealed", facts.open_bundle_count)};
 }
 
 }  // namespace yoda

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "harvest/batch/batch_folder.hpp"
+#include "harvest/batch/run_facts.hpp"
 #include "harvest/batch/site.hpp"
 #include "harvest/batch/submission.hpp"
 
@@ -15,6 +16,7 @@ enum class NextStep {
     complete,  ///< every range has ended
     wait,      ///< a submission is under way
     submit,
+    seal,     ///< no job will come, and a killed one has left bundles open: harvest seals them
     held,     ///< a person said so
     give_up,  ///< a limit is reached: nothing more is submitted
 };
@@ -25,7 +27,7 @@ struct Decision {
     std::string why;
 };
 
-Decision decide(std::uint64_t unended_count, bool more_may_come, std::vector<Submission> const& submissions,
-                BatchPlan const& plan, SiteConfig const& site, std::int64_t now_unix_s);
+Decision decide(RunFacts const& facts, std::vector<Submission> const& submissions, BatchPlan const& plan,
+                SiteConfig const& site, std::int64_t now_unix_s);
 
 }  // namespace yoda

@@ -9,6 +9,7 @@
 #include "harvest/batch/batch_folder.hpp"
 #include "harvest/batch/job_file.hpp"
 #include "harvest/batch/run_facts.hpp"
+#include "harvest/batch/sealing.hpp"
 #include "sys/files.hpp"
 #include "sys/lease.hpp"
 #include "sys/lease_keeper.hpp"
@@ -148,8 +149,10 @@ class Step {
             plan_ = {false, "", standing_.submissions.empty() ? 0 : standing_.submissions.back().number};
             if (auto const kind = check_site(site_); !kind) return kind.error();
         }
-        auto const decision =
-            decide(facts_.unended_count, facts_.more_may_come, standing_.submissions, plan_, site_, unix_s());
+        auto decision = decide(facts_, standing_.submissions, plan_, site_, unix_s());
+        if (decision.step == NextStep::seal && request_.action != BatchAction::look) {
+            if (auto sealed = seal(decision); !sealed) return sealed;
+        }
         standing_.step = decision.step;
         standing_.why = decision.why;
         bool const may =
@@ -208,13 +211,34 @@ class Step {
         last = after;
         if (auto written = folder_.write_submission(last); !written) return written;
         // The job that has ended since has changed the table.
-        if (!last.active()) {
-            auto facts = read_facts(run_, unix_s());
-            if (!facts) return facts.error();
-            facts_ = *facts;
-            standing_.unended_count = facts_.unended_count;
-            standing_.failed_count = facts_.failed_count;
+        return last.active() ? Status{} : read_facts_anew();
+    }
+
+    Status read_facts_anew()
+    {
+        auto facts = read_facts(run_, unix_s());
+        if (!facts) return facts.error();
+        facts_ = *facts;
+        standing_.unended_count = facts_.unended_count;
+        standing_.failed_count = facts_.failed_count;
+        return {};
+    }
+
+    /// Decides anew once nothing is open any more; until then the run waits.
+    Status seal(Decision& decision)
+    {
+        auto sealed = facts_.yoda_lives ? Status(Error{ErrorKind::busy, "its yoda may still live", {}, {}})
+                                        : seal_open_bundles(run_, clock_);
+        if (!sealed) {
+            if (sealed.error().kind == ErrorKind::busy)
+                decision = {NextStep::wait, decision.why + "; " + sealed.error().what};
+            else
+                standing_.trouble = sealed.error();
+            return {};
         }
+        log_.info("bundles_sealed", {{"run", run_}, {"count", facts_.open_bundle_count}});
+        if (auto read = read_facts_anew(); !read) return read;
+        decision = decide(facts_, standing_.submissions, plan_, site_, unix_s());
         return {};
     }
 
@@ -376,8 +400,7 @@ Result<BatchStanding> view_batch_run(std::string const& run, Clock const& clock)
     standing.range_count = facts->range_count;
     standing.unended_count = facts->unended_count;
     standing.failed_count = facts->failed_count;
-    auto const decision =
-        decide(facts->unended_count, facts->more_may_come, standing.submissions, *plan, *site, unix_s);
+    auto const decision = decide(*facts, standing.submissions, *plan, *site, unix_s);
     standing.step = decision.step;
     standing.why = decision.why;
     if (standing.submissions.empty() && decision.step == NextStep::submit)

@@ -217,6 +217,7 @@ class Cycle {
                 break;
             case NextStep::wait:
             case NextStep::submit:
+            case NextStep::seal:
                 if (!standing.submissions.empty() &&
                     standing.submissions.back().state == SubmissionState::running)
                     ++summary_.running_count;

@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "core/config.hpp"
+#include "core/recovery.hpp"
 #include "harvest/run_view.hpp"
 #include "sys/files.hpp"
 
@@ -57,6 +58,7 @@ Result<RunFacts> read_facts(std::string const& run, std::int64_t unix_s)
     }
     if (finished_count > 0)
         facts.range_s = static_cast<double>(wall_ms) * 1e-3 / static_cast<double>(finished_count);
+    facts.open_bundle_count = count_open_bundles(table);
     facts.yoda_lives = make_run_status(*view, unix_s).value("live", false);
     if (auto added = add_inbox(*view, facts); !added) return added.error();
     return facts;

@@ -12,7 +12,8 @@ struct RunFacts {
     std::uint64_t unended_count = 0;
     std::uint64_t range_count = 0;
     std::uint64_t failed_count = 0;
-    double range_s = 0;  ///< measured; 0: nothing has finished yet
+    std::uint64_t open_bundle_count = 0;  ///< with output in them, not sealed
+    double range_s = 0;                   ///< measured; 0: nothing has finished yet
     bool more_may_come = false;
     bool yoda_lives = false;
 };

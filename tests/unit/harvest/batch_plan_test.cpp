@@ -33,6 +33,16 @@ Submission make_submission(SubmissionState state, unsigned number = 1, std::uint
     return s;
 }
 
+RunFacts facts_of(std::uint64_t unended_count, bool more_may_come = false,
+                  std::uint64_t open_bundle_count = 0)
+{
+    RunFacts facts;
+    facts.unended_count = unended_count;
+    facts.more_may_come = more_may_come;
+    facts.open_bundle_count = open_bundle_count;
+    return facts;
+}
+
 Sighting listed(BatchState state)
 {
     Sighting sighting;
@@ -126,16 +136,28 @@ TEST(Submission, TheScriptsNoteEndsAJobThatTheSystemHasForgottenButNoneThatItHas
 TEST(BatchPlan, WaitsWhileASubmissionIsUnderWay)
 {
     for (auto const state : {SubmissionState::intended, SubmissionState::submitted, SubmissionState::running})
-        EXPECT_EQ(decide(100, false, {make_submission(state)}, {}, {}, 2000).step, NextStep::wait);
+        EXPECT_EQ(decide(facts_of(100), {make_submission(state)}, {}, {}, 2000).step, NextStep::wait);
 }
 
 TEST(BatchPlan, SubmitsUntilNothingIsLeft)
 {
     auto const ended = make_submission(SubmissionState::ended);
-    EXPECT_EQ(decide(50, false, {ended}, {}, {}, 2000).step, NextStep::submit);
-    EXPECT_EQ(decide(0, false, {ended}, {}, {}, 2000).step, NextStep::complete);
-    EXPECT_EQ(decide(0, true, {ended}, {}, {}, 2000).step, NextStep::wait);
-    EXPECT_EQ(decide(50, false, {ended}, {true, "", 0}, {}, 2000).step, NextStep::held);
+    EXPECT_EQ(decide(facts_of(50), {ended}, {}, {}, 2000).step, NextStep::submit);
+    EXPECT_EQ(decide(facts_of(0), {ended}, {}, {}, 2000).step, NextStep::complete);
+    EXPECT_EQ(decide(facts_of(0, true), {ended}, {}, {}, 2000).step, NextStep::wait);
+    EXPECT_EQ(decide(facts_of(50), {ended}, {true, "", 0}, {}, 2000).step, NextStep::held);
+}
+
+TEST(BatchPlan, SealsWhatAKilledJobLeftOpenOnceNoOtherComes)
+{
+    auto const ended = make_submission(SubmissionState::ended);
+    EXPECT_EQ(decide(facts_of(0, false, 2), {ended}, {}, {}, 2000).step, NextStep::seal);
+    EXPECT_EQ(decide(facts_of(0, true, 2), {ended}, {}, {}, 2000).step, NextStep::seal);
+    EXPECT_EQ(decide(facts_of(9, false, 2), {ended}, {false, "a limit", 0}, {}, 2000).step, NextStep::seal);
+    // The next job does it, or the one that is there.
+    EXPECT_EQ(decide(facts_of(9, false, 2), {ended}, {}, {}, 2000).step, NextStep::submit);
+    auto const running = make_submission(SubmissionState::running);
+    EXPECT_EQ(decide(facts_of(0, false, 2), {running}, {}, {}, 2000).step, NextStep::wait);
 }
 
 TEST(BatchPlan, GivesUpAfterJobsThatChangeNothingAndNotAfterOneThatDid)
@@ -144,14 +166,14 @@ TEST(BatchPlan, GivesUpAfterJobsThatChangeNothingAndNotAfterOneThatDid)
     site.fruitless_max = 2;
     std::vector<Submission> submissions{make_submission(SubmissionState::ended, 1, 100),
                                         make_submission(SubmissionState::ended, 2, 60)};
-    EXPECT_EQ(decide(60, false, submissions, {}, site, 2000).step, NextStep::submit);
+    EXPECT_EQ(decide(facts_of(60), submissions, {}, site, 2000).step, NextStep::submit);
     submissions.push_back(make_submission(SubmissionState::refused, 3, 60));
     submissions.back().reason = "Invalid account";
-    auto const decision = decide(60, false, submissions, {}, site, 2000);
+    auto const decision = decide(facts_of(60), submissions, {}, site, 2000);
     EXPECT_EQ(decision.step, NextStep::give_up);
     EXPECT_THAT(decision.why, HasSubstr("Invalid account"));
     // A person has submitted since.
-    EXPECT_EQ(decide(60, false, submissions, {false, "", 3}, site, 2000).step, NextStep::submit);
+    EXPECT_EQ(decide(facts_of(60), submissions, {false, "", 3}, site, 2000).step, NextStep::submit);
 }
 
 TEST(BatchPlan, AFullQueueIsNoReasonToGiveUpButToWait)
@@ -167,10 +189,10 @@ TEST(BatchPlan, AFullQueueIsNoReasonToGiveUpButToWait)
             "Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)";
         submissions.back().ended_unix_s = 1000 + number;
     }
-    auto const soon = decide(100, false, submissions, {}, site, 1500);
+    auto const soon = decide(facts_of(100), submissions, {}, site, 1500);
     EXPECT_EQ(soon.step, NextStep::wait);
     EXPECT_THAT(soon.why, HasSubstr("submit limit"));
-    EXPECT_EQ(decide(100, false, submissions, {}, site, 1700).step, NextStep::submit);
+    EXPECT_EQ(decide(facts_of(100), submissions, {}, site, 1700).step, NextStep::submit);
 }
 
 TEST(BatchPlan, CountsSubmissionsAndAge)
@@ -179,11 +201,11 @@ TEST(BatchPlan, CountsSubmissionsAndAge)
     site.submissions_max = 2;
     std::vector<Submission> const submissions{make_submission(SubmissionState::ended, 1, 100),
                                               make_submission(SubmissionState::ended, 2, 60)};
-    EXPECT_EQ(decide(10, false, submissions, {}, site, 2000).step, NextStep::give_up);
+    EXPECT_EQ(decide(facts_of(10), submissions, {}, site, 2000).step, NextStep::give_up);
     site.submissions_max = 9;
     site.age_max_s = 500;
-    EXPECT_EQ(decide(10, false, submissions, {}, site, 1400).step, NextStep::submit);
-    EXPECT_EQ(decide(10, false, submissions, {}, site, 1501).step, NextStep::give_up);
+    EXPECT_EQ(decide(facts_of(10), submissions, {}, site, 1400).step, NextStep::submit);
+    EXPECT_EQ(decide(facts_of(10), submissions, {}, site, 1501).step, NextStep::give_up);
 }
 
 SizingLimits limits()
