@@ -1,4 +1,4 @@
-// harvest status and harvest explain: where a run stands, and why.
+// harvest status: where a run stands, or all runs of a spool.
 
 #include <fmt/format.h>
 
@@ -7,10 +7,9 @@
 
 #include "app/command_line.hpp"
 #include "app/harvest_commands.hpp"
+#include "app/harvest_tools.hpp"
 #include "harvest/batch/batch_run.hpp"
-#include "harvest/explain_store.hpp"
 #include "harvest/harvest_options.hpp"
-#include "harvest/history.hpp"
 #include "harvest/panda/credentials.hpp"
 #include "harvest/run_view.hpp"
 #include "harvest/stage_folder.hpp"
@@ -86,11 +85,12 @@ int show_spool(std::string const& spool, bool as_json)
 }
 
 /// The credentials that a run of PanDA's is reported with, as {what, until_unix_s, warning}.
-nlohmann::ordered_json list_credentials(std::string const& run, std::int64_t now_unix_s)
+nlohmann::ordered_json list_credentials(std::string const& run, ConfigSources const& sources,
+                                        std::int64_t now_unix_s)
 {
     auto list = nlohmann::ordered_json::array();
     if (!PandaFolder(run).is_there()) return list;
-    auto const config = load_config({find_config_files({}), {}}, run);
+    auto const config = load_config(sources, run);
     if (!config) return list;  // harvest report says what is wrong with it.
     for (auto const& life : survey_credentials(make_panda_settings(*config).credentials, now_unix_s)) {
         nlohmann::ordered_json entry;
@@ -107,45 +107,6 @@ nlohmann::ordered_json list_credentials(std::string const& run, std::int64_t now
     return list;
 }
 
-/// The batch jobs of a run, oldest first, and what comes next.
-void show_jobs(std::string const& run)
-{
-    auto const standing = view_batch_run(run, SystemClock());
-    if (!standing || standing->submissions.empty()) return;
-    for (auto const& job : standing->submissions) {
-        std::cout << "job " << job.number << ": " << (job.job_id.empty() ? job.name : job.job_id) << " ("
-                  << print_batch_kind(job.batch) << "), " << job.node_count << " nodes, "
-                  << print_submission_state(job.state);
-        if (!job.word.empty()) std::cout << " " << job.word;
-        if (job.exit_code) std::cout << ", yoda's exit code " << *job.exit_code;
-        if (!job.reason.empty()) std::cout << ": " << job.reason;
-        std::cout << "; " << job.unended_before << " ranges were to do\n";
-    }
-    std::cout << "batch: " << print_next_step(standing->step) << ", " << standing->why << "\n";
-}
-
-/// Where each job's outputs go, and by which rule.
-void show_stores(RunView const& view)
-{
-    auto const config = load_config({find_config_files({}), {}}, view.folder.path());
-    if (!config || config->store_names().empty()) return;
-    for (auto const& job : view.opened.jobs)
-        std::cout << "outputs of job " << job.panda_id() << " go to " << explain_job_store(job, *config)
-                  << "\n";
-}
-
-/// Where a bundle goes, and by which rule.
-void show_way(RunView const& view, std::string_view name)
-{
-    auto const stem = std::string(name.substr(0, name.find('.')));
-    auto const config = load_config({find_config_files({}), {}}, view.folder.path());
-    if (!config || config->store_names().empty()) return;
-    for (auto const& bundle : view.opened.table.bundles())
-        if (bundle_name(bundle.origin) == stem && bundle.origin.job < view.opened.jobs.size())
-            std::cout << "  store: " << explain_job_store(view.opened.jobs[bundle.origin.job], *config)
-                      << "\n";
-}
-
 }  // namespace
 
 int harvest_status(std::vector<std::string> const& words)
@@ -153,6 +114,7 @@ int harvest_status(std::vector<std::string> const& words)
     po::options_description options("Options");
     options.add_options()("help,h", "this text")("run", po::value<std::string>(),
                                                  "run folder, or a folder of them")("json", "as JSON");
+    add_config_option(options);
     po::positional_options_description positions;
     positions.add("run", 1);
     auto const values = parse_command_line(words, options, positions);
@@ -170,7 +132,7 @@ int harvest_status(std::vector<std::string> const& words)
     if (!view) return report_error(view.error());
     auto const now_unix_s = SystemClock().unix_ns() / 1'000'000'000;
     auto status = make_run_status(*view, now_unix_s);
-    auto const credentials = list_credentials(view->folder.path(), now_unix_s);
+    auto const credentials = list_credentials(view->folder.path(), config_files_of(*values), now_unix_s);
     if (!credentials.empty()) status["credentials"] = credentials;
     if (values->count("json")) {
         std::cout << status.dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) << "\n";
@@ -182,47 +144,6 @@ int harvest_status(std::vector<std::string> const& words)
             std::cout << "  " << entry["what"].get<std::string>() << ": "
                       << entry["warning"].get<std::string>() << "\n";
     }
-    return exit_done;
-}
-
-int harvest_explain(std::vector<std::string> const& words)
-{
-    po::options_description options("Options");
-    // clang-format off
-    options.add_options()
-        ("help,h", "this text")
-        ("run", po::value<std::string>(), "run folder")
-        ("what", po::value<std::string>(), "an eventRangeID or a bundle's name; else the run itself");
-    // clang-format on
-    po::positional_options_description positions;
-    positions.add("run", 1).add("what", 1);
-    auto const values = parse_command_line(words, options, positions);
-    if (!values) return report_error(values.error());
-    if (values->count("help")) {
-        std::cout << "usage: harvest explain RUN [RANGE|BUNDLE]\n\n" << options;
-        return exit_done;
-    }
-    if (!values->count("run"))
-        return report_error({ErrorKind::usage,
-                             "harvest explain needs a run folder",
-                             {},
-                             "harvest explain RUN [RANGE|BUNDLE]"});
-    auto const view = read_run((*values)["run"].as<std::string>());
-    if (!view) return report_error(view.error());
-    if (!values->count("what")) {
-        std::cout << explain_run(*view, SystemClock().unix_ns() / 1'000'000'000) << tell_lives(*view);
-        show_jobs((*values)["run"].as<std::string>());
-        show_stores(*view);
-        return exit_done;
-    }
-    auto const what = (*values)["what"].as<std::string>();
-    SystemClock const clock;
-    bool const is_bundle = what.starts_with("EventService_premerge");
-    auto const text = is_bundle ? explain_bundle(*view, what) : explain_range(*view, what);
-    if (!text) return report_error(text.error());
-    std::cout << *text
-              << (is_bundle ? tell_delivery(*view, what, clock) : tell_range_history(*view, what, clock));
-    if (is_bundle) show_way(*view, what);
     return exit_done;
 }
 

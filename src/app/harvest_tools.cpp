@@ -15,11 +15,26 @@ std::atomic<bool>& HarvestTools::stop_requested()
     return stop;
 }
 
-void add_tool_options(po::options_description& options)
+void add_config_option(po::options_description& options)
 {
     // clang-format off
     options.add_options()
-        ("config", po::value<std::vector<std::string>>()->composing(), "configuration file; may repeat; else $YODA_HARVEST_CONFIG, else ~/.config/yoda/harvest.cfg and /etc/yoda/harvest.cfg")
+        ("config", po::value<std::vector<std::string>>()->composing(), "configuration file; may repeat; else $YODA_HARVEST_CONFIG, else ~/.config/yoda/harvest.cfg and /etc/yoda/harvest.cfg");
+    // clang-format on
+}
+
+ConfigSources config_files_of(po::variables_map const& values)
+{
+    std::vector<std::string> named;
+    if (values.count("config")) named = values["config"].as<std::vector<std::string>>();
+    return {find_config_files(named), {}};
+}
+
+void add_tool_options(po::options_description& options)
+{
+    add_config_option(options);
+    // clang-format off
+    options.add_options()
         ("set", po::value<std::vector<std::string>>()->composing(), "one setting, key=value (harvest config show lists them); may repeat")
         ("log", po::value<std::string>(), "file for the log, as log.file")
         ("verbose,v", "say on stderr what is done, not only what goes wrong");
@@ -31,9 +46,7 @@ Result<std::unique_ptr<HarvestTools>> HarvestTools::make(po::variables_map const
     keep_secrets_in();
     std::unique_ptr<HarvestTools> tools(
         new HarvestTools(values.count("verbose") ? LogLevel::info : LogLevel::warning));
-    std::vector<std::string> named;
-    if (values.count("config")) named = values["config"].as<std::vector<std::string>>();
-    tools->sources_.files = find_config_files(named);
+    tools->sources_ = config_files_of(values);
     if (values.count("set")) {
         auto pairs = split_settings(values["set"].as<std::vector<std::string>>());
         if (!pairs) return pairs.error();

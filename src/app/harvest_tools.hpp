@@ -14,6 +14,11 @@
 
 namespace yoda {
 
+/// --config.
+void add_config_option(boost::program_options::options_description& options);
+/// The files that --config names, else those at the usual places.
+ConfigSources config_files_of(boost::program_options::variables_map const& values);
+
 /// --config, --set, --verbose, --log.
 void add_tool_options(boost::program_options::options_description& options);
 

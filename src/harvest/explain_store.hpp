@@ -8,8 +8,17 @@
 
 namespace yoda {
 
-/// "file:///x, by ..." for the job's event-service outputs: the job's own prodDBlockTokenForOutput goes
-/// before the queue's store, that before the configuration's; push.alternative = force before all.
-std::string explain_job_store(Job const& job, HarvestConfig const& config);
+struct StoreRule {
+    std::string url;  ///< empty: nowhere
+    std::string because;
+    bool operator==(StoreRule const&) const = default;
+
+    /// "file:///x, by ...", "nowhere: ...".
+    std::string text() const;
+};
+
+/// For the job's event-service outputs: the job's own prodDBlockTokenForOutput goes before the queue's store,
+/// that before the configuration's; push.alternative = force before all.
+StoreRule explain_job_store(Job const& job, HarvestConfig const& config);
 
 }  // namespace yoda

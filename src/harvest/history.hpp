@@ -1,6 +1,7 @@
-// What has happened to a run, a range or a bundle so far, line by line, from what lies in the run folder.
+// What has happened so far, from what lies in the run folder: lives that have ended, bundles on their way.
 #pragma once
 
+#include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
 
@@ -9,14 +10,17 @@
 
 namespace yoda {
 
-/// Each life that has left its result: when, where, how it ended and why. Empty if there was none.
-std::string tell_lives(RunView const& view);
+/// What a life left when it ended; an empty object if it left nothing.
+nlohmann::json read_result(RunView const& view, Life life);
 
-/// Failures of a range that lives have told, and the way of its output to the store. Empty if nothing is
-/// known.
-std::string tell_range_history(RunView const& view, std::string_view range_id, Clock const& clock);
+/// Each life: when, where, how it ended and why.
+nlohmann::ordered_json list_lives(RunView const& view);
+std::string print_lives(nlohmann::ordered_json const& lives);
 
-/// The way of a bundle to its store and to PanDA, and what it waits for.
-std::string tell_delivery(RunView const& view, std::string_view bundle, Clock const& clock);
+/// The way of a bundle (its name without .tar) to its store and to PanDA, and what it waits for. An empty
+/// object when harvest push has not met it yet.
+nlohmann::ordered_json find_delivery(RunView const& view, std::string_view bundle, Clock const& clock);
+/// `because`: the rule that chose its store, if that is known.
+std::string print_delivery(nlohmann::ordered_json const& delivery, std::string_view because);
 
 }  // namespace yoda

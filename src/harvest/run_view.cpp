@@ -216,59 +216,6 @@ std::string print_run_status(nlohmann::ordered_json const& status)
     return text;
 }
 
-Result<std::string> explain_range(RunView const& view, std::string_view range_id)
-{
-    auto const& table = view.opened.table;
-    for (RangeIndex range = 0; range < table.size(); ++range) {
-        if (table.range_id(range) != range_id) continue;
-        auto const& row = table.row(range);
-        auto const& progress = table.progress(range);
-        std::string text =
-            fmt::format("{}: {}\n  events {} to {} of {}\n", range_id, print_state(progress.state), row.first,
-                        row.last, table.files()[row.file].lfn);
-        text += fmt::format("  tries burnt by the payload: {} of {}\n", table.tries_burnt(range),
-                            table.policy().tries);
-        if (progress.state == RangeState::finished && progress.holder != none)
-            text += fmt::format("  output in {}.tar (hand-out {} of life {}), CPU {:.3f} s, wall {:.3f} s\n",
-                                bundle_name(table.bundles()[progress.holder].origin),
-                                table.winning_epoch(range).hand_out(), table.winning_epoch(range).life(),
-                                progress.cpu_ms * 1e-3, progress.wall_ms * 1e-3);
-        else if (progress.holder != none)
-            text += fmt::format("  last error code: {}\n", progress.holder);
-        if (auto const why = view.opened.failure_reasons.find(range);
-            why != view.opened.failure_reasons.end())
-            text += fmt::format("  last failure: {}\n", why->second);
-        return text;
-    }
-    return Error{ErrorKind::usage,
-                 fmt::format("{} is no event range of this run", range_id),
-                 {},
-                 "see harvest status"};
-}
-
-Result<std::string> explain_bundle(RunView const& view, std::string_view name)
-{
-    if (auto const dot = name.find('.'); dot != std::string_view::npos) name = name.substr(0, dot);
-    auto const& table = view.opened.table;
-    for (BundleNumber number = 0; number < table.bundles().size(); ++number) {
-        auto const& bundle = table.bundles()[number];
-        if (bundle_name(bundle.origin) != name) continue;
-        std::uint64_t held = 0;
-        for (RangeIndex range = 0; range < table.size(); ++range)
-            held += table.state(range) == RangeState::finished && table.progress(range).holder == number;
-        auto const paths = bundle_paths(view.folder.bundles(), bundle.origin);
-        bool const there = path_exists(paths.tar) || path_exists(paths.open_tar);
-        return fmt::format(
-            "{}: {}{}\n  written by rank {} in life {}, holds the output of {} ranges\n  data: {}\n", name,
-            bundle.lost     ? "lost, its ranges are handed out again"
-            : bundle.sealed ? "sealed"
-                            : "open",
-            "", bundle.origin.rank, bundle.origin.life, held,
-            there ? view.folder.bundles() : "not in the run folder (delivered and cleaned up, or lost)");
-    }
-    return Error{ErrorKind::usage, fmt::format("{} is no bundle of this run", name), {}, "see RUN/bundles"};
-}
-
 std::string explain_run(RunView const& view, std::int64_t now_unix_s)
 {
     auto const status = make_run_status(view, now_unix_s);

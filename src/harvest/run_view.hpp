@@ -27,9 +27,6 @@ nlohmann::ordered_json make_run_status(RunView const& view, std::int64_t now_uni
 /// The same for people.
 std::string print_run_status(nlohmann::ordered_json const& status);
 
-/// What is known of one range or bundle: its state, where its output is, why it failed. Error: unknown name.
-Result<std::string> explain_range(RunView const& view, std::string_view range_id);
-Result<std::string> explain_bundle(RunView const& view, std::string_view name);
 /// Why the run is as it is, and what to do next.
 std::string explain_run(RunView const& view, std::int64_t now_unix_s);
 

@@ -100,7 +100,7 @@ TEST_F(Target, ForceGoesToOrdinaryStorageAtOnceElseToTheFailover)
     EXPECT_EQ(target_after(1), "es_failover");
     add_store("pw");
     EXPECT_EQ(target_after(1), "pw");
-    EXPECT_THAT(explain_job_store(job(), config_),
+    EXPECT_THAT(explain_job_store(job(), config_).text(),
                 HasSubstr("store.pw.url from site.cfg:1 (push.alternative"));
 }
 
@@ -128,18 +128,18 @@ TEST_F(Target, WhatWasCleanedUpIsFetchedBackAndChecked)
 
 TEST_F(Target, ExplainNamesTheRuleThatWon)
 {
-    EXPECT_THAT(explain_job_store(job(), config_), HasSubstr("is not set"));
+    EXPECT_THAT(explain_job_store(job(), config_).text(), HasSubstr("is not set"));
     add_store("es_events");
-    EXPECT_THAT(explain_job_store(job(), config_), HasSubstr("by store.es_events.url from site.cfg:1"));
+    EXPECT_THAT(explain_job_store(job(), config_).text(), HasSubstr("by store.es_events.url from site.cfg:1"));
     ASSERT_TRUE(config_.set(ConfigLayer::queue_store, "store.es_events.url", "s3://queue/b", "ddm.json (X)"));
-    EXPECT_EQ(explain_job_store(job(), config_), "s3://queue/b, by store.es_events.url from ddm.json (X)");
+    EXPECT_EQ(explain_job_store(job(), config_).text(), "s3://queue/b, by store.es_events.url from ddm.json (X)");
     auto const own = job({{"prodDBlockTokenForOutput", "objectstore^s3^s3://own:443^/b/p"}});
-    EXPECT_EQ(explain_job_store(own, config_),
+    EXPECT_EQ(explain_job_store(own, config_).text(),
               "s3://own:443/b/p, by the job's prodDBlockTokenForOutput: s3://own:443/b/p");
     auto const odd = job({{"prodDBlockTokenForOutput", "objectstore^gsiftp^x^/p"}});
-    EXPECT_THAT(explain_job_store(odd, config_), HasSubstr("the job's own cannot be used"));
+    EXPECT_THAT(explain_job_store(odd, config_).text(), HasSubstr("the job's own cannot be used"));
     set("push.job_stores", "no");
-    EXPECT_THAT(explain_job_store(own, config_), HasSubstr("push.job_stores = no"));
+    EXPECT_THAT(explain_job_store(own, config_).text(), HasSubstr("push.job_stores = no"));
 }
 
 }  // namespace
