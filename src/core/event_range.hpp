@@ -26,6 +26,16 @@ struct RangeId {
     static std::optional<RangeId> parse(std::string_view text);
 };
 
+/// One range whose texts live elsewhere: a million of them are taken without a million copies.
+struct RangeView {
+    std::string_view id;
+    std::int64_t start_event = 0;
+    std::int64_t last_event = 0;
+    std::string_view lfn;  ///< empty when the server lost the file's record (null)
+    std::string_view guid;
+    std::string_view scope;
+};
+
 /// Events are 1-based and inclusive: positions in the file, or running over the job's files (inFilePosEvtNum
 /// absent).
 struct EventRange {
@@ -36,6 +46,7 @@ struct EventRange {
     std::string guid;
     std::string scope;
     bool operator==(EventRange const&) const = default;
+    operator RangeView() const;
 };
 
 /// Whether a payload's naive parser (yampl.md §5) takes this value as it stands: ASCII, no comma, quote,
@@ -45,7 +56,7 @@ bool fits_range_text(std::string_view value);
 /// `[{"eventRangeID": "...", "startEvent": 1, "lastEvent": 5, "GUID": "...", "LFN": "...", "scope": "...",
 /// "PFN": "/..."}]`: one range, one line, no escapes, no terminator (yampl.md §5). `scope` and `pfn` may be
 /// empty and are then left out. Error: a value that the payload's parser would misread.
-Result<std::string> print_range_text(EventRange const& range, std::string_view pfn);
+Result<std::string> print_range_text(RangeView const& range, std::string_view pfn);
 
 /// Whether `name` can be the last part of a path: not empty, no '/', no NUL, not "." or "..", no newline.
 bool is_plain_file_name(std::string_view name);

@@ -37,6 +37,27 @@ std::string file_key(FileEntry const& file)
     return file_key(file.job, file.text_ids ? nullptr : &id, file.guid, file.lfn);
 }
 
+/// True if no two of these rows have the same process_id; false if some have, or if they lie too far apart
+/// for a bit each.
+bool have_own_process_ids(std::vector<RangeIndex> const& ranges, std::vector<RangeRow> const& rows)
+{
+    if (ranges.empty()) return true;
+    std::uint32_t least = UINT32_MAX;
+    std::uint32_t most = 0;
+    for (auto const range : ranges) {
+        least = std::min(least, rows[range].process_id);
+        most = std::max(most, rows[range].process_id);
+    }
+    if (most - least > 64 * ranges.size()) return false;
+    std::vector<bool> seen(std::size_t{most - least} + 1);
+    for (auto const range : ranges) {
+        auto bit = seen[rows[range].process_id - least];
+        if (bit) return false;
+        bit = true;
+    }
+    return true;
+}
+
 }  // namespace
 
 FileIndex EventTable::add_file(FileEntry entry)
@@ -66,8 +87,7 @@ RangeIndex EventTable::add_row(RangeRow const& row)
     return range;
 }
 
-FileIndex EventTable::find_file(JobIndex job, EventRange const& range, std::string_view pfn,
-                                RangeId const* id)
+FileIndex EventTable::find_file(JobIndex job, RangeView const& range, std::string_view pfn, RangeId const* id)
 {
     auto const is_it = [&](FileEntry const& file) {
         return file.job == job && file.lfn == range.lfn && file.guid == range.guid &&
@@ -99,7 +119,7 @@ FileIndex EventTable::find_file(JobIndex job, EventRange const& range, std::stri
     return last_added_;
 }
 
-Result<RangeIndex> EventTable::add_range(JobIndex job, EventRange const& range, std::string_view pfn)
+Result<RangeIndex> EventTable::add_range(JobIndex job, RangeView const& range, std::string_view pfn)
 {
     constexpr std::int64_t limit = std::numeric_limits<std::uint32_t>::max();
     auto const refuse = [&](std::string why) {
@@ -158,7 +178,8 @@ Status EventTable::check_duplicates() const
         views[file].group = found->second;
         ++entry_counts[found->second];
     }
-    // Most files come with growing ids: one pass. Only the others are sorted.
+    // Most files come with growing ids, or with each process_id once: one pass or two. Only the others are
+    // sorted.
     for (auto const& row : rows_) {
         auto& view = views[row.file];
         if (view.any && row.process_id <= view.process_id) view.ordered = false;
@@ -173,6 +194,7 @@ Status EventTable::check_duplicates() const
     }
     for (std::size_t group = 0; group < group_count; ++group) {
         auto& ranges = suspects[group];
+        if (group != text_group && have_own_process_ids(ranges, rows_)) continue;
         auto const less = [&](RangeIndex a, RangeIndex b) {
             auto const& x = rows_[a];
             auto const& y = rows_[b];

@@ -105,7 +105,7 @@ class EventTable {
     // Filling. Ranges of one file should come together and in event order.
     FileIndex add_file(FileEntry entry);
     /// Finds or adds the range's file. Errors: events out of order or beyond 32 bits, no id.
-    Result<RangeIndex> add_range(JobIndex job, EventRange const& range, std::string_view pfn);
+    Result<RangeIndex> add_range(JobIndex job, RangeView const& range, std::string_view pfn);
     RangeIndex add_row(RangeRow const& row);
     std::uint32_t add_text(std::string_view id);
     void reserve(std::uint64_t ranges)
@@ -216,7 +216,7 @@ class EventTable {
         std::uint16_t hand_out;
     };
     void move(RangeIndex range, RangeState to);
-    FileIndex find_file(JobIndex job, EventRange const& range, std::string_view pfn, RangeId const* id);
+    FileIndex find_file(JobIndex job, RangeView const& range, std::string_view pfn, RangeId const* id);
     void return_to_ready(RangeIndex range);
     /// No hand-out is left: back to ready, or failed when its tries are used up.
     Outcome leave_sent(RangeIndex range, std::uint16_t error_code);

@@ -81,8 +81,7 @@ RunBuilder::RunBuilder(RunBuilder&& other) noexcept
       table_(std::move(other.table_)),
       payload_(std::move(other.payload_)),
       options_(std::move(other.options_)),
-      last_range_(std::move(other.last_range_)),
-      last_pfn_(std::move(other.last_pfn_))
+      last_names_(std::move(other.last_names_))
 {}
 
 RunBuilder::~RunBuilder()
@@ -118,15 +117,13 @@ JobIndex RunBuilder::add_job(Job job)
     return static_cast<JobIndex>(jobs_.size() - 1);
 }
 
-Status RunBuilder::add_range(JobIndex job, EventRange const& range, std::string_view pfn)
+Status RunBuilder::add_range(JobIndex job, RangeView const& range, std::string_view pfn)
 {
     // Ranges of one file come together, so its names are looked at once.
-    bool const names_are_known = last_range_.lfn == range.lfn && last_range_.guid == range.guid &&
-                                 last_range_.scope == range.scope && last_pfn_ == pfn;
-    if (!names_are_known || !fits_range_text(range.id)) {
+    if (!last_names_.is_of(range, pfn) || !fits_range_text(range.id)) {
         if (auto const text = print_range_text(range, pfn); !text) return text.error();
-        last_range_ = range;
-        last_pfn_ = pfn;
+        last_names_ = {std::string(range.lfn), std::string(range.guid), std::string(range.scope),
+                       std::string(pfn)};
     }
     auto const added = table_.add_range(job, range, pfn);
     return added ? Status() : Status(added.error());

@@ -41,7 +41,7 @@ class RunBuilder {
 
     JobIndex add_job(Job job);
     /// Errors as EventTable::add_range, and names that a payload would misread.
-    Status add_range(JobIndex job, EventRange const& range, std::string_view pfn);
+    Status add_range(JobIndex job, RangeView const& range, std::string_view pfn);
     /// Without a name it is called as its program.
     void set_payload(PayloadConfig payload)
     {
@@ -67,8 +67,14 @@ class RunBuilder {
     EventTable table_;
     PayloadConfig payload_;
     std::string options_;
-    EventRange last_range_;  ///< its names were found good
-    std::string last_pfn_;
+    struct Names {
+        std::string lfn, guid, scope, pfn;
+        bool is_of(RangeView const& range, std::string_view pfn_) const
+        {
+            return lfn == range.lfn && guid == range.guid && scope == range.scope && pfn == pfn_;
+        }
+    };
+    Names last_names_;  ///< found good
 };
 
 /// Folders RUN.part-<pid> beside RUN, which attempts that were killed left behind.

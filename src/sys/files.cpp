@@ -7,6 +7,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -60,17 +61,21 @@ Status sync_folder(std::string const& folder)
     return {};
 }
 
-Result<std::string> read_file(std::string const& path, std::uint64_t limit_bytes)
+Status read_file_into(std::string& content, std::string const& path, std::uint64_t limit_bytes)
 {
+    content.clear();
     auto fd = open_file(path, O_RDONLY);
     if (!fd) return fd.error();
-    std::string content;
+    struct stat info {};
+    // A hint only: files of /proc have size 0, and others may grow.
+    if (::fstat(fd->get(), &info) == 0 && info.st_size > 0)
+        content.reserve(std::min(static_cast<std::uint64_t>(info.st_size), limit_bytes) + 1);
     char buffer[1 << 16];
     for (;;) {
         ssize_t const n = ::read(fd->get(), buffer, sizeof buffer);
         if (n < 0 && errno == EINTR) continue;
         if (n < 0) return os_error("read", path, errno);
-        if (n == 0) return content;
+        if (n == 0) return {};
         content.append(buffer, static_cast<std::size_t>(n));
         if (content.size() > limit_bytes)
             return Error{ErrorKind::bad_input,
@@ -78,6 +83,13 @@ Result<std::string> read_file(std::string const& path, std::uint64_t limit_bytes
                          fmt::format("over {} bytes", limit_bytes),
                          {}};
     }
+}
+
+Result<std::string> read_file(std::string const& path, std::uint64_t limit_bytes)
+{
+    std::string content;
+    if (auto status = read_file_into(content, path, limit_bytes); !status) return status.error();
+    return content;
 }
 
 Status replace_file(std::string const& path, std::string_view bytes, unsigned mode, bool durable)

@@ -47,6 +47,8 @@ Status write_all(int fd, std::string_view bytes, std::string_view path);
 Status sync_folder(std::string const& folder);
 /// The whole file; an error above `limit_bytes` (outside input must not fill our memory).
 Result<std::string> read_file(std::string const& path, std::uint64_t limit_bytes = 1ull << 30);
+/// The same into `content`, whose memory is used again: for many files one after the other.
+Status read_file_into(std::string& content, std::string const& path, std::uint64_t limit_bytes = 1ull << 30);
 /// Readers see the old content or the new one: PATH.<pid>.part, fsync, rename, fsync of the folder.
 /// With `durable` false the two syncs are left out (status files).
 Status replace_file(std::string const& path, std::string_view bytes, unsigned mode = 0644,

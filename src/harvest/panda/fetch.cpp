@@ -337,15 +337,14 @@ Result<FetchSummary> Fetcher::deliver(RunSink& sink)
         if (auto const status = sink.add_job(candidate.job); !status) return status.error();
     }
     summary.job_count = static_cast<std::int64_t>(jobs_.size());
-    EventRange range;
     RefusedRange refused;
+    std::string text;
     for (auto const& ask : journal_.asks()) {
         auto const position = positions.find(ask.panda_id);
         if (ask.kind != AskKind::ranges || ask.state != Ask::State::answered || position == positions.end())
             continue;
-        auto const text = journal_.read_answer(ask);
-        if (!text) return text.error();
-        auto const scanned = scan_ranges(*text, [&](RangeView const& view) -> Status {
+        if (auto const status = journal_.read_answer_into(text, ask); !status) return status.error();
+        auto const scanned = scan_ranges(text, [&](RangeView const& view) -> Status {
             switch (checkers[position->second].check(view, refused)) {
                 case RangeChecker::Verdict::repeated:
                     ++summary.repeated_count;
@@ -356,15 +355,9 @@ Result<FetchSummary> Fetcher::deliver(RunSink& sink)
                 case RangeChecker::Verdict::good:
                     break;
             }
-            range.id.assign(view.id);
-            range.start_event = view.start_event;
-            range.last_event = view.last_event;
-            range.lfn.assign(view.lfn);
-            range.guid.assign(view.guid);
-            range.scope.assign(view.scope);
             ++summary.range_count;
             summary.event_count += view.last_event - view.start_event + 1;
-            return sink.add_range(position->second, range);
+            return sink.add_range(position->second, view);
         });
         if (!scanned) return scanned.error();
     }

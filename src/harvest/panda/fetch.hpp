@@ -35,7 +35,7 @@ class RunSink {
     virtual ~RunSink() = default;
     /// Jobs come first, in the order of their numbers.
     virtual Status add_job(Job const& job) = 0;
-    virtual Status add_range(std::size_t job, EventRange const& range) = 0;
+    virtual Status add_range(std::size_t job, RangeView const& range) = 0;
 };
 
 struct FetchSummary {

@@ -52,12 +52,13 @@ class RunFolderSink final : public RunSink {
         return {};
     }
 
-    Status add_range(std::size_t job, EventRange const& range) override
+    Status add_range(std::size_t job, RangeView const& range) override
     {
         auto& paths = paths_[job];
         if (range.lfn != paths.last_lfn || !paths.last_pfn) {
             paths.last_lfn = range.lfn;
-            paths.last_pfn = &paths.by_lfn.at(range.lfn);  // The checker let only inputs of the job through.
+            paths.last_pfn =
+                &paths.by_lfn.at(paths.last_lfn);  // The checker let only inputs of the job through.
         }
         return builder_.add_range(paths.index, range, *paths.last_pfn);
     }
@@ -123,10 +124,7 @@ class SecretKeeper final : public RunSink {
         }
         return next_.add_job(job);
     }
-    Status add_range(std::size_t job, EventRange const& range) override
-    {
-        return next_.add_range(job, range);
-    }
+    Status add_range(std::size_t job, RangeView const& range) override { return next_.add_range(job, range); }
 
   private:
     RunSink& next_;

@@ -165,6 +165,11 @@ Result<std::string> FetchJournal::read_answer(Ask const& ask) const
     return read_file(path_of(ask, answer));
 }
 
+Status FetchJournal::read_answer_into(std::string& list, Ask const& ask) const
+{
+    return read_file_into(list, path_of(ask, answer));
+}
+
 std::int64_t FetchJournal::lost_range_count() const
 {
     std::int64_t count = 0;

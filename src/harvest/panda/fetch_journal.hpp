@@ -46,6 +46,7 @@ class FetchJournal {
     Status keep_end(Ask const& ask, PandaJudgement const& judgement);
     Status keep_used(Ask const& ask);
     Result<std::string> read_answer(Ask const& ask) const;
+    Status read_answer_into(std::string& list, Ask const& ask) const;
 
     /// Ranges that PanDA may believe we have, because an answer was lost: at most so many.
     std::int64_t lost_range_count() const;

@@ -154,7 +154,7 @@ Result<InterchangeSummary> fetch_from_access_point(InterchangeOptions const& opt
         auto const status =
             take_ranges(*list, checker, refused[job.panda_id()], [&](RangeView const& range) -> Status {
                 ++summary.range_count;
-                return builder->add_range(index, to_event_range(range), paths.at(std::string(range.lfn)));
+                return builder->add_range(index, range, paths.at(std::string(range.lfn)));
             });
         if (!status) return status.error();
     }

@@ -15,18 +15,19 @@ RangeChecker::RangeChecker(Job const& job) : panda_id_(job.panda_id())
 
 RangeChecker::Verdict RangeChecker::check(RangeView const& range, RefusedRange& refused)
 {
-    if (!seen_.insert(range.id, 0)) return Verdict::repeated;
+    auto const id = RangeId::parse(range.id);
+    if (!seen_.insert(range.id, id, 0)) return Verdict::repeated;
     auto const refuse = [&](bool fatal, int code, std::string why) {
         refused = {std::string(range.id), fatal, code, std::move(why), true};
         return Verdict::refused;
     };
-    if (auto const id = RangeId::parse(range.id); id && id->panda_id != panda_id_) {
+    if (id && id->panda_id != panda_id_) {
         refuse(false, pilot_error::general,
                fmt::format("the range belongs to job {}, not to {}", id->panda_id, panda_id_));
         refused.report = false;
         return Verdict::refused;
     }
-    if (!fits_range_text(range.id))
+    if (!id && !fits_range_text(range.id))  // Digits and dashes fit.
         return refuse(true, pilot_error::es_fatal, "its id has characters that no payload can be given");
     if (range.start_event < 1 || range.last_event < range.start_event)
         return refuse(true, pilot_error::es_fatal,

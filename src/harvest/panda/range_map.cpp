@@ -1,8 +1,12 @@
 #include "harvest/panda/range_map.hpp"
 
+#include <algorithm>
+
 namespace yoda {
 
 namespace {
+
+constexpr std::uint32_t free_place = UINT32_MAX;
 
 std::uint64_t mix(std::uint64_t value)
 {
@@ -15,62 +19,59 @@ std::uint64_t mix(std::uint64_t value)
 
 }  // namespace
 
-std::optional<RangeMap::Slot> RangeMap::pack(std::string_view id) const
+std::size_t RangeMap::place(Key const& key) const
 {
-    auto const parsed = RangeId::parse(id);
-    if (!parsed || parsed->attempt > INT32_MAX) return std::nullopt;
-    if (task_id_ >= 0 && (parsed->task_id != task_id_ || parsed->panda_id != panda_id_)) return std::nullopt;
-    return Slot{parsed->file_id, parsed->process_id, static_cast<std::int32_t>(parsed->attempt), 0};
-}
-
-/// Of this key, or the free slot where it belongs.
-std::size_t RangeMap::place(Slot const& key) const
-{
-    std::size_t const mask = slots_.size() - 1;
+    std::size_t const mask = places_.size() - 1;
     auto const hash =
         mix(static_cast<std::uint64_t>(key.file_id) * 31 + static_cast<std::uint64_t>(key.attempt)) ^
-        mix(static_cast<std::uint64_t>(key.process_id));
-    for (std::size_t at = hash & mask;; at = (at + 1) & mask) {
-        auto const& slot = slots_[at];
-        if (slot.file_id < 0 ||
-            (slot.file_id == key.file_id && slot.process_id == key.process_id && slot.attempt == key.attempt))
-            return at;
-    }
+        mix(static_cast<std::uint64_t>(key.page));
+    for (std::size_t at = hash & mask;; at = (at + 1) & mask)
+        if (places_[at] == free_place || pages_[places_[at]].key == key) return at;
 }
 
 void RangeMap::grow()
 {
-    auto old = std::move(slots_);
-    slots_.assign(old.empty() ? 1024 : old.size() * 2, Slot{});
-    for (auto const& slot : old)
-        if (slot.file_id >= 0) slots_[place(slot)] = slot;
+    places_.assign(std::max<std::size_t>(64, places_.size() * 2), free_place);
+    for (std::uint32_t number = 0; number < pages_.size(); ++number)
+        places_[place(pages_[number].key)] = number;
 }
 
-bool RangeMap::insert(std::string_view id, std::uint8_t value)
+RangeMap::Page& RangeMap::page(Key const& key)
 {
-    auto slot = pack(id);
-    if (!slot) return texts_.emplace(id, value).second;
-    if (task_id_ < 0) {
-        auto const parsed = RangeId::parse(id);
+    if (last_page_ < pages_.size() && pages_[last_page_].key == key) return pages_[last_page_];
+    if (pages_.size() * 3 >= places_.size() * 2) grow();
+    auto& number = places_[place(key)];
+    if (number == free_place) {
+        number = static_cast<std::uint32_t>(pages_.size());
+        pages_.push_back({key, 0, {}});
+    }
+    last_page_ = number;
+    return pages_[number];
+}
+
+bool RangeMap::insert(std::string_view id, std::optional<RangeId> const& parsed, std::uint8_t value)
+{
+    if (parsed && task_id_ < 0) {
         task_id_ = parsed->task_id;
         panda_id_ = parsed->panda_id;
     }
-    if (used_ * 3 >= slots_.size() * 2) grow();
-    auto const at = place(*slot);
-    if (slots_[at].file_id >= 0) return false;
-    slot->value = value;
-    slots_[at] = *slot;
+    if (!parsed || !is_of_this_job(*parsed)) return texts_.emplace(id, value).second;
+    auto& page = this->page(key_of(*parsed));
+    auto const at = static_cast<std::size_t>(parsed->process_id % page_ids);
+    if ((page.known >> at & 1u) != 0) return false;
+    page.known |= 1u << at;
+    page.values[at] = value;
     ++used_;
     return true;
 }
 
 std::optional<std::uint8_t> RangeMap::find(std::string_view id) const
 {
-    if (auto const slot = pack(id)) {
-        if (slots_.empty()) return std::nullopt;
-        auto const& found = slots_[place(*slot)];
-        if (found.file_id < 0) return std::nullopt;
-        return found.value;
+    if (auto const parsed = RangeId::parse(id); parsed && is_of_this_job(*parsed)) {
+        auto const number = places_[place(key_of(*parsed))];
+        auto const at = static_cast<std::size_t>(parsed->process_id % page_ids);
+        if (number == free_place || (pages_[number].known >> at & 1u) == 0) return std::nullopt;
+        return pages_[number].values[at];
     }
     auto const found = texts_.find(std::string(id));
     if (found == texts_.end()) return std::nullopt;

@@ -111,10 +111,4 @@ Result<std::size_t> scan_ranges(std::string_view list, std::function<Status(Rang
     return count;
 }
 
-EventRange to_event_range(RangeView const& view)
-{
-    return {std::string(view.id),  view.start_event,       view.last_event,
-            std::string(view.lfn), std::string(view.guid), std::string(view.scope)};
-}
-
 }  // namespace yoda

@@ -12,21 +12,10 @@
 
 namespace yoda {
 
-/// One range; the texts live only as long as the call that gives it.
-struct RangeView {
-    std::string_view id;
-    std::int64_t start_event = 0;
-    std::int64_t last_event = 0;
-    std::string_view lfn;  ///< empty when the server lost the file's record (null)
-    std::string_view guid;
-    std::string_view scope;
-};
-
-/// Calls `take` for each range in the list, in its order, and gives how many there were; stops at the first
-/// error that `take` gives. Errors: no JSON list; an element without a text eventRangeID or without whole
-/// event numbers. On an error some ranges may already have been given.
+/// Calls `take` for each range in the list, in its order, and gives how many there were; the texts of a range
+/// live only as long as that call. Stops at the first error that `take` gives. Errors: no JSON list; an
+/// element without a text eventRangeID or without whole event numbers. On an error some ranges may already
+/// have been given.
 Result<std::size_t> scan_ranges(std::string_view list, std::function<Status(RangeView const&)> const& take);
-
-EventRange to_event_range(RangeView const& view);
 
 }  // namespace yoda

@@ -209,6 +209,22 @@ TEST(EventTableFilling, NamesTheIdThatIsThereTwice)
     EXPECT_EQ(duplicate_in(table), "event range '100-200-301-7-10' is there twice");
 }
 
+TEST(EventTableFilling, FindsADuplicateAmongUnorderedIds)
+{
+    for (unsigned const far : {9u, 900'000u}) {
+        EventTable table;
+        for (unsigned const n : {5u, 2u, far, 3u, 1u})
+            ASSERT_TRUE(table.add_range(0, make_range(0, 0, n), "/d"));
+        EXPECT_EQ(duplicate_in(table), "");
+        auto again = make_range(0, 0, 3);
+        again.id = "100-200-300-3-9";
+        ASSERT_TRUE(table.add_range(0, again, "/d"));
+        EXPECT_EQ(duplicate_in(table), "") << "another try of the same events";
+        ASSERT_TRUE(table.add_range(0, make_range(0, 0, 2), "/d"));
+        EXPECT_EQ(duplicate_in(table), "event range '100-200-300-2-10' is there twice");
+    }
+}
+
 TEST(EventTableFilling, FindsADuplicateThatFollowsAtOnce)
 {
     auto table = test::make_table({.ranges = 1});

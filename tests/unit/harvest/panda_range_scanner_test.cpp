@@ -16,7 +16,8 @@ Result<std::vector<EventRange>> scan(std::string_view list)
 {
     std::vector<EventRange> ranges;
     auto const count = scan_ranges(list, [&](RangeView const& view) -> Status {
-        ranges.push_back(to_event_range(view));
+        ranges.push_back({std::string(view.id), view.start_event, view.last_event, std::string(view.lfn),
+                          std::string(view.guid), std::string(view.scope)});
         return {};
     });
     if (!count) return count.error();
