@@ -147,6 +147,7 @@ bool RankZero::step()
             last_end_ = now_;
     }
     if (now_ >= next_tick_) tick();
+    send_frames();  // What waits for nothing first: a Droid works while this commits.
     commit();
     step_checkpoint();
     send_frames();
