@@ -244,7 +244,10 @@ void be_worker(std::uint32_t batch, int window)
 
 int main(int argc, char** argv)
 {
-    MPI_Init(&argc, &argv);
+    // As yoda asks, and whoever has a thread for his journal: Open MPI is half as fast again without the
+    // locks of this level.
+    int provided = 0;
+    MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &provided);
     int rank = 0;
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
     if (argc != 6) {

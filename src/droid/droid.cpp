@@ -24,6 +24,8 @@ constexpr Duration log_check_interval = Duration::from_s(1);
 /// Of droid.silence, after which a writer that is at one thing makes the Droid silent.
 constexpr double stuck_share = 0.5;
 constexpr unsigned frames_a_round = 256;
+/// Full frames leave while the Droid makes more: rank 0 has something to do meanwhile.
+constexpr std::size_t frames_at_once = 2;
 /// Free space is looked at so often before it is taken for granted that there is too little.
 constexpr double looks_at_a_full_disk = 10;
 constexpr std::size_t max_document_bytes = 1u << 30;
@@ -338,6 +340,7 @@ void Droid::send(Message const& message)
 {
     frames_.set_header({life_, core_ ? core_->generation() : 0});
     frames_.put(message);
+    if (frames_.count() > frames_at_once) send_frames();
 }
 
 void Droid::send_frames()

@@ -15,6 +15,8 @@ constexpr Duration inbox_interval = Duration::from_s(1);
 /// Longer than this only when the process was stopped or a disk held it up.
 constexpr Duration longest_step = Duration::from_s(1);
 constexpr unsigned frames_a_round = 256;
+/// After so many bytes of reports it answers: while it reads on, a Droid has something to do.
+constexpr std::size_t bytes_a_round = 2 * max_frame_bytes;
 /// Writing status.json takes at most one part in so many of the time.
 constexpr double status_share = 250;
 constexpr Duration longest_status_interval = Duration::from_s(20);
@@ -136,8 +138,11 @@ bool RankZero::step()
     last_step_ = now_;
     if (listens) {
         Rank from = 0;
-        for (unsigned i = 0; i < frames_a_round && transport_.receive(from, frame_); ++i) {
+        std::size_t bytes = 0;
+        for (unsigned i = 0; i < frames_a_round && bytes < bytes_a_round; ++i) {
+            if (!transport_.receive(from, frame_)) break;
             busy = true;
+            bytes += frame_.size();
             take_frame(from, frame_);
         }
         if (busy) dispatcher_.on_batch_end(now_, *this);
