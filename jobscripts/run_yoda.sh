@@ -17,7 +17,8 @@
 #   YODA_SILENT_S    status.json unchanged for so long: rank 0 is gone, the launcher is killed [1800]
 #   YODA_JOB_NAME    set by harvest submit: name of this submission
 #   YODA_DRY_RUN     print what would be launched, and end
-# Exit code: yoda's own (docs/operations.md), from RUN/result.<life>.json: a launcher's says nothing after a lost node.
+# Exit code: yoda's own (docs/operations.md), from RUN/result.<life>.json, or, where no life began, from what its rank 0
+# leaves in $YODA_LAST_WORD: a launcher's says nothing after a lost node.
 
 # A signal may come before anything runs (Slurm sends its early one up to a minute early).
 yoda_drain=
@@ -85,9 +86,12 @@ yoda_prepare() {
     YODA_END_TIME=$((YODA_END_TIME - ${YODA_MARGIN_S:-30}))
     export YODA_END_TIME
   fi
+  # In the run folder, so that the next job removes what a killed one has left.
+  mkdir -p "$YODA_RUN/logs" && rm -f "$YODA_RUN"/logs/job_hosts.* "$YODA_RUN"/logs/job_end.*
+  yoda_hostfile=$YODA_RUN/logs/job_hosts.${SLURM_JOB_ID:-${PBS_JOBID:-$$}}
+  export YODA_LAST_WORD=$YODA_RUN/logs/job_end.${SLURM_JOB_ID:-${PBS_JOBID:-$$}}
   # Rank 0 beside the first host's Droid: it naps, so no core is lost to it.
-  yoda_hostfile=$(mktemp "${TMPDIR:-/tmp}/yoda_hosts.XXXXXX") || yoda_die "cannot write to ${TMPDIR:-/tmp}"
-  printf '%s\n' "${YODA_HOSTS[0]}" "${YODA_HOSTS[@]}" >"$yoda_hostfile"
+  printf '%s\n' "${YODA_HOSTS[0]}" "${YODA_HOSTS[@]}" >"$yoda_hostfile" || yoda_die "cannot write to $YODA_RUN/logs"
   yoda_ranks=$((${#YODA_HOSTS[@]} + 1))
 }
 
@@ -138,7 +142,7 @@ yoda_watch() {
   while kill -0 "$yoda_launcher" 2>/dev/null; do
     yoda_nap "${YODA_WATCH_S:-5}"
     kill -0 "$yoda_launcher" 2>/dev/null || break
-    if [ "$(yoda_last_result)" -gt "$yoda_result_before" ]; then
+    if [ "$(yoda_last_result)" -gt "$yoda_result_before" ] || [ -s "$YODA_LAST_WORD" ]; then
       # Yoda is done; with a lost node the launcher may wait for ever.
       local end=$((SECONDS + ${YODA_GRACE_S:-30}))
       while [ "$SECONDS" -lt "$end" ] && kill -0 "$yoda_launcher" 2>/dev/null; do yoda_nap 1; done
@@ -190,7 +194,6 @@ yoda_run() {
   local status=0
   wait "$yoda_launcher" 2>/dev/null || status=$?
   trap - TERM INT
-  rm -f "$yoda_hostfile"
   local life code
   life=$(yoda_last_result)
   if [ "$life" -gt "$yoda_result_before" ]; then
@@ -199,10 +202,17 @@ yoda_run() {
   elif [ "$yoda_asked_at" ]; then
     code=3
   else
-    # Rank 0 has told nothing: it died, or could not begin. Its word about usage is the only one that a launcher may pass on.
-    code=4
-    [ "$status" -eq 2 ] && code=2
+    # No life began: rank 0 has said why, or it died. A container may keep its word from us; of a launcher only usage is believed.
+    code=$(cat "$YODA_LAST_WORD" 2>/dev/null)
+    case $code in
+      [1-4]) ;;
+      *)
+        code=4
+        [ "$status" -eq 2 ] && code=2
+        ;;
+    esac
   fi
+  rm -f "$yoda_hostfile" "$YODA_LAST_WORD"
   yoda_say "yoda ended with $code (launcher $status, life $life)"
   yoda_note_end "$code"
   return "$code"

@@ -8,6 +8,7 @@
 #include <iostream>
 
 #include "app/command_line.hpp"
+#include "app/last_word.hpp"
 #include "app/yoda_job.hpp"
 
 namespace {
@@ -70,5 +71,7 @@ int run(std::vector<std::string> const& words, int& argc, char**& argv)
 
 int main(int argc, char** argv)
 {
-    return run({argv + 1, argv + argc}, argc, argv);
+    int const code = run({argv + 1, argv + argc}, argc, argv);
+    yoda::leave_last_word(code);
+    return code;
 }

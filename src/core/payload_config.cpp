@@ -41,6 +41,7 @@ bool find_kind(Names const& names, std::string_view value, Kind& kind)
 bool* find_flag(PayloadConfig& config, std::string_view key)
 {
     if (key == "deterministic") return &config.deterministic;
+    if (key == "in_container") return &config.in_container;
     if (key == "stage_in") return &config.stage_in;
     if (key == "no_file_validation") return &config.job_pars.no_file_validation;
     if (key == "first_file_only") return &config.job_pars.first_file_only;
@@ -92,10 +93,11 @@ Result<PayloadConfig> parse_payload_config(std::string_view text, std::string_vi
             if (!yes) return refuse(yes.error().text());
             *flag = *yes;
         } else {
-            auto const near = nearest_name(
-                key, {"name", "executable", "argument", "environment", "channel", "output", "deterministic",
-                      "prefix", "token_extractor", "prefetcher", "finalisation", "stage_in",
-                      "no_file_validation", "first_file_only", "no_db_release", "no_frontier"});
+            auto const near =
+                nearest_name(key, {"name", "executable", "argument", "environment", "channel", "output",
+                                   "deterministic", "prefix", "token_extractor", "prefetcher", "finalisation",
+                                   "stage_in", "no_file_validation", "first_file_only", "no_db_release",
+                                   "no_frontier", "in_container"});
             return refuse("no such setting of a payload",
                           near.empty() ? "" : fmt::format("did you mean '{}'?", near));
         }
@@ -127,6 +129,7 @@ std::string print_payload_config(PayloadConfig const& config)
     for (auto const& variable : config.environment) text += fmt::format("environment = {}\n", variable);
     text +=
         fmt::format("output = {}\ndeterministic = {}\n", output->name, config.deterministic ? "yes" : "no");
+    if (config.in_container) text += "in_container = yes\n";
     if (config.channel != ChannelKind::athenamp) return text;
     for (auto const& word : config.prefix) text += fmt::format("prefix = {}\n", word);
     for (auto const& word : config.token_extractor) text += fmt::format("token_extractor = {}\n", word);

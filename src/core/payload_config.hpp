@@ -31,6 +31,8 @@ struct PayloadConfig {
     std::vector<std::string> environment;  ///< NAME=value
     OutputKind output = OutputKind::opaque;
     bool deterministic = true;  ///< the same range gives the same bytes; no: no second copies
+    bool in_container =
+        false;  ///< the executable is a path inside of the job's container: not looked for here
     // Of channel athenamp only (docs/athenamp.md).
     std::vector<std::string> prefix;           ///< words before the command: a container's
     std::vector<std::string> token_extractor;  ///< words of its command; empty: as the originals start it

@@ -59,6 +59,11 @@ Result<PayloadConfig> read_payload(std::string const& path, std::string const& p
     };
 
     std::string const name = config->executable;
+    if (config->in_container) {
+        // Only the job sees it; yoda says there what is wrong with it.
+        if (!name.starts_with('/')) return refuse("in_container wants an absolute path, as it is in there");
+        return config;
+    }
     if (name.find('/') != std::string::npos) {
         fs::path const whole = name.starts_with('/') ? fs::path(name) : fs::path(path).parent_path() / name;
         config->executable = fs::absolute(whole).lexically_normal().string();

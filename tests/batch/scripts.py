@@ -1,9 +1,10 @@
 #!/usr/bin/python3
-"""The job scripts without a batch system: bash -n, shellcheck, what a dry run prints for Slurm, PBS and one machine,
+"""The job scripts without a batch system, but for the local one, which runs: bash -n, shellcheck, what a dry run prints for Slurm, PBS and one machine,
 the options for containers, scratch and launcher, and what is said when something is missing."""
 import glob
 import os
 import shutil
+import signal
 import stat
 import subprocess
 import sys
@@ -79,6 +80,38 @@ def test(world):
     assert code == 0 and "-n 2 yoda " + run in text and "--bind-to none" in text, text
 
 
+def left_by_jobs(run):
+    return [name for name in os.listdir(os.path.join(run, "logs")) if name.startswith("job_")]
+
+
+def really(world):
+    """By mpirun on this machine: yoda's exit code comes out, also where no life began, and nothing is left in the run."""
+    run = world.slow_run("real", 200, 1)
+    here = {name: value for name, value in world.environment.items() if name.startswith(("OMPI_", "TMPDIR", "PYTHON"))}
+    here.update(YODA_RUN=run, YODA_WATCH_S="1")
+    for arguments, code_expected, said in (("--nonsense", 2, "unrecognised option '--nonsense'"),
+                                           ("--set payload.wrokers=3", 2, "did you mean 'payload.workers'?"),
+                                           ("--set disk.free_at_start=1000TB", 4, "too little work space")):
+        code, text = run_script(world, "local/yoda.sh", YODA_ARGUMENTS=arguments, **here)
+        assert code == code_expected and said in text and "yoda ended with %d" % code in text, (code, text)
+        assert not left_by_jobs(run), left_by_jobs(run)
+
+    # A script that is killed leaves its files; the next one removes them, and goes on.
+    script = subprocess.Popen(["bash", os.path.join(b.SCRIPTS, "local/yoda.sh")], env=dict(world.environment, **here, YODA=world.bin + "/yoda"),
+                              cwd=world.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    b.slurm.server_host.wait_until("some ranges", lambda: world.finished(run) >= 10, script)
+    for pid in [script.pid, *world.processes()]:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+    script.wait()
+    assert left_by_jobs(run), "nothing was left to remove"
+    code, text = run_script(world, "local/yoda.sh", **here)
+    assert code == 0 and world.finished(run) == 200 and not left_by_jobs(run), (code, text, left_by_jobs(run))
+
+
 with b.BatchWorld(sys.argv[1], "scripts") as world:
     test(world)
+    really(world)
 print("scripts: passed")

@@ -206,15 +206,15 @@ class Cluster:
         """Slurm's own on any node that look after a job or step: [pid]."""
         return [pid for pid, command in self.node_processes().items() if command.startswith("slurmstepd")]
 
-    def payload_processes(self):
-        """Processes on any node besides Slurm's own: {pid: command line}."""
-        return {pid: command for pid, command in self.node_processes().items()
+    def payload_processes(self, nodes=None):
+        """Processes on these nodes, else on any, besides Slurm's own: {pid: command line}."""
+        return {pid: command for pid, command in self.node_processes(nodes).items()
                 if not command.startswith(("slurmd", "/usr/sbin/slurmd", "slurmstepd"))}
 
-    def node_processes(self):
-        """Processes on any node besides its slurmd: {pid: command line}."""
+    def node_processes(self, nodes=None):
+        """Processes on these nodes, else on any, besides its slurmd: {pid: command line}."""
         found = {}
-        for node in self.nodes:
+        for node in nodes or self.nodes:
             slurmd = self.host.processes["slurmd-" + node]
             if slurmd.poll() is not None:
                 continue
@@ -254,6 +254,12 @@ class Cluster:
 
     def state(self, job):
         return self.job(job).get("JobState", "")
+
+    def hurry(self):
+        """Lets requeued jobs begin now: Slurm makes them wait for two minutes."""
+        for job in self.run("squeue", "-h", "-t", "pending", "-o", "%i %r", check=False).splitlines():
+            if job.endswith(" BeginTime"):
+                self.run("scontrol", "update", "jobid=" + job.split()[0], "starttime=now", check=False)
 
     def wait_for_end(self, job, seconds=120):
         ended = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED", "BOOT_FAIL")

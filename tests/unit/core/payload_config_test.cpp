@@ -30,7 +30,8 @@ TEST(PayloadConfig, ReadsAllItsKeys)
 TEST(PayloadConfig, PrintingGivesTheSameAgain)
 {
     for (std::string const text :
-         {"executable = x\n", "channel = null\n", "channel = athenamp\nexecutable = y\noutput = none\n",
+         {"executable = x\n", "executable = /opt/x\nin_container = yes\n", "channel = null\n",
+          "channel = athenamp\nexecutable = y\noutput = none\n",
           "executable = x\nargument = a b\nenvironment = A=1\noutput = hdf5\ndeterministic = no\n"}) {
         auto const config = parse_payload_config(text, "p.cfg");
         ASSERT_TRUE(config) << text;

@@ -130,9 +130,11 @@ TEST_F(Target, ExplainNamesTheRuleThatWon)
 {
     EXPECT_THAT(explain_job_store(job(), config_).text(), HasSubstr("is not set"));
     add_store("es_events");
-    EXPECT_THAT(explain_job_store(job(), config_).text(), HasSubstr("by store.es_events.url from site.cfg:1"));
+    EXPECT_THAT(explain_job_store(job(), config_).text(),
+                HasSubstr("by store.es_events.url from site.cfg:1"));
     ASSERT_TRUE(config_.set(ConfigLayer::queue_store, "store.es_events.url", "s3://queue/b", "ddm.json (X)"));
-    EXPECT_EQ(explain_job_store(job(), config_).text(), "s3://queue/b, by store.es_events.url from ddm.json (X)");
+    EXPECT_EQ(explain_job_store(job(), config_).text(),
+              "s3://queue/b, by store.es_events.url from ddm.json (X)");
     auto const own = job({{"prodDBlockTokenForOutput", "objectstore^s3^s3://own:443^/b/p"}});
     EXPECT_EQ(explain_job_store(own, config_).text(),
               "s3://own:443/b/p, by the job's prodDBlockTokenForOutput: s3://own:443/b/p");
