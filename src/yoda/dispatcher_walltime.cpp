@@ -53,7 +53,8 @@ TimePoint Dispatcher::last_moment() const
     if (end == TimePoint::never()) return end;
     auto lead = std::max(Duration{}, end - worker_deadline());
     if (drain_deadline_ != TimePoint::never()) lead = std::clamp(end - drain_began_, Duration{}, lead);
-    return end - lead * 0.1;
+    // The next look at the clock may come late.
+    return end - std::max(lead * 0.1, std::min(Duration::from_ms(250), lead * 0.5));
 }
 
 void Dispatcher::send_limits(TimePoint now, Rank rank, DispatcherEffects& effects) const

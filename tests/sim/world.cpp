@@ -10,7 +10,7 @@ namespace yoda::sim {
 namespace {
 
 constexpr ProcessId nobody = 0;
-constexpr unsigned most_lives = 200;
+constexpr unsigned most_lives_in_vain = 200;
 /// Larger worlds' disks are not copied at every turn.
 constexpr std::uint64_t crash_limit = 20'000;
 
@@ -132,8 +132,12 @@ std::vector<World::DroidProcess*> World::living()
 void World::begin_life()
 {
     // While the disk is full none can do anything, however often they are started.
-    if (sim_.disk.full) ++lives_without_space_;
-    if (++lives_ - lives_without_space_ > most_lives) throw Violation{"liveness", "too many lives"};
+    bool const in_vain = ledger_.progress_count() == progress_of_lives_;
+    progress_of_lives_ = ledger_.progress_count();
+    if (!in_vain) lives_in_vain_ = 0;
+    if (!sim_.disk.full && ++lives_in_vain_ > most_lives_in_vain)
+        throw Violation{"liveness", "too many lives without any progress"};
+    ++lives_;
     ProcessId const self = next_process_++;
     if (sim_.crashes.chance(0.05)) {  // Recovery itself is killed.
         sim_.disk.interrupted = self;

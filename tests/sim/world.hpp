@@ -80,7 +80,8 @@ class World {
     std::set<std::string> outbox_;
     std::size_t next_fault_ = 0;  ///< of those that come by progress
     unsigned lives_ = 0;
-    unsigned lives_without_space_ = 0;  ///< of these: begun on a full disk
+    unsigned lives_in_vain_ = 0;           ///< in a row, not counting those begun on a full disk
+    std::uint64_t progress_of_lives_ = 0;  ///< when the last one began
     bool complete_ = false;
     bool cannot_begin_ = false;  ///< the journal could not be opened
     bool nothing_left_ = false;  ///< the last life has ended with every range ended
