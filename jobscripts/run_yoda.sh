@@ -70,6 +70,8 @@ yoda_prepare() {
   for name in ${!OMPI_COMM_@} ${!PMI_@} ${!PMIX_RANK@} ${!PMIX_NAMESPACE@} ${!PMIX_SERVER@} ${!SLURM_CPU_BIND@} DISPLAY; do
     unset "$name"
   done
+  # sbatch --export=NONE, or qsub -v by Slurm's wrapper, is about the login node's environment: our ranks need that of this job.
+  export SLURM_EXPORT_ENV=ALL
   ulimit -c 0
   if [ -n "${YODA_SETUP-}" ]; then
     # shellcheck disable=SC1090

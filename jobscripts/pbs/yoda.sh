@@ -1,7 +1,8 @@
 #!/bin/bash
 # Yoda on PBS (OpenPBS, PBS Pro, Torque): one Droid per node, and rank 0 beside the Droid of the first node.
 #
-# By hand:  edit the lines marked EDIT, then   qsub -v YODA_RUN=/path/to/run jobscripts/pbs/yoda.sh
+# By hand:  edit the lines marked EDIT, then   qsub -v YODA_RUN=/path/to/run,YODA=/path/to/yoda jobscripts/pbs/yoda.sh
+# (a PBS job does not inherit PATH; YODA, and YODA_SETUP for modules, may also be set below).
 # By harvest submit: nothing to edit; it passes options and variables itself (docs/operations.md).
 # Many runs as an array: qsub -J 1-20 -v YODA_RUN_LIST=/path/to/list ...; line N of the list is the run of task N.
 # The same job again, or a rerun one, goes on where the last one stopped.
