@@ -58,7 +58,7 @@ int exchange(po::variables_map const& values, HarvestConfig const& config, Harve
     } else {
         auto const choice = read_choice(values);
         if (!choice) return report_error(choice.error());
-        auto const wish = make_fetch_options(config, tools.clock(), tools.log());
+        auto const wish = make_fetch_options(config, options.run, tools.clock(), tools.log());
         if (!wish) return report_error(wish.error());
         auto const text = wish->config + (wish->leave_open ? "run.open = yes\n" : "");
         summary = fetch_from_access_point(options, {wish->inputs, choice->payload, text}, tools.log());

@@ -149,8 +149,8 @@ PandaSettings make_panda_settings(HarvestConfig const& config)
 }
 
 Result<StoreConfig> make_store_config(HarvestConfig const& config, std::string const& name,
-                                      PandaSettings const& panda, std::string const& run, Clock const& clock,
-                                      Log& log)
+                                      PandaSettings const& panda, std::string const& secrets_folder,
+                                      Clock const& clock, Log& log)
 {
     auto const prefix = "store." + name + ".";
     auto const text = [&](char const* field) { return config.text(prefix + field); };
@@ -182,7 +182,7 @@ Result<StoreConfig> make_store_config(HarvestConfig const& config, std::string c
         use_grid_authorities(trust);
         proxy.tls = {trust.ca_file, trust.ca_folder, {}, {}};
         if (auto const status = check_panda_proxy(proxy); !status) return status.error();
-        store.presigned_url = make_presign_source(std::move(proxy), run, clock);
+        store.presigned_url = make_presign_source(std::move(proxy), secrets_folder, clock);
     } else if (auto const public_name = text("panda_public_key"); !public_name.empty()) {
         auto const keys =
             std::make_shared<PandaKeys>(panda, public_name, text("panda_private_key"), clock, log);
@@ -198,7 +198,7 @@ Result<PushOptions> make_push_options(HarvestConfig const& config, std::string c
     PushOptions options;
     for (auto const& name : config.store_names()) {
         if (is_input_store(name)) continue;
-        auto store = make_store_config(config, name, panda, run, clock, log);
+        auto store = make_store_config(config, name, panda, PandaFolder(run).path(), clock, log);
         if (!store) return store.error();
         options.stores[name] = *std::move(store);
     }
@@ -226,9 +226,22 @@ Result<PushOptions> make_push_options(HarvestConfig const& config, std::string c
     return options;
 }
 
-Result<FetchOptions> make_fetch_options(HarvestConfig const& config, Clock const& clock, Log& log)
+Allocation make_allocation(HarvestConfig const& config)
+{
+    Allocation allocation;
+    allocation.walltime_s = config.seconds("fetch.walltime");
+    allocation.overhead_s = config.seconds("fetch.overhead");
+    allocation.node_count = static_cast<std::int64_t>(config.count("fetch.nodes"));
+    allocation.cores_per_node = static_cast<std::int64_t>(config.count("fetch.cores"));
+    allocation.seconds_per_event = config.seconds("fetch.seconds_per_event");
+    return allocation;
+}
+
+Result<FetchOptions> make_fetch_options(HarvestConfig const& config, std::string const& run,
+                                        Clock const& clock, Log& log)
 {
     FetchOptions options;
+    options.run = run;
     options.panda = make_panda_settings(config);
     options.job_count = static_cast<std::int64_t>(std::max<std::uint64_t>(config.count("fetch.jobs"), 1));
     options.resource_type = config.text("fetch.resource_type");
@@ -236,11 +249,7 @@ Result<FetchOptions> make_fetch_options(HarvestConfig const& config, Clock const
     options.working_group = config.text("fetch.working_group");
     options.chunk =
         static_cast<std::int64_t>(std::clamp<std::uint64_t>(config.count("fetch.chunk"), 1, 100'000));
-    options.allocation.walltime_s = config.seconds("fetch.walltime");
-    options.allocation.overhead_s = config.seconds("fetch.overhead");
-    options.allocation.node_count = static_cast<std::int64_t>(config.count("fetch.nodes"));
-    options.allocation.cores_per_node = static_cast<std::int64_t>(config.count("fetch.cores"));
-    options.allocation.seconds_per_event = config.seconds("fetch.seconds_per_event");
+    options.allocation = make_allocation(config);
     options.leave_open = config.yes("fetch.open");
     options.inputs.folders = config.list("input.folders");
     options.inputs.checksums = config.yes("input.checksums");
@@ -252,8 +261,7 @@ Result<FetchOptions> make_fetch_options(HarvestConfig const& config, Clock const
     options.inputs.direct_access = config.yes("input.direct_access");
     for (auto const& name : config.store_names()) {
         if (!is_input_store(name)) continue;
-        // Before there is a run no job has come with a secret yet.
-        auto store = make_store_config(config, name, options.panda, {}, clock, log);
+        auto store = make_store_config(config, name, options.panda, PandaFolder::workplace(run), clock, log);
         if (!store) return store.error();
         options.input_stores.push_back(*std::move(store));
     }

@@ -25,15 +25,18 @@ Result<HarvestConfig> load_config(ConfigSources const& sources, std::string cons
 
 /// The host we are on, or `panda.node`.
 PandaSettings make_panda_settings(HarvestConfig const& config);
-/// One store. `run` holds the secrets that PandaProxy wants. Errors: a URL that is none.
+/// One store. `secrets_folder` holds what PandaProxy wants to be shown. Errors: a URL that is none.
 Result<StoreConfig> make_store_config(HarvestConfig const& config, std::string const& name,
-                                      PandaSettings const& panda, std::string const& run, Clock const& clock,
-                                      Log& log);
+                                      PandaSettings const& panda, std::string const& secrets_folder,
+                                      Clock const& clock, Log& log);
 /// All but the folders. Errors: as make_store_config; no store at all.
 Result<PushOptions> make_push_options(HarvestConfig const& config, std::string const& run, Clock const& clock,
                                       Log& log);
-/// All but run and payload. Errors: as make_store_config.
-Result<FetchOptions> make_fetch_options(HarvestConfig const& config, Clock const& clock, Log& log);
+/// What fetch.* says of the batch job to come.
+Allocation make_allocation(HarvestConfig const& config);
+/// All but the payload and the choices of a single call. Errors: as make_store_config.
+Result<FetchOptions> make_fetch_options(HarvestConfig const& config, std::string const& run,
+                                        Clock const& clock, Log& log);
 
 /// The texts for RUN/yoda.cfg and RUN/panda/harvest.cfg.
 void set_run_texts(HarvestConfig const& config, FetchOptions& options);

@@ -19,7 +19,7 @@ Result<FetchCommandSummary> fetch_step(FetchChoice const& choice, HarvestConfig 
     if (auto const seed = full.text("fetch.job_seed"); seed == "std")
         return Error{ErrorKind::usage, "the queue takes no event-service jobs", "its jobseed is std",
                      "choose another queue (panda.site)"};
-    auto options = make_fetch_options(full, tools.clock, tools.log);
+    auto options = make_fetch_options(full, choice.run, tools.clock, tools.log);
     if (!options) return options.error();
     options->apply_overwrites = [&full, &tools](std::int64_t panda_id, auto const& settings,
                                                 FetchOptions& changed) {
@@ -35,7 +35,6 @@ Result<FetchCommandSummary> fetch_step(FetchChoice const& choice, HarvestConfig 
             tools.log.info("event_time_measured",
                            {{"seconds", measured->seconds_per_event}, {"by", measured->run}});
         }
-    options->run = choice.run;
     options->payload = choice.payload;
     options->task_id = choice.task_id;
     options->range_limit = choice.range_limit;
@@ -54,6 +53,10 @@ Result<FeedSummary> feed_step(std::string const& run, std::int64_t range_count, 
     options.run = run;
     options.panda = make_panda_settings(*config);
     options.range_count = range_count;
+    options.allocation = make_allocation(*config);
+    if (auto& allocation = options.allocation; allocation.seconds_per_event <= 0)
+        if (auto const measured = find_measured_time(run))
+            allocation.seconds_per_event = measured->seconds_per_event;
     options.chunk = static_cast<std::int64_t>(std::max<std::uint64_t>(config->count("fetch.chunk"), 1));
     return feed_run(options, tools.http, tools.clock, tools.log);
 }

@@ -67,6 +67,8 @@ class Dispatcher {
     std::uint32_t rank_count() const { return static_cast<std::uint32_t>(droids_.size()); }
     TimeHistogram const& event_times() const { return event_times_; }
     DispatchPolicy const& policy() const { return policy_; }
+    /// When workers must have ended, so that their bundles can still be sealed; never() without a walltime.
+    TimePoint worker_deadline() const;
     /// 0 all finished or dropped; 1 all ended, some failed or fatal; 3 stopped early; 4 no Droid can work.
     int exit_code() const;
     std::string const& why_stopped() const { return why_stopped_; }
@@ -127,7 +129,6 @@ class Dispatcher {
 
     // Walltime (dispatcher_walltime.cpp).
     bool may_start(TimePoint now) const;
-    TimePoint worker_deadline() const;
     TimePoint last_moment() const;
     std::uint64_t slow_event_us() const;
     void send_limits(TimePoint now, Rank rank, DispatcherEffects& effects) const;

@@ -88,6 +88,12 @@ void RankZero::accept(Rank to, std::uint32_t sequence)
 void RankZero::record(journal::Record const& record)
 {
     writer_.append(record, journal_buffer_);
+    if (parts_.facts.first_range_unix_s > 0) return;
+    auto const* const finished = std::get_if<journal::RangesFinished>(&record);
+    if (!finished) return;
+    std::uint32_t longest_ms = 0;
+    for (auto const& entry : finished->entries) longest_ms = std::max(longest_ms, entry.wall_ms);
+    parts_.facts.first_range_unix_s = (clock_.unix_ns() / 1'000'000 - longest_ms) / 1000;
 }
 
 void RankZero::note(std::string_view event, Rank droid, std::uint64_t count, std::string_view why)

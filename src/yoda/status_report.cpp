@@ -82,6 +82,9 @@ nlohmann::ordered_json make_status(Dispatcher const& dispatcher, TimePoint now, 
     if (!facts.batch_job.empty()) json["batch_job"] = facts.batch_job;
     json["begun_unix_s"] = facts.begun_unix_s;
     json["updated_unix_s"] = facts.unix_s;
+    if (facts.first_range_unix_s > 0) json["first_range_unix_s"] = facts.first_range_unix_s;
+    if (auto const end = dispatcher.worker_deadline(); end != TimePoint::never())
+        json["work_ends_unix_s"] = facts.unix_s + static_cast<std::int64_t>((end - now).s());
     json["ranges"] = print_counts(table.counts());
 
     double const elapsed_s = (now - facts.begun).s();

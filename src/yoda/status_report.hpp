@@ -20,6 +20,7 @@ struct StatusFacts {
     std::int64_t unix_s = 0;        ///< now
     std::int64_t begun_unix_s = 0;  ///< of this life
     TimePoint begun;
+    std::int64_t first_range_unix_s = 0;  ///< a payload began a range that it finished; 0: none yet
     double dispatch_s = 0;  ///< from the first Droid's hello until the last range ended, or until now
     std::uint64_t finished_before = 0;  ///< ranges that had ended when this life began
     std::uint64_t journal_sequence = 0;

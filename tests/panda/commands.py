@@ -4,6 +4,7 @@
     commands.py BIN [NAME...]
 """
 import http.server
+import itertools
 import json
 import os
 import re
@@ -102,6 +103,87 @@ def tobekilled_reaches_a_running_yoda_at_once_and_only_that_job_ends(world):
     assert done[other] in shares and 0 < done[killed] < min(shares), done
 
 
+def feed(world, run, *words):
+    output = world.harvest("fetch", "--more", run, "--json", *words)
+    return json.loads(output[output.index("{"):])
+
+
+@scenario
+def a_running_yoda_is_fed_no_more_than_the_rest_of_its_walltime_can_do(world):
+    world.write_config(fetch__open="yes", yoda__walltime="100 s", yoda__status__interval="0.2 s")
+    world.make_task(file_count=1, events=3000)
+    run = fetch(world, "run", "--ranges", "4", payload=slow_payload(world, 0.5))
+    with RunningYoda(world, run) as yoda:
+        status = yoda.wait_for(lambda s: ranges(s).get("finished", 0) >= 2)
+        said = feed(world, run)
+        assert 0 < said["ranges"] == said["room_events"], said
+        yoda.wait_for(lambda s: ranges(s)["total"] == 4 + said["ranges"])
+        again = feed(world, run)
+        assert again["ranges"] == again["room_events"], again
+        # An event takes half a second at least.
+        can_do = 2 * 100 * sum(droid["workers"] for droid in status["droids"])
+        assert 4 + said["ranges"] + again["ranges"] <= can_do < 3000, (said, again, can_do)
+        os.kill(yoda.process.pid, signal.SIGTERM)
+        yoda.end(codes=(0, 1, 3))
+
+
+@scenario
+def a_harvesters_heartbeat_is_that_of_yoda(world):
+    world.write_config(yoda__status__interval="0.2 s")
+    world.make_task(file_count=1, events=400)
+    run = fetch(world, payload=slow_payload(world))
+    os.mkdir(world.path("access"))
+    path = world.path("access", "worker_heartbeat.json")
+
+    def beat():
+        world.harvest("report", run, "--access-point", world.path("access"), codes=(0, 1))
+        with open(path) as file:
+            return json.load(file), os.stat(path).st_ino
+
+    said, _ = beat()
+    assert said["state"] == "waiting", said
+    with RunningYoda(world, run) as yoda:
+        yoda.wait_for(lambda s: ranges(s).get("finished", 0) >= 4)
+        first = beat()
+        assert first[0]["state"] == "running", first
+        os.kill(yoda.process.pid, signal.SIGSTOP)
+        stopped = beat()
+        # Its process is there, but it says nothing.
+        assert beat() == stopped
+        os.kill(yoda.process.pid, signal.SIGCONT)
+        yoda.wait_for(lambda s: s["updated_unix_s"] > stopped[0]["updated_unix_s"])
+        assert beat()[1] != stopped[1]
+        os.kill(yoda.process.pid, signal.SIGTERM)
+        yoda.end(codes=(0, 1, 3))
+
+
+@scenario
+def a_run_that_waits_is_fed_no_more_than_its_batch_job_can_do(world):
+    world.write_config(fetch__open="yes", fetch__walltime="1000 s", fetch__overhead="0 s", fetch__cores=2,
+                       fetch__seconds_per_event="10 s")
+    world.make_task(file_count=1, events=3000)
+    run = fetch(world, "run", "--ranges", "50")
+    # 200 events fit.
+    assert [feed(world, run, "--ranges", wanted)["ranges"] for wanted in ("60", "1000", "1000")] == [60, 90, 0]
+    assert world.panda.tell("counts")["events"]["sent"] == 200
+
+
+@scenario
+def panda_hears_how_long_the_setup_took(world):
+    world.write_config(yoda__node__setup="sleep 2")
+    task = world.make_task(file_count=1, events=10)
+    run = fetch(world)
+    world.run_yoda(run)
+    finish(world, run)
+    columns = final_state(world, task["pandaIDs"][0])[1]
+    with open(os.path.join(run, "result.1.json")) as file:
+        life = json.load(file)
+    setup_s = life["first_range_unix_s"] - life["begun_unix_s"]
+    get_job, stage_in, execution, stage_out, setup = map(int, columns["pilotTiming"].split("|"))
+    assert setup == setup_s >= 2, (columns["pilotTiming"], life)
+    assert execution + setup == life["updated_unix_s"] - life["begun_unix_s"], (columns["pilotTiming"], life)
+
+
 @scenario
 def a_softkill_lets_running_ranges_end_and_the_job_with_them(world):
     world.write_config(yoda__status__interval="0.2 s")
@@ -144,13 +226,26 @@ def debug_brings_the_end_of_the_payloads_log_and_the_end_its_memory(world):
 
 @scenario
 def a_job_of_another_attempt_is_not_ours_any_more(world):
-    world.write_config()
-    task = world.make_task(file_count=1, events=20)
-    run = fetch(world)
-    world.panda.tell("job", PandaID=task["pandaIDs"][0], attempt=2)
-    said = tell(world, run, "--set=panda.heartbeat=0 s")
-    assert said["cancel_batch"], said
-    finish(world, run)
+    """Whatever word the server has for it, classic or v1."""
+    for number, (word, api) in enumerate(itertools.product(("tobekilled", "badattemptnr"), ("classic", "v1"))):
+        world.write_config(panda__api=api, yoda__status__interval="0.2 s")
+        world.panda.tell("server", other_attempt=word)
+        task = world.make_task(task=40000060 + number, file_count=1, events=400)
+        panda_id = task["pandaIDs"][0]
+        run = fetch(world, "run-%d" % number, payload=slow_payload(world))
+        with RunningYoda(world, run) as yoda:
+            yoda.wait_for(lambda s: ranges(s).get("finished", 0) >= 4)
+            world.panda.tell("job", PandaID=panda_id, attempt=2)
+            states = job(world, panda_id)["states"]
+            said = tell(world, run, "--set=panda.heartbeat=0 s")
+            assert said["cancel_batch"], (word, api, said)
+            # Its ranges are dropped at once, as none of them counts.
+            yoda.end()
+            assert ranges(yoda.status())["dropped"] > 300, yoda.status()
+        said = finish(world, run)
+        # The plain word may also mean that the job is to end, with what it has done.
+        assert word == "tobekilled" or said["accepted_ranges"] == 0, (word, api, said)
+        assert job(world, panda_id)["states"] == states, "the other attempt was told something"
 
 
 @scenario
@@ -202,6 +297,7 @@ def a_job_that_panda_gave_up_is_dropped(world):
     assert world.panda.tell("advance", seconds=3 * 3600)["lost"] == task["pandaIDs"]
     said = finish(world, run)
     assert said["accepted_ranges"] == 0 and said["cancel_batch"], said
+    assert len(world.stored_bundles()) == 1, "only who wants it has objects of dropped jobs removed"
     retry = [j for j in world.panda.tell("jobs")["jobs"] if j["PandaID"] not in task["pandaIDs"]]
     assert [j["attemptNr"] for j in retry] == [2], retry
     # The ranges come again with the next job, and count once.
@@ -211,6 +307,54 @@ def a_job_that_panda_gave_up_is_dropped(world):
     rows = world.panda.tell("events")["events"]
     assert len([r for r in rows if r["status"] == "done"]) == 20, rows
     world.check_nothing_twice()
+
+
+@scenario
+def objects_of_a_job_that_is_gone_are_removed_where_that_is_wanted(world):
+    world.write_config(panda__heartbeat="0 s", push__remove_dropped="yes", fetch__jobs=2, fetch__chunk=10)
+    task = world.make_task(file_count=1, events=40, jobs=2)
+    world.panda.tell("server", other_attempt="badattemptnr")
+    run = fetch(world)
+    world.run_yoda(run)
+    gone, other = task["pandaIDs"]
+    world.panda.tell("job", PandaID=gone, attempt=2)
+    tell(world, run)
+    world.harvest("push", run)
+    assert len(world.stored_bundles()) == 2
+    finish(world, run)
+    left = list(world.stored_bundles())
+    assert len(left) == 1 and "_%d_" % other in left[0], left
+    assert world.panda.tell("counts")["zips"] == 1
+
+
+@scenario
+def a_jumbo_job_takes_ranges_of_all_files_of_its_task(world):
+    world.write_config(fetch__chunk=70)
+    task = world.make_task(file_count=25, events=20, jumbo=True)
+    run = fetch(world)
+    with open(os.path.join(run, "job.json")) as file:
+        inputs = json.load(file)["jobs"][0]["inFilePaths"].split(",")
+    assert len(inputs) == 25 and all(os.path.exists(path) for path in inputs), inputs
+    world.run_yoda(run)
+    finish(world, run)
+    counts = world.panda.tell("counts")
+    assert counts["events"] == {"done": 500}, counts
+    assert final_state(world, task["pandaIDs"][0])[0] == "finished"
+    assert all(row["is_jumbo"] == 1 for row in world.panda.tell("events")["events"])
+
+
+@scenario
+def a_job_without_ranges_is_ended_before_a_run_is_made(world):
+    world.write_config(fetch__jobs=2)
+    task = world.make_task(file_count=1, events=10, jobs=2)
+    # The first job takes all.
+    run = fetch(world)
+    states = {p: final_state(world, p) for p in task["pandaIDs"]}
+    ended = [columns for state, columns in states.values() if state == "failed"]
+    assert len(ended) == 1 and int(ended[0]["pilotErrorCode"]) == 1238 and "no event ranges" in ended[0]["pilotErrorDiag"], states
+    assert world.panda.tell("counts")["calls"]["checkEventsAvailability"] >= 2
+    with open(os.path.join(run, "job.json")) as file:
+        assert len(json.load(file)["jobs"]) == 1
 
 
 @scenario

@@ -15,7 +15,7 @@ import sys
 import zlib
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from scenario import fetch, final_state, finish, run_scenarios, scenario  # noqa: E402
+from scenario import fetch, final_state, finish, run_scenarios, scenario, scenario_with  # noqa: E402
 
 SCOPE = "mc16_13TeV"
 
@@ -222,6 +222,70 @@ def panda_proxy_signs_what_goes_to_the_store(world):
             assert b"X-Amz-Signature" not in text, path
             if b"PROXYSECRET" in text:
                 assert os.stat(path).st_mode & 0o077 == 0, path
+
+
+@scenario
+def panda_proxy_signs_the_inputs_of_a_job_too(world):
+    gateway = world.add_gateway()
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        del world.environment[name]
+    proxy = world.serve("panda_proxy.py", gateway.ready["endpoint"], gateway.ready["access"], gateway.ready["secret"], "p", "s")
+    proxy.tell("make-bucket", "inputs")
+    world.write_config(input__stage_folder=world.path("staged"), input__try_time="20 s", panda__timeout="20 s",
+                       store__input1__url="s3+http://%s/inputs" % gateway.ready["endpoint"],
+                       store__input1__panda_proxy=proxy.ready["url"], store__input1__panda_public_key="p",
+                       store__input1__panda_private_key="s", log__file=world.path("log"))
+    task = world.make_task(file_count=1, events=10)
+    panda_id = task["pandaIDs"][0]
+    world.panda.tell("job_fields", PandaID=panda_id, pandaProxySecretKey="PROXYSECRET1")
+    name = take_inputs_away(world, "gone")[0]
+    proxy.tell("put", "inputs", name, world.path("gone", name))
+    # A proxy that does not know the job signs nothing: the job fails with that reason, which tells no secret.
+    world.harvest("fetch", world.path("runs", "refused"), "--payload", world.write_payload())
+    state, columns = final_state(world, panda_id)
+    assert (state, columns["pilotErrorCode"]) == ("failed", "1099"), (state, columns)
+    assert "wrong secret key" in columns["pilotErrorDiag"] and "PROXYSECRET" not in columns["pilotErrorDiag"], columns
+    task = world.make_task(task=40000002, file_count=1, events=10)
+    panda_id = task["pandaIDs"][0]
+    world.panda.tell("job_fields", PandaID=panda_id, pandaProxySecretKey="PROXYSECRET2")
+    proxy.tell("job", str(panda_id), "PROXYSECRET2")
+    name = next(n for n in os.listdir(world.path("inputs")) if n.startswith("EVNT.40000002"))
+    shutil.move(world.path("inputs", name), world.path("gone", name))
+    proxy.tell("put", "inputs", name, world.path("gone", name))
+    run = fetch(world, "run", "--verbose", "--task-id", str(task["taskID"]))
+    assert pfns(run) == [world.path("staged", SCOPE, name)]
+    with open(world.path("gone", name), "rb") as one, open(world.path("staged", SCOPE, name), "rb") as other:
+        assert one.read() == other.read()
+    assert {"PandaID": panda_id, "method": "GET", "key": name} in proxy.tell("asked")["asked"]
+    with open(world.path("log")) as file:
+        text = file.read()
+    assert "input_staged_in" in text and "X-Amz-Signature" not in text and "PROXYSECRET" not in text
+    assert os.stat(os.path.join(run, "panda", "secrets-%d.json" % panda_id)).st_mode & 0o077 == 0
+
+
+@scenario_with("--tls")
+def keys_that_panda_gives_open_the_store_and_are_nowhere_on_disk(world):
+    gateway = world.add_gateway()
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        del world.environment[name]
+    tls = world.panda.ready["tls"]
+    # As files of keys are: with a line's end.
+    world.panda.tell("server", keys={"S3_pub.key": gateway.ready["access"] + "\n", "S3_priv.key": gateway.ready["secret"] + "\n"})
+    for number, api in enumerate(("classic", "v1")):
+        world.write_config(panda__url=world.panda.ready["https_url"], panda__proxy_file=tls["user_pem"], panda__ca_file=tls["ca"],
+                           panda__api=api, log__file=world.path("log"),
+                           store__es_events__url="s3+http://%s/bundles" % gateway.ready["endpoint"],
+                           store__es_events__create_bucket="yes", store__es_events__panda_public_key="S3_pub.key",
+                           store__es_events__panda_private_key="S3_priv.key")
+        world.make_task(task=40000070 + number, file_count=1, events=10)
+        run = fetch(world, "run-%d" % number)
+        world.run_yoda(run)
+        finish(world, run, "--verbose")
+    assert world.panda.tell("counts")["events"] == {"done": 20}
+    for folder, _, names in os.walk(world.folder):
+        for name in names:
+            with open(os.path.join(folder, name), "rb") as file:
+                assert gateway.ready["secret"].encode() not in file.read(), os.path.join(folder, name)
 
 
 @scenario

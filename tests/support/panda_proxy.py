@@ -3,7 +3,7 @@
 
     panda_proxy.py HOST:PORT ACCESS SECRET PUBLIC_NAME PRIVATE_NAME
 
-Ready line: url. Commands: job PANDAID SECRET | life SECONDS | shape json|nested|form | asked (what was asked, without secrets)
+Ready line: url. Commands: job PANDAID SECRET | life SECONDS | shape json|nested|form | put BUCKET KEY PATH | asked (what was asked, without secrets)
 """
 import http.server
 import json
@@ -74,6 +74,7 @@ serve(Host("panda-proxy"), bring_up, {
     "life": lambda seconds: state.update(life=int(seconds)),
     "shape": lambda name: state.update(shape=name),
     "make-bucket": lambda bucket: s3.create_bucket(Bucket=bucket) and None,
+    "put": lambda bucket, key, path: s3.upload_file(path, bucket, key),
     "keys": lambda bucket: {"keys": {o["Key"]: o["Size"] for o in s3.list_objects_v2(Bucket=bucket).get("Contents", [])}},
     "asked": lambda: {"asked": asked},
 })

@@ -67,6 +67,7 @@ class PandaTable:
         self.next_file_id = 5000001
         self.merge_jobs = []     # PandaIDs of merge jobs made
         self.auto_adder = True
+        self.other_attempt = "tobekilled"  # What the recorded server says; older ones say badattemptnr (protocols.md 1.4).
         self.heartbeat_limit_s = 7200.0
         self.sent_limit_s = 1800.0
         self.stumbles = False    # the PostgreSQL back end as published: an exception after the commit
@@ -179,8 +180,10 @@ class PandaTable:
     def update_job(self, panda_id, state, attempt=None, columns=None, output_report=None):
         """-> the command as a text. Raises RolledBack for a database error."""
         job = self.active(panda_id)
-        if job is None or (attempt is not None and attempt != job.attempt):
+        if job is None:
             return "tobekilled"
+        if attempt is not None and attempt != job.attempt:
+            return self.other_attempt
         columns = columns or {}
         batch = columns.get("batchID")
         if batch is not None and job.batch_id not in (None, batch) and not (batch.isdigit() and job.batch_id.isdigit()):
@@ -532,7 +535,7 @@ class PandaTable:
         return [{"taskID": r.task, "PandaID": r.panda_id, "fileID": r.file_id, "job_processID": r.process_id, "attemptNr": r.attempt,
                  "status": STATUS_NAMES[r.status], "first": r.process_id, "last": r.last, "objstoreID": r.objstore,
                  "errorCode": r.error_code, "errorDiag": r.error_diag, "pathConvention": r.path_convention,
-                 "zip_row": r.zip_row} for r in self.all_rows()]
+                 "zip_row": r.zip_row, "is_jumbo": r.is_jumbo} for r in self.all_rows()]
 
     def dump_jobs(self):
         return [{"PandaID": j.panda_id, "taskID": j.task, "jobsetID": j.jobset, "status": j.status, "subStatus": j.sub_status,

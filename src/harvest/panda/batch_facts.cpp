@@ -59,6 +59,8 @@ void add_life(nlohmann::json const& life, BatchFacts& facts)
     auto const begin = static_cast<std::int64_t>(number(life, "begun_unix_s"));
     auto const end = static_cast<std::int64_t>(number(life, "updated_unix_s"));
     if (facts.start_unix_s == 0) facts.start_unix_s = begin;
+    if (facts.first_range_unix_s == 0)
+        facts.first_range_unix_s = static_cast<std::int64_t>(number(life, "first_range_unix_s"));
     if (end > facts.end_unix_s) facts.end_unix_s = end;
     auto const droids = life.find("droids");
     if (droids == life.end() || !droids->is_array()) return;

@@ -15,9 +15,10 @@ namespace yoda {
 struct BatchFacts {
     /// waiting: a batch job is queued, or will be; running; uploading: none will come any more.
     JobPhase phase = JobPhase::waiting;
-    std::string batch_id;           ///< of the first one
-    std::int64_t start_unix_s = 0;  ///< the allocation begins ...
-    std::int64_t end_unix_s = 0;    ///< ... and ends; 0 while it runs
+    std::string batch_id;                 ///< of the first one
+    std::int64_t start_unix_s = 0;        ///< the allocation begins ...
+    std::int64_t end_unix_s = 0;          ///< ... and ends; 0 while it runs
+    std::int64_t first_range_unix_s = 0;  ///< a payload began its first range; 0: none has yet
     std::int64_t node_count = 0;
     std::int64_t core_count = 0;
     std::int64_t cpu_s = 0;

@@ -7,6 +7,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "harvest/panda/feed_room.hpp"
 #include "harvest/panda/fetch_command.hpp"
 #include "harvest/panda/inbox.hpp"
 #include "harvest/panda/turn.hpp"
@@ -158,6 +159,13 @@ Status Feeder::ask(Turn& turn)
     FetchLimits limits;
     limits.range_count = options_.range_count;
     limits.chunk = options_.chunk;
+    auto const room = find_feed_room(options_.run, options_.allocation, now_s());
+    if (!room) return room.error();
+    if (*room) {
+        limits.event_count = summary.room_event_count = (*room)->event_count;
+        limits.events_per_range = (*room)->events_per_range;
+        log_.info("feed_room", {{"event_count", (*room)->event_count}});
+    }
     FetchPlan plan(limits, jobs_.size());
     for (std::size_t i = 0; i < jobs_.size(); ++i) {
         if (!is_over(i)) continue;
@@ -232,6 +240,7 @@ std::string FeedSummary::text() const
     std::string line = fmt::format("{} more ranges", range_count);
     if (refused_count > 0) line += fmt::format("; {} refused", refused_count);
     if (lost_count > 0) line += fmt::format("; answers with up to {} were lost", lost_count);
+    if (room_event_count) line += fmt::format("; the allocation had room for {} events", *room_event_count);
     if (closed) line += "; PanDA has no more, the run is closed";
     return line;
 }
@@ -242,6 +251,7 @@ std::string FeedSummary::json() const
     out["ranges"] = range_count;
     out["refused_ranges"] = refused_count;
     out["lost_ranges"] = lost_count;
+    if (room_event_count) out["room_events"] = *room_event_count;
     out["closed"] = closed;
     out["requests"] = traffic.request_count;
     out["sent_bytes"] = traffic.sent_bytes;

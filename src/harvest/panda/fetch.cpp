@@ -153,6 +153,8 @@ Status Fetcher::check_inputs()
     for (auto& candidate : jobs_) {
         if (auto const status = go_on(); !status) return status;
         if (candidate.gone) continue;
+        if (on_job_)
+            if (auto const status = on_job_(candidate.job); !status) return status;
         auto const begin = clock_.now();
         auto checked = inputs_.check(candidate.job);
         auto const took_s = static_cast<std::int64_t>(std::lround((clock_.now() - begin).s()));

@@ -64,6 +64,8 @@ class Fetcher {
     Result<FetchSummary> deliver(RunSink& sink);
     /// Called between requests; an error stops acquire().
     void set_go_on(std::function<Status()> may_go_on) { may_go_on_ = std::move(may_go_on); }
+    /// Called with each job before its inputs are looked for, again in a later call of acquire().
+    void set_on_job(std::function<Status(Job const&)> on_job) { on_job_ = std::move(on_job); }
 
   private:
     struct Candidate {
@@ -89,6 +91,7 @@ class Fetcher {
     Clock const& clock_;
     Log& log_;
     std::function<Status()> may_go_on_;
+    std::function<Status(Job const&)> on_job_;
     std::vector<Candidate> jobs_;
     std::vector<JobEnd> ends_;
     bool more_may_come_ = false;

@@ -112,24 +112,13 @@ Status write_workplace(FetchOptions const& options, std::string const& workplace
     return replace_file(workplace + "/harvest.cfg", options.run_config);
 }
 
-/// Remembers the secrets of the jobs that pass through.
-class SecretKeeper final : public RunSink {
-  public:
-    SecretKeeper(RunSink& next, std::string workplace) : next_(next), workplace_(std::move(workplace)) {}
-    Status add_job(Job const& job) override
-    {
-        if (auto const secrets = secrets_of(job); !secrets.empty()) {
-            auto const path = fmt::format("{}/secrets-{}.json", workplace_, job.panda_id());
-            if (auto const status = replace_file(path, secrets.dump() + "\n", 0600); !status) return status;
-        }
-        return next_.add_job(job);
-    }
-    Status add_range(std::size_t job, RangeView const& range) override { return next_.add_range(job, range); }
-
-  private:
-    RunSink& next_;
-    std::string workplace_;
-};
+/// For whoever speaks for the job later: PandaProxy, which may have to sign its inputs first.
+Status keep_secrets(std::string const& workplace, Job const& job)
+{
+    auto const secrets = secrets_of(job);
+    if (secrets.empty()) return {};
+    return replace_file(secrets_path(workplace, job.panda_id()), secrets.dump() + "\n", 0600);
+}
 
 }  // namespace
 
@@ -147,9 +136,10 @@ std::vector<InputSource> input_sources_from(std::vector<StoreConfig> const& stor
         InputSource source;
         source.name = config.name.empty() ? printable_url(config.url) : config.name;
         source.rse = config.name;
-        source.get = [config, context, try_time](std::string const& scope, std::string const& lfn,
+        source.get = [config, context, try_time](std::int64_t panda_id, std::string const& scope,
+                                                 std::string const& lfn,
                                                  std::string const& path) -> InputSource::Try {
-            ObjectOwner const owner{0, 0, scope};
+            ObjectOwner const owner{panda_id, 0, scope};
             auto const key = object_key(config, lfn, owner);
             if (!key) return {key.error()};
             auto const store = make_store(config, owner, context);
@@ -235,12 +225,12 @@ Result<FetchCommandSummary> fetch_run(FetchOptions const& options, HttpClient& h
         input_sources_from(options.input_stores, options.input_try_time, clock, log, breakers), log);
     Fetcher fetcher(client, *journal, inputs, clock, log);
     fetcher.set_go_on([&turn] { return turn->check(); });
+    fetcher.set_on_job([&workplace](Job const& job) { return keep_secrets(workplace, job); });
     auto const acquired = fetcher.acquire(make_wish(options));
     if (!acquired && !(options.settle_for_less && acquired.error().kind == ErrorKind::unavailable))
         return acquired.error();
 
-    RunFolderSink folder_sink(*builder);
-    SecretKeeper sink(folder_sink, workplace);
+    RunFolderSink sink(*builder);
     auto summary = fetcher.deliver(sink);
     if (!summary) return summary.error();
     FetchCommandSummary result{std::move(*summary), {}, client.traffic()};
@@ -250,7 +240,7 @@ Result<FetchCommandSummary> fetch_run(FetchOptions const& options, HttpClient& h
     }
     FetchOptions changed = options;
     if (options.apply_overwrites)
-        for (auto const& [panda_id, settings] : folder_sink.overwrites)
+        for (auto const& [panda_id, settings] : sink.overwrites)
             options.apply_overwrites(panda_id, settings, changed);
     builder->set_payload(options.payload);
     builder->set_options(changed.config + (options.leave_open ? "run.open = yes\n" : ""));

@@ -64,14 +64,16 @@ struct FeedOptions {
     std::string run;
     PandaSettings panda;
     std::int64_t range_count = 10'000;  ///< how many more, at most
+    Allocation allocation;              ///< of a batch job that is still to come
     std::int64_t chunk = 10'000;
 };
 
 struct FeedSummary {
     std::int64_t range_count = 0;  ///< put into the inbox
     std::int64_t refused_count = 0;
-    std::int64_t lost_count = 0;  ///< of answers that never came
-    bool closed = false;          ///< PanDA has no more, and the run was told so
+    std::int64_t lost_count = 0;                   ///< of answers that never came
+    bool closed = false;                           ///< PanDA has no more, and the run was told so
+    std::optional<std::int64_t> room_event_count;  ///< that the allocation had room for; nullopt: not known
     PandaTraffic traffic;
     std::string text() const;
     std::string json() const;

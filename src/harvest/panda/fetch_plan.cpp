@@ -59,10 +59,11 @@ std::optional<FetchPlan::Next> FetchPlan::next() const
     std::int64_t wanted = limits_.range_count.value_or(INT64_MAX);
     auto const ranges = range_count();
     auto const events = event_count();
-    bool const know_size = ranges > 0;
+    bool const know_size = ranges > 0 || limits_.events_per_range > 0;
     if (limits_.event_count) {
-        double const events_per_range =
-            know_size ? static_cast<double>(events) / static_cast<double>(ranges) : 1;
+        double const events_per_range = ranges > 0 ? static_cast<double>(events) / static_cast<double>(ranges)
+                                        : know_size ? limits_.events_per_range
+                                                    : 1;
         double const fit =
             std::floor(static_cast<double>(*limits_.event_count) / std::max(events_per_range, 1e-9));
         wanted = std::min(wanted, static_cast<std::int64_t>(std::min(fit, 9e15)));

@@ -24,6 +24,7 @@ struct FetchLimits {
     std::optional<std::int64_t> range_count;
     std::int64_t chunk = 10'000;    ///< ranges in one request
     std::int64_t first_chunk = 10;  ///< while nobody knows how many events a range has
+    double events_per_range = 0;    ///< known from before; 0: not known
 };
 
 class FetchPlan {

@@ -147,7 +147,7 @@ InputChecker::Found InputChecker::stage_in(Job const& job, InputFile const& inpu
     Problem last{pilot_error::stage_in_failed, "not fetched"};
     for (auto const* const source : sources_for(rse)) {
         for (unsigned attempt = 0; attempt < policy_.tries; ++attempt) {
-            auto const [status, timed_out] = source->get(scope, input.lfn, incoming);
+            auto const [status, timed_out] = source->get(job.panda_id(), scope, input.lfn, incoming);
             if (status) {
                 auto problem = compare(incoming, input);
                 if (!problem && ::rename(incoming.c_str(), path.c_str()) != 0)

@@ -25,8 +25,11 @@ struct InputSource {
         Status status;
         bool timed_out = false;
     };
-    /// Writes `path` whole or not at all, within the time a transfer may take. `scope` and `lfn` are plain.
-    std::function<Try(std::string const& scope, std::string const& lfn, std::string const& path)> get;
+    /// Writes `path` whole or not at all, within the time a transfer may take. `scope` and `lfn` are plain;
+    /// the job is the one that reads the file.
+    std::function<Try(std::int64_t panda_id, std::string const& scope, std::string const& lfn,
+                      std::string const& path)>
+        get;
     /// A URL that payloads can read directly; empty if there is none.
     std::function<std::string(std::string const& scope, std::string const& lfn)> direct_url;
 };

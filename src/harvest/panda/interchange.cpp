@@ -237,6 +237,20 @@ Result<InterchangeSummary> feed_from_access_point(InterchangeOptions const& opti
 
 namespace {
 
+/// Harvester kills a worker whose heartbeat gets old. A job that waits or uploads is alive as long as
+/// somebody calls us; a yoda at work has to have written its status again since the last heartbeat.
+Status tell_of_life(InterchangeOptions const& options, std::int64_t now_unix_s)
+{
+    auto const path = options.access_point + "/worker_heartbeat.json";
+    Json beat{{"state", "waiting"}, {"updated_unix_s", now_unix_s}};
+    if (find_batch_facts(options.run, false, now_unix_s).phase == JobPhase::running) {
+        auto const status = read_object(RunFolder(options.run).status()).value_or(Json::object());
+        beat = {{"state", "running"}, {"updated_unix_s", status.value("updated_unix_s", Json(0))}};
+        if (read_object(path) == beat) return {};
+    }
+    return replace_file(path, print(beat));
+}
+
 /// What Harvester makes metaData of, and its order to end a worker that would find nothing to do.
 Status tell_of_the_whole(InterchangeOptions const& options, OpenedRun const& opened, std::int64_t now_unix_s)
 {
@@ -263,6 +277,7 @@ Result<InterchangeSummary> report_to_access_point(InterchangeOptions const& opti
                                                   Log& log)
 {
     InterchangeSummary summary;
+    if (auto const status = tell_of_life(options, now_unix_s); !status) return status.error();
     auto const dump_path = options.access_point + "/event_status.dump.json";
     if (path_exists(dump_path)) {
         summary.waiting = true;

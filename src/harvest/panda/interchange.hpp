@@ -6,10 +6,11 @@
 //   JobsEventRanges.json       ranges          read, then kept as .old.<n>; an empty list: no more
 //   worker_requestjob.json     "give me jobs"  written when there are none
 //   worker_requestevents.json  more ranges     written when there are none, and by feeding
-//   event_status.dump.json     what ended      written when the one before has been taken (it is renamed
-//   then) worker_attributes.json     how jobs stand  written jobReport.json             of a transform
-//   written when there is one kill_worker.json           end the worker  written when nothing is left to do
-//   for a batch job that still waits
+//   event_status.dump.json     what ended      written when the one before has been taken (renamed)
+//   worker_attributes.json     how jobs stand  written
+//   worker_heartbeat.json      a sign of life  written while a batch job waits, or its yoda has shown one
+//   jobReport.json             of a transform  written when there is one
+//   kill_worker.json           end the worker  written when nothing is left for a batch job that waits
 #pragma once
 
 #include <cstdint>

@@ -28,9 +28,9 @@ Error no_url(ErrorKind kind, std::string why, std::string fix = {})
 }
 
 /// pandaProxySecretKey, as it came with the job. Errors: none came; the file is open to others.
-Result<std::string> read_proxy_secret(std::string const& run, std::int64_t panda_id)
+Result<std::string> read_proxy_secret(std::string const& folder, std::int64_t panda_id)
 {
-    auto const text = read_secret_file(PandaFolder(run).secrets(panda_id));
+    auto const text = read_secret_file(secrets_path(folder, panda_id));
     if (!text) return text.error();
     auto const json = nlohmann::json::parse(*text, nullptr, false);
     auto const found = json.is_object() ? json.find("pandaProxySecretKey") : json.end();
@@ -93,13 +93,13 @@ Result<std::string> read_presigned_url(RawAnswer const& answer)
     return std::string(url);
 }
 
-PresignSource make_presign_source(PandaProxySettings settings, std::string run, Clock const& clock)
+PresignSource make_presign_source(PandaProxySettings settings, std::string secrets_folder, Clock const& clock)
 {
-    return [settings = std::move(settings), run = std::move(run), &clock](
+    return [settings = std::move(settings), secrets_folder = std::move(secrets_folder), &clock](
                ObjectOwner const& owner, std::string const& method,
                std::string const& object_url) -> Result<std::string> {
         if (auto const status = check_panda_proxy(settings); !status) return status.error();
-        auto const secret = read_proxy_secret(run, owner.panda_id);
+        auto const secret = read_proxy_secret(secrets_folder, owner.panda_id);
         if (!secret) return secret.error();
         constexpr std::string_view plain = "s3+http://";  // Our own word, which it does not know.
         auto const asked =

@@ -31,8 +31,9 @@ Status check_panda_proxy(PandaProxySettings const& settings);
 /// its life: it is never logged or written, and never part of an error.
 Result<std::string> read_presigned_url(RawAnswer const& answer);
 
-/// Signs requests for the objects of a run's jobs. Each job's secret is read from RUN/panda when it is
-/// needed.
-PresignSource make_presign_source(PandaProxySettings settings, std::string run, Clock const& clock);
+/// Signs requests for the objects of jobs. Each job's secret is read when it is needed, from the folder where
+/// fetch keeps them: RUN/panda, or RUN.fetch while it goes on.
+PresignSource make_presign_source(PandaProxySettings settings, std::string secrets_folder,
+                                  Clock const& clock);
 
 }  // namespace yoda

@@ -65,6 +65,10 @@ JobProgress JobReporter::make_progress() const
     progress.input_file_count = shared_.opened.jobs[job_].inputs().size();
     if (facts.start_unix_s > 0 && progress.end_unix_s > facts.start_unix_s)
         progress.execution_s = progress.end_unix_s - facts.start_unix_s;
+    // From the job's start until its payloads had work: environment, inputs, their initialisation.
+    if (facts.start_unix_s > 0 && facts.first_range_unix_s > facts.start_unix_s)
+        progress.setup_s = facts.first_range_unix_s - facts.start_unix_s;
+    progress.execution_s = std::max<std::int64_t>(0, progress.execution_s - progress.setup_s);
     progress.error_code = facts.error_code;
     progress.error_diag = facts.error_diag;
     // What the job waited for after its slot had ended.

@@ -38,6 +38,12 @@ struct PandaSettings {
 /// out.
 std::map<std::string, std::string> common_job_fields(PandaSettings const& settings);
 
+/// What came with a job and is nobody's business, in RUN/panda or the workplace of a fetch.
+inline std::string secrets_path(std::string const& folder, std::int64_t panda_id)
+{
+    return folder + "/secrets-" + std::to_string(panda_id) + ".json";
+}
+
 /// RUN/panda and what lies in it.
 class PandaFolder {
   public:
@@ -59,10 +65,6 @@ class PandaFolder {
     std::string reported(std::int64_t panda_id) const
     {
         return path_ + "/reported-" + std::to_string(panda_id) + ".log";
-    }
-    std::string secrets(std::int64_t panda_id) const
-    {
-        return path_ + "/secrets-" + std::to_string(panda_id) + ".json";
     }
     std::string acks() const { return path_ + "/acks"; }
 

@@ -49,6 +49,17 @@ TEST(FetchPlan, LearnsHowManyEventsARangeHasBeforeItAsksForMany)
     EXPECT_FALSE(plan.next());
 }
 
+TEST(FetchPlan, AsksForNoMoreThanFitsWhereTheSizeOfRangesIsKnown)
+{
+    FetchLimits limits;
+    limits.event_count = 1000;
+    limits.events_per_range = 30;
+    FetchPlan plan(limits, 1);
+    EXPECT_EQ(plan.next()->range_count, 33);
+    limits.event_count = 29;
+    EXPECT_FALSE(FetchPlan(limits, 1).next());
+}
+
 TEST(FetchPlan, NothingFitsMeansNothingIsAskedFor)
 {
     FetchLimits limits;

@@ -22,6 +22,21 @@ TEST(StatusReport, ListsAtMostAThousandDroidsAndThoseInTroubleFirst)
     EXPECT_EQ(status["droids"].back()["state"], "absent");
 }
 
+TEST(StatusReport, TellsWhenTheWorkMustBeOver)
+{
+    StatusFacts facts;
+    facts.unix_s = 5000;
+    auto const now = TimePoint{} + Duration::from_s(100);
+    EXPECT_FALSE(
+        make_status(Dispatcher(EventTable(), {1}, 2, {}), now, facts, {}).contains("work_ends_unix_s"));
+    DispatchPolicy policy;
+    policy.walltime = Duration::from_s(3600);
+    policy.end = TimePoint{} + policy.walltime;
+    Dispatcher const dispatcher(EventTable(), {1}, 2, policy);
+    // One minute is kept for sealing.
+    EXPECT_EQ(make_status(dispatcher, now, facts, {})["work_ends_unix_s"], 5000 + 3600 - 60 - 100);
+}
+
 TEST(StatusReport, ListsAllWhereTheyAreFew)
 {
     Dispatcher dispatcher(EventTable(), {1}, 4, {});
