@@ -1,11 +1,13 @@
 #!/usr/bin/python3
 """harvest push against its peers on a real Ceph gateway on loopback, same machine, same minutes; ratios count.
 
-    bench/push_bench.py BUILD_FOLDER [--parts small,large,tick] [--repeat 3] [--small 2000] [--large-mib 1024] [--json FILE]
+    bench/push_bench.py BUILD_FOLDER [--parts small,large,tick,many] [--repeat 3] [--small 2000] [--large-mib 1024]
+                        [--many 100000] [--json FILE]
 
 Peers that are not installed are named and left out: rclone, awscli, s3cmd, davix. "verified": the program proves by
-checksum that what the store holds is what was sent (davix does not). Runs interleave, medians count. Also measured: a
-cron tick over 10,000 bundles that are cleaned already, and the peak of resident memory.
+checksum that what the store holds is what was sent (davix does not). Runs interleave, medians count. Also measured: the
+peak of resident memory; a cron tick (`harvest push RUN`, the whole program) over 10,000 bundles that are cleaned already;
+and a run with 100,000 of them: its tick, and what 1,000 new bundles cost there against a run that has only those.
 """
 import argparse
 import glob
@@ -147,24 +149,60 @@ def show(title, medians, verifying):
         print("  harvest is %.2fx the best verifying peer (%s)" % (best[0] / medians["harvest"][0], best[1]))
 
 
-def idle_tick(bench):
+def make_bundles(bench, run, count, first=0):
+    subprocess.run([os.path.join(bench.build, "bin", "push_make_run"), run, str(count), "64", str(first)], check=True)
+
+
+def harvest_push(bench, run):
+    """As cron calls it, to a folder: the store plays no part in what is measured here."""
+    os.makedirs(os.path.join(bench.folder, "store"), exist_ok=True)
+    return timed([os.path.join(bench.build, "bin", "harvest"), "push", run,
+                  "--set=store.es_events.url=file://" + os.path.join(bench.folder, "store")], bench.environment)
+
+
+def idle_tick(bench, run, repeat=5):
+    rows = [harvest_push(bench, run) for _ in range(repeat)]
+    return [statistics.median(column) for column in zip(*rows)]
+
+
+def tick(bench):
     run = os.path.join(bench.folder, "idle")
-    subprocess.run([os.path.join(bench.build, "bin", "push_make_run"), run, "10000", "64"], check=True)
-    bucket = bench.new_bucket()
-    bench.push(run, bucket)
-    walls = [bench.push(run, bucket)[0] for _ in range(5)]
-    print("a tick over 10,000 cleaned bundles: %.3f s (median of 5)" % statistics.median(walls))
+    make_bundles(bench, run, 10000)
+    harvest_push(bench, run)
+    wall, cpu, rss = idle_tick(bench, run)
+    print("a tick over 10,000 cleaned bundles: %.3f s, CPU %.3f s, RSS %.0f MiB (medians of 5)" % (wall, cpu, rss))
     shutil.rmtree(run)
-    return statistics.median(walls)
+    return [wall, cpu, rss]
+
+
+def many(bench, count):
+    old, new = os.path.join(bench.folder, "many"), os.path.join(bench.folder, "few")
+    make_bundles(bench, old, count)
+    wall, cpu, rss = harvest_push(bench, old)
+    print("%d bundles of 64 bytes to a folder: %.1f s, %.0f a second, CPU %.1f s, RSS %.0f MiB" % (count, wall, count / wall, cpu, rss))
+    idle = idle_tick(bench, old)
+    print("a tick over them, all cleaned: %.3f s, CPU %.3f s, RSS %.0f MiB (medians of 5)" % tuple(idle))
+    rows = []
+    for turn in range(3):
+        for run in (old, new):
+            make_bundles(bench, run, 1000, count + 1000 * turn)
+        rows.append([figure for run in (old, new) for figure in harvest_push(bench, run)[:2]])
+        shutil.rmtree(new)
+    beside, beside_cpu, alone, alone_cpu = [statistics.median(column) for column in zip(*rows)]
+    print("1,000 new ones: %.2f s, CPU %.2f s there; %.2f s, CPU %.2f s in a run of their own (medians of 3)"
+          % (beside, beside_cpu, alone, alone_cpu))
+    shutil.rmtree(old)
+    return {"first": [wall, cpu, rss], "idle": idle, "beside": [beside, beside_cpu], "alone": [alone, alone_cpu]}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("build")
-    parser.add_argument("--parts", default="small,large,tick")
+    parser.add_argument("--parts", default="small,large,tick,many")
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--small", type=int, default=2000)
     parser.add_argument("--large-mib", type=int, default=1024)
+    parser.add_argument("--many", type=int, default=100000)
     parser.add_argument("--json")
     options = parser.parse_args()
     programs = {"rclone": "rclone", "awscli": "aws", "s3cmd": "s3cmd", "davix": "davix-put"}
@@ -184,7 +222,9 @@ def main():
             results["large"] = compare(bench, 1, options.large_mib << 20, options.repeat, peers)
             show("one bundle of %d MiB" % options.large_mib, results["large"], ["rclone", "awscli", "s3cmd"])
         if "tick" in parts:
-            results["idle_tick_s"] = idle_tick(bench)
+            results["tick"] = tick(bench)
+        if "many" in parts:
+            results["many"] = many(bench, options.many)
         if options.json:
             with open(options.json, "w") as out:
                 json.dump(results, out, indent=1)

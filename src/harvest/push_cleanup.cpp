@@ -30,11 +30,8 @@ Status remove_data(std::string const& run_folder, StageRecord const& record)
     return {};
 }
 
-}  // namespace
-
 void clean_reported(std::string const& run_folder, std::vector<Claim> claims, PushShared& shared)
 {
-    if (claims.empty()) return;
     std::erase_if(claims, [&](Claim& claim) {
         on_cleaned(claim.record, shared.unix_s());
         Status const status = claim.save();
@@ -58,6 +55,19 @@ void clean_reported(std::string const& run_folder, std::vector<Claim> claims, Pu
         std::scoped_lock const lock(shared.mutex);
         ++shared.summary.cleaned_count;
     }
+}
+
+}  // namespace
+
+void clean_waiting(std::string const& run_folder, std::size_t at_least, PushShared& shared)
+{
+    std::vector<Claim> claims;
+    {
+        std::scoped_lock const lock(shared.mutex);
+        if (shared.to_clean.empty() || shared.to_clean.size() < at_least) return;
+        claims.swap(shared.to_clean);
+    }
+    clean_reported(run_folder, std::move(claims), shared);
 }
 
 }  // namespace yoda

@@ -18,7 +18,6 @@ namespace yoda {
 namespace {
 
 constexpr Duration beat_interval = Duration::from_s(10);
-constexpr std::size_t clean_batch = 256;
 
 struct Task {
     std::string name;
@@ -115,7 +114,7 @@ class RunPush {
         if (Status const status = folder_.join(); !status) return status;
         for (auto const& log : logs)
             if (auto const added = folder_.add(log); !added) return added.error();
-        if (names = folder_.scan(); !names) return names.error();
+        if (names = folder_.scan(std::move(names->done)); !names) return names.error();
         // In this order: what was finished meanwhile must not look new.
         bool const split_first = shared_.options->one_object_per_output;
         auto tasks = make_tasks(*names, *std::move(sealed));
@@ -188,7 +187,7 @@ class RunPush {
             });
         look_after(queue, running, task_count);
         for (auto& thread : threads) thread.join();
-        clean(1);
+        clean_waiting(run_, 1, shared_);
         return {};
     }
 
@@ -219,7 +218,7 @@ class RunPush {
             if (shared_.stopping()) note_dropped(queue.drop(), "asked to stop");
             if (options.start_limit > Duration{} && now - begin > options.start_limit)
                 note_dropped(queue.drop(), "no time left in this call");
-            clean(clean_batch);
+            clean_waiting(run_, clean_batch, shared_);
             report(queue.taken(), task_count);
         }
         report(task_count, task_count);
@@ -237,17 +236,6 @@ class RunPush {
             progress.failed_count = shared_.summary.failed_count + shared_.summary.lost_count;
         }
         shared_.options->progress(progress);
-    }
-
-    void clean(std::size_t at_least)
-    {
-        std::vector<Claim> claims;
-        {
-            std::scoped_lock const lock(shared_.mutex);
-            if (shared_.to_clean.size() < at_least) return;
-            claims.swap(shared_.to_clean);
-        }
-        clean_reported(run_, std::move(claims), shared_);
     }
 
     std::string run_;

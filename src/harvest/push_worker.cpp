@@ -9,6 +9,7 @@
 #include "core/checksum.hpp"
 #include "harvest/log_upload.hpp"
 #include "harvest/push_bundle.hpp"
+#include "harvest/push_cleanup.hpp"
 #include "harvest/stores/digest.hpp"
 #include "harvest/stores/file_sums.hpp"
 #include "sys/files.hpp"
@@ -73,7 +74,7 @@ bool PushWorker::works(std::string const& activity, StageRecord const& record)
     auto const* const config = config_of(activity, record);
     if (!config) return false;
     auto const url = store_url_for(*config, owner_of(record));
-    if (!url || url->kind == StoreKind::file) return url && true;
+    if (!url) return false;
     auto const breaker = shared_.context.breakers->of(url->endpoint());
     return !breaker->stopped() && breaker->allows(shared_.clock->now());
 }
@@ -83,7 +84,6 @@ bool PushWorker::any_store_works()
     auto const fails = [&](StoreConfig const& config) {
         auto const url = parse_store_url(config.url);
         if (!url) return true;
-        if (url->kind == StoreKind::file) return false;
         auto const breaker = shared_.context.breakers->of(url->endpoint());
         return breaker->stopped() || breaker->failures_in_a_row() >= shared_.options->give_up_after;
     };
@@ -195,8 +195,12 @@ void PushWorker::steps(Claim& claim)
                 status = check(claim);
                 break;
             case Step::clean: {
-                std::scoped_lock const lock(shared_.mutex);
-                shared_.to_clean.push_back(std::move(claim));
+                {
+                    std::scoped_lock const lock(shared_.mutex);
+                    shared_.to_clean.push_back(std::move(claim));
+                }
+                // The main thread cleans; on a slow disk all must help, else what waits fills the memory.
+                clean_waiting(folder_.run_folder(), 4 * clean_batch, shared_);
                 return;
             }
             case Step::wait:

@@ -253,14 +253,25 @@ Status StageFolder::open_due(std::int64_t now_unix_h)
     return {};
 }
 
-Result<StageFolder::Names> StageFolder::scan()
+Result<StageFolder::Names> StageFolder::scan(std::optional<std::unordered_set<std::string>> done)
 {
     if (Status const status = bury_dead_holders(); !status) return status.error();
     if (Status const status = open_due(unix_s(clock_) / 3600); !status) return status.error();
-    return look();
+    if (!done) return look();
+    auto names = look_at_unfinished();
+    if (names) names->done = *std::move(done);
+    return names;
 }
 
 Result<StageFolder::Names> StageFolder::look() const
+{
+    auto names = look_at_unfinished();
+    if (!names) return names;
+    if (Status const status = collect_records(root_ + "/done", names->done); !status) return status.error();
+    return names;
+}
+
+Result<StageFolder::Names> StageFolder::look_at_unfinished() const
 {
     // In the order in which records move on, so that one that moves meanwhile is seen at least once.
     Names names;
@@ -275,7 +286,6 @@ Result<StageFolder::Names> StageFolder::look() const
     for (auto const& hour : *hours)
         if (Status const status = collect_records(root_ + "/later/" + hour, names.later); !status)
             return status.error();
-    if (Status const status = collect_records(root_ + "/done", names.done); !status) return status.error();
     return names;
 }
 

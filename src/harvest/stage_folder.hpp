@@ -69,8 +69,10 @@ class StageFolder {
             return open.contains(name) || held.contains(name) || later.contains(name) || done.contains(name);
         }
     };
-    /// Also takes away what dead holders held and opens what is due.
-    Result<Names> scan();
+    /// Also takes away what dead holders held and opens what is due. `done`: as a look before saw it, which
+    /// is believed, so that a run with 100,000 finished bundles is listed once a tick; what was finished
+    /// since then looks new, and add() refuses it.
+    Result<Names> scan(std::optional<std::unordered_set<std::string>> done = std::nullopt);
     /// The same without changing anything (status, dry run).
     Result<Names> look() const;
 
@@ -96,6 +98,7 @@ class StageFolder {
     Status bury_dead_holders();
     bool is_dead(std::string const& holder, HolderIdentity const& identity);
     Status open_due(std::int64_t now_unix_h);
+    Result<Names> look_at_unfinished() const;
 
     std::string run_folder_;
     std::string root_;

@@ -19,7 +19,7 @@
 namespace yoda {
 
 PosixStore::PosixStore(StoreUrl const& url, StoreContext context)
-    : base_(url.path), context_(std::move(context))
+    : base_(url.path), context_(std::move(context)), breaker_(context_.breakers->of(url.endpoint()))
 {}
 
 std::string PosixStore::path_of(std::string const& key) const
@@ -64,11 +64,23 @@ Result<std::uint32_t> PosixStore::copy(int from, std::uint64_t offset, std::uint
 
 Result<PutResult> PosixStore::put(ObjectSpec const& spec, PutHooks const& hooks)
 {
-    if (Status const status = check_object_key(spec.key); !status) return status.error();
+    if (auto stopped = breaker_->stopped()) return *std::move(stopped);
     // The base is somebody's decision; when it is gone (not mounted) it must not be made up here.
-    if (!std::filesystem::is_directory(base_))
-        return Error{ErrorKind::unavailable, "the store " + base_ + " is not there", "no such folder",
-                     "create it, or mount its file system"};
+    std::error_code code;
+    if (!std::filesystem::is_directory(base_, code)) {
+        Error const gone{ErrorKind::unavailable, "the store " + base_ + " is not there",
+                         code ? code.message() : "it is no folder", "create it, or mount its file system"};
+        breaker_->stop(gone);
+        return gone;
+    }
+    auto result = put_file(spec, hooks);
+    if (!result && result.error().kind == ErrorKind::no_space) breaker_->stop(result.error());
+    return result;
+}
+
+Result<PutResult> PosixStore::put_file(ObjectSpec const& spec, PutHooks const& hooks)
+{
+    if (Status const status = check_object_key(spec.key); !status) return status.error();
     std::string const target = path_of(spec.key);
     if (Status const status = make_folders(std::filesystem::path(target).parent_path().string()); !status)
         return status.error();

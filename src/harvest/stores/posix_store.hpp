@@ -1,4 +1,5 @@
-// A folder as a store (file://): copy, fsync, rename. The default when nothing else is configured.
+// A folder as a store (file://): copy, fsync, rename. The default when nothing else is configured. When the
+// folder is not there, or full, it is not asked again by this call, as an endpoint that refuses.
 #pragma once
 
 #include "harvest/stores/store.hpp"
@@ -20,6 +21,7 @@ class PosixStore final : public Store {
     std::string url(std::string const& key) const override;
 
   private:
+    Result<PutResult> put_file(ObjectSpec const& spec, PutHooks const& hooks);
     std::string path_of(std::string const& key) const;
     /// Copies this many bytes, fewer when the file ends before; returns their adler32.
     Result<std::uint32_t> copy(int from, std::uint64_t offset, std::uint64_t bytes, int to,
@@ -27,6 +29,7 @@ class PosixStore final : public Store {
 
     std::string base_;
     StoreContext context_;
+    std::shared_ptr<Breaker> breaker_;
 };
 
 }  // namespace yoda

@@ -75,7 +75,7 @@ std::string StoreUrl::endpoint() const
         case StoreKind::file:
             break;
     }
-    return {};
+    return "file://" + path;
 }
 
 std::string StoreUrl::text() const

@@ -21,7 +21,7 @@ struct StoreUrl {
                        ///< file's first
     std::string bucket;
 
-    /// "https://host:port", what requests go to; "root://host:port"; empty for files.
+    /// "https://host:port", what requests go to; "root://host:port"; of files the folder.
     std::string endpoint() const;
     /// The store's base as a person would write it.
     std::string text() const;

@@ -23,7 +23,7 @@ TEST(StoreUrl, EachSchemeMeansItsKindAndWhetherItIsEncrypted)
           Case{"https://host/p", StoreKind::dav, "https://host"},
           Case{"dav://host/p", StoreKind::dav, "http://host"},
           Case{"root://host:1094//atlas/p", StoreKind::xrootd, "root://host:1094"},
-          Case{"file:///a/b", StoreKind::file, ""}}) {
+          Case{"file:///a/b", StoreKind::file, "file:///a/b"}}) {
         auto const url = parse_store_url(text);
         ASSERT_TRUE(url) << text;
         EXPECT_EQ(url->kind, kind) << text;
