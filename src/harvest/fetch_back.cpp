@@ -10,6 +10,7 @@
 #include "core/checksum.hpp"
 #include "harvest/job_store.hpp"
 #include "harvest/push_bundle.hpp"
+#include "harvest/remade_bundle.hpp"
 #include "harvest/stage_folder.hpp"
 #include "harvest/stores/file_sums.hpp"
 #include "sys/files.hpp"
@@ -41,30 +42,58 @@ class FetchBack {
     {
         auto const record = stage_.read(name);
         if (!record) return record.error();
-        if (record->split || record->target.empty())
-            return Error{ErrorKind::bad_input,
-                         name + " cannot be fetched back",
-                         record->split ? "its outputs lie in the store one by one (push.single_objects)"
-                                       : "it went to no store",
-                         {}};
+        if (record->split) return fetch_outputs(name, path, done);
+        if (record->target.empty())
+            return Error{ErrorKind::bad_input, name + " cannot be fetched back", "it went to no store", {}};
         if (is_whole(path, *record)) return {};
-        auto const store = store_of(*record);
-        if (!store) return store.error();
-        if (auto const status = (*store)->get(record->key, path); !status) return status;
-        if (!is_whole(path, *record)) {
-            ::unlink(path.c_str());
-            return Error{ErrorKind::bad_input,
-                         record->url + " is not what was sent there",
-                         fmt::format("its size or adler32 is not {} and {}", record->bytes,
-                                     print_adler32(record->adler32)),
-                         {}};
-        }
+        if (auto const status = bring(*record, path); !status) return status;
         ++done.bundle_count;
         done.bytes += record->bytes;
         return {};
     }
 
   private:
+    /// Every output is an object of its own (push.single_objects): their bundle is made again from them.
+    Status fetch_outputs(std::string const& name, std::string const& path, FetchedBack& done)
+    {
+        auto const manifest = read_manifest(stage_.run_folder(), name);
+        if (!manifest) return manifest.error();
+        auto const index = read_index(stage_.run_folder(), *manifest);
+        if (!index) return index.error();
+        if (holds_all_members(path, *manifest, *index)) return {};
+        auto remade = RemadeBundle::create(path, *manifest);
+        if (!remade) return remade.error();
+        std::string const output = path + ".output";
+        for (auto const& entry : index->entries) {
+            for (auto const& member : entry.members) {
+                auto const record = stage_.read(member.name);
+                if (!record) return record.error();
+                auto status = bring(*record, output);
+                if (status) status = remade->add(member, output);
+                ::unlink(output.c_str());
+                if (!status) return status;
+                done.bytes += member.bytes;
+            }
+        }
+        ++done.bundle_count;
+        return remade->keep();
+    }
+
+    /// Gets an object and checks that it is what was sent.
+    Status bring(StageRecord const& record, std::string const& path)
+    {
+        auto const store = store_of(record);
+        if (!store) return store.error();
+        if (auto const status = (*store)->get(record.key, path); !status) return status;
+        if (is_whole(path, record)) return {};
+        ::unlink(path.c_str());
+        return Error{
+            ErrorKind::bad_input,
+            record.url + " is not what was sent there",
+            fmt::format("its size or adler32 is not {} and {}", record.bytes, print_adler32(record.adler32)),
+            {}};
+    }
+
     Result<Store*> store_of(StageRecord const& record)
     {
         auto const own = job_stores_.find(record.panda_id);

@@ -21,7 +21,7 @@ StoreChoice choose_store(Job const& job, StoreConfig const& configured)
             continue;
         }
         choice.config.url = url->text();
-        choice.because = "the job's prodDBlockTokenForOutput: " + url->text();
+        choice.because = "the job's prodDBlockTokenForOutput";
         return choice;
     }
     return choice;

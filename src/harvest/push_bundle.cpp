@@ -106,20 +106,9 @@ StageRecord make_bundle_record(BundleManifest const& manifest)
     return record;
 }
 
-Result<BundleIndex> check_bundle(std::string const& run_folder, BundleManifest const& manifest)
+Result<BundleIndex> read_index(std::string const& run_folder, BundleManifest const& manifest)
 {
     std::string const& name = manifest.bundle;
-    std::string const tar = run_folder + "/bundles/" + name;
-    struct stat info {};
-    if (::lstat(tar.c_str(), &info) != 0) {
-        if (errno == ENOENT) return damaged(name, "its tar is gone");
-        return os_error("look at", tar, errno);
-    }
-    if (!is_really_inside(run_folder, "bundles/" + name))
-        return damaged(name, "its tar is no plain file of this run");
-    if (static_cast<std::uint64_t>(info.st_size) != manifest.bytes)
-        return damaged(
-            name, fmt::format("its tar has {} bytes, the manifest says {}", info.st_size, manifest.bytes));
     std::string const index_path = fmt::format("{}/bundles/{}.index", run_folder, stem_of(name));
     if (!path_exists(index_path)) return damaged(name, "its index is gone");
     auto const bytes = read_file(index_path);
@@ -139,6 +128,23 @@ Result<BundleIndex> check_bundle(std::string const& run_folder, BundleManifest c
                 return damaged(name, "a member in its index lies outside of its entry");
     }
     return index;
+}
+
+Result<BundleIndex> check_bundle(std::string const& run_folder, BundleManifest const& manifest)
+{
+    std::string const& name = manifest.bundle;
+    std::string const tar = run_folder + "/bundles/" + name;
+    struct stat info {};
+    if (::lstat(tar.c_str(), &info) != 0) {
+        if (errno == ENOENT) return damaged(name, "its tar is gone");
+        return os_error("look at", tar, errno);
+    }
+    if (!is_really_inside(run_folder, "bundles/" + name))
+        return damaged(name, "its tar is no plain file of this run");
+    if (static_cast<std::uint64_t>(info.st_size) != manifest.bytes)
+        return damaged(
+            name, fmt::format("its tar has {} bytes, the manifest says {}", info.st_size, manifest.bytes));
+    return read_index(run_folder, manifest);
 }
 
 Status quarantine_bundle(std::string const& run_folder, std::string const& tar_name, Clock const& clock)

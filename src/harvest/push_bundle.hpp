@@ -21,6 +21,9 @@ Result<BundleManifest> read_manifest(std::string const& run_folder, std::string 
 /// A new record for it.
 StageRecord make_bundle_record(BundleManifest const& manifest);
 
+/// The bundle's index, whole, and what the manifest says. bad_input: damaged or gone; io.
+Result<BundleIndex> read_index(std::string const& run_folder, BundleManifest const& manifest);
+
 /// Size and index against the manifest; the content itself is summed while it is sent. bad_input: damaged or
 /// gone.
 Result<BundleIndex> check_bundle(std::string const& run_folder, BundleManifest const& manifest);

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "core/event_range.hpp"
+#include "harvest/log_upload.hpp"
 #include "harvest/panda/job_logs.hpp"
 #include "harvest/panda/report_job.hpp"
 #include "sys/files.hpp"
@@ -15,18 +15,6 @@ namespace {
 
 constexpr unsigned reasons_told = 20;
 constexpr std::uint64_t fetch_facts_limit_bytes = 1 << 16;
-
-std::string log_file_name(Job const& job)
-{
-    auto name = job.text("logFile");
-    return is_plain_file_name(name) ? name : fmt::format("log.{}.tgz", job.panda_id());
-}
-
-/// In the stage folder.
-std::string log_record_name(Job const& job, std::string_view activity)
-{
-    return activity == "pl" ? log_file_name(job) : "special." + log_file_name(job);
-}
 
 /// In the store, whatever came after.
 bool is_in_store(Stage stage)

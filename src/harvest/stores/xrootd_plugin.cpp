@@ -26,6 +26,9 @@ constexpr std::uint16_t query_timeout_s = 60;
 constexpr std::uint16_t checksum_timeout_s = 1800;
 // The library's own copies keep 32 MiB and more on the way: too much for a login node with many of them.
 constexpr std::uint32_t chunk_bytes = 1u << 20;
+constexpr char const* check_credentials =
+    "check the proxy certificate (X509_USER_PROXY), the token (BEARER_TOKEN_FILE) or the shared secret "
+    "(XrdSecSSSKT), and what it allows there";
 constexpr unsigned chunks_on_the_wire = 6;
 
 Error make_error(std::string what, XrdCl::XRootDStatus const& status)
@@ -36,7 +39,7 @@ Error make_error(std::string what, XrdCl::XRootDStatus const& status)
         case kXR_NotAuthorized:
         case kXR_AuthFailed:
             error.kind = ErrorKind::refused;
-            error.fix = "check the proxy certificate or the token, and what they allow there";
+            error.fix = check_credentials;
             break;
         case kXR_NoSpace:
         case kXR_overQuota:
@@ -55,8 +58,11 @@ Error make_error(std::string what, XrdCl::XRootDStatus const& status)
         default:
             break;
     }
-    if (status.code == XrdCl::errAuthFailed || status.code == XrdCl::errTlsError)
+    if (status.code == XrdCl::errAuthFailed || status.code == XrdCl::errTlsError) {
         error.kind = ErrorKind::refused;
+        error.fix =
+            status.code == XrdCl::errAuthFailed ? check_credentials : "check the server's certificate";
+    }
     return error;
 }
 

@@ -62,6 +62,20 @@ class Target : public ::testing::Test {
     std::uint32_t sequence_ = 0;
 };
 
+TEST_F(Target, FolderThatIsNotMountedIsNotAskedForEachOfManyBundles)
+{
+    add_store("es_events", false);
+    for (std::uint32_t i = 0; i < 200; ++i) add_bundle(run_, i, some_bytes(1000, i));
+    auto options = make_push_options(config_, run_, clock_, log_).value();
+    options.folders = {run_};
+    auto const summary = push(options, log_, clock_).value();
+    EXPECT_LE(summary.failed_count, 2 * options.parallel);
+    EXPECT_EQ(summary.failed_count + summary.waiting_count, 200u);
+    EXPECT_THAT(summary.text(), HasSubstr("is not there"));
+    fs::create_directories(folder_ / "es_events");
+    EXPECT_EQ(push(options, log_, clock_).value().verified_count, 200u);
+}
+
 TEST_F(Target, OrdinaryStorageIsNeverUsedWhenTheAlternativeIsOff)
 {
     add_store("es_events", false);
@@ -126,6 +140,35 @@ TEST_F(Target, WhatWasCleanedUpIsFetchedBackAndChecked)
     EXPECT_FALSE(fs::exists(folder_ / "back/" + bundle.bundle));
 }
 
+TEST_F(Target, OutputsThatWereSentOneByOneComeBackAsTheirBundle)
+{
+    add_store("es_events");
+    set("push.single_objects", "yes");
+    // What a Droid leaves: members of a real tar, with headers before them.
+    std::string const bytes = some_bytes(9000);
+    auto const bundle = add_bundle(run_, 1, bytes, 512);
+    auto options = make_push_options(config_, run_, clock_, log_).value();
+    options.folders = {run_};
+    ASSERT_EQ(push(options, log_, clock_).value().verified_count, 2u);
+    ASSERT_FALSE(fs::exists(run_ + "/bundles/" + bundle.bundle));
+    auto const back = [&] {
+        return fetch_back(run_, {bundle.bundle}, folder_ / "back", options, log_, clock_);
+    };
+    auto const path = folder_ / "back/" + bundle.bundle;
+    EXPECT_EQ(back().value().bundle_count, 1u);
+    auto const text = file_text(path);
+    ASSERT_EQ(text.size(), bytes.size());
+    EXPECT_EQ(text.substr(512, 3988), bytes.substr(512, 3988));
+    EXPECT_EQ(text.substr(5012), bytes.substr(5012));
+    EXPECT_EQ(text.substr(257, 5), "ustar");
+    EXPECT_EQ(back().value().bundle_count, 0u) << "it is there already";
+    EXPECT_EQ(std::distance(fs::directory_iterator(folder_ / "back"), {}), 1);
+    write_text(folder_ / "es_events/HITS.pool.root.18-4000000001-77-3-3", some_bytes(3988, 2));
+    fs::remove(path);
+    EXPECT_THAT(back().error().text(), HasSubstr("is not what was sent"));
+    EXPECT_EQ(std::distance(fs::directory_iterator(folder_ / "back"), {}), 0);
+}
+
 TEST_F(Target, ExplainNamesTheRuleThatWon)
 {
     EXPECT_THAT(explain_job_store(job(), config_).text(), HasSubstr("is not set"));
@@ -137,7 +180,7 @@ TEST_F(Target, ExplainNamesTheRuleThatWon)
               "s3://queue/b, by store.es_events.url from ddm.json (X)");
     auto const own = job({{"prodDBlockTokenForOutput", "objectstore^s3^s3://own:443^/b/p"}});
     EXPECT_EQ(explain_job_store(own, config_).text(),
-              "s3://own:443/b/p, by the job's prodDBlockTokenForOutput: s3://own:443/b/p");
+              "s3://own:443/b/p, by the job's prodDBlockTokenForOutput");
     auto const odd = job({{"prodDBlockTokenForOutput", "objectstore^gsiftp^x^/p"}});
     EXPECT_THAT(explain_job_store(odd, config_).text(), HasSubstr("the job's own cannot be used"));
     set("push.job_stores", "no");
