@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 """harvest cycle, called again and again as cron would, until PanDA's table is complete: nothing lost, nothing twice,
 nothing left behind. harvest is killed at random moments, so are jobs' processes; PanDA is down at times; two cycles run
-at once. With Slurm the store is a real S3 gateway (Ceph), which is killed too, and so is Slurm's controller.
+at once. With Slurm the store is a real S3 gateway (Ceph), which is killed too, and so are Slurm's controller
+and whole nodes under running jobs.
 
     cycle.py BIN local|slurm [--seed N]
 """
@@ -23,6 +24,9 @@ import slurm  # noqa: E402
 # Whatever falls stays up for so long first, however fast the machine turns: a job must have a chance to start.
 CONTROLLER_UP_S = 8
 BETWEEN_KILLS_S = 2
+# Longer than Slurm waits for a silent node (15 s): of one that is back sooner it finds out by chance, minutes later.
+NODE_GONE_S = (18, 25)
+BETWEEN_NODES_S = 40
 
 SPOOL = """payload = {payload}
 config = {config}
@@ -127,7 +131,9 @@ class Weather:
         self.world, self.gateway, self.cluster = world, gateway, cluster
         self.controller_is_up = True
         self.controller_since = time.monotonic()
-        self.count = {"PanDA": 0, "store": 0, "controller": 0}
+        self.gone_node = self.lost_node = None
+        self.node_back_at = 0
+        self.count = {"PanDA": 0, "store": 0, "controller": 0, "nodes": 0}
 
     def set(self, panda, store, controller):
         self.world.panda.tell("up" if panda else "down")
@@ -141,14 +147,45 @@ class Weather:
             self.controller_is_up = controller
             self.controller_since = time.monotonic()
 
+    def lose_node(self):
+        """The power of a node goes while a job is at work on it; only one is ever away."""
+        busy = [node for node in self.cluster.nodes
+                if any("yoda" in command for command in self.cluster.payload_processes([node]).values())]
+        if not busy:
+            return
+        self.gone_node = self.world.dice.choice(busy)
+        self.node_back_at = time.monotonic() + self.world.dice.uniform(*NODE_GONE_S)
+        self.lost_node = self.gone_node
+        self.cluster.kill_node(self.gone_node)
+        self.count["nodes"] += 1
+
+    def bring_node_back(self):
+        if self.gone_node:
+            self.cluster.start_node(self.gone_node)
+            self.gone_node = None
+
+    def loss_is_unseen(self):
+        """Whether Slurm still takes a job for running that died with its node: only a controller that stays up finds out."""
+        if self.gone_node:
+            return True
+        if self.lost_node and self.controller_is_up and not self.cluster.payload_processes([self.lost_node]):
+            return bool(self.cluster.run("squeue", "-h", "-t", "running", "-w", self.lost_node, check=False))
+        return False
+
     def rough(self):
         dice = self.world.dice
+        now = time.monotonic()
+        if self.gone_node and now > self.node_back_at:
+            self.bring_node_back()
+        elif self.cluster and now > self.node_back_at + BETWEEN_NODES_S:
+            self.lose_node()
         # The controller needs seconds to come back, and its nodes to report to it.
-        may_fall = time.monotonic() - self.controller_since > CONTROLLER_UP_S
+        may_fall = now - self.controller_since > CONTROLLER_UP_S and not self.loss_is_unseen()
         self.set(dice.random() > 0.2, dice.random() > 0.15,
                  (dice.random() > 0.15 or not may_fall) if self.controller_is_up else dice.random() > 0.4)
 
     def fair(self):
+        self.bring_node_back()
         self.set(True, True, True)
 
     def check_limits(self, spool):
@@ -193,7 +230,7 @@ def test(world, batch, cluster=None):
     assert sum(summary["fetched"] for summary in said) == 1, said
     kills = rounds = 0
     kills_wanted = 60 if os.environ.get("YODA_LONG_TESTS") == "1" else 12
-    limit_s = 200 if batch == "local" else 400
+    limit_s = 200 if batch == "local" else 600
     deadline = time.monotonic() + limit_s
     rough_until = deadline - limit_s / 2
     last_kill = time.monotonic()
@@ -205,12 +242,15 @@ def test(world, batch, cluster=None):
             weather.fair()
         else:
             weather.rough()
-            if world.dice.random() < 0.3 and now - last_kill > BETWEEN_KILLS_S and kill_one(world):
+            if world.dice.random() < 0.5 and now - last_kill > BETWEEN_KILLS_S and kill_one(world):
                 kills += 1
                 last_kill = now
+        if cluster and weather.controller_is_up:
+            cluster.hurry()
         summary = tick(world, spool, 0 if calm else 0.7) or summary
         weather.check_limits(spool)
-        enough = world.kill_count >= kills_wanted and kills >= 3 and (not cluster or weather.count["controller"] >= 2)
+        enough = world.kill_count >= kills_wanted and kills >= 3 and (
+            not cluster or (weather.count["controller"] >= 2 and weather.count["nodes"] >= 2))
         if calm and not enough and now < rough_until:
             # Enough is enough only when enough was killed.
             rounds += 1
@@ -230,6 +270,7 @@ def test(world, batch, cluster=None):
     left = sorted(name for name in os.listdir(spool) if name != "spool.cfg" and not name.startswith("lock.draft."))
     assert all(name.endswith(".fetch") for name in left), left
     assert not processes(world), processes(world)
+    assert not cluster or weather.count["nodes"], "no node was lost under a job: nothing was tried"
     print("%s: %d ranges done, %d calls of harvest, %d killed, %d processes of jobs killed, down: %s" %
           (batch, total, world.call_count, world.kill_count, kills, weather.count))
 
