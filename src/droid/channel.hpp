@@ -30,7 +30,10 @@ class ChannelEvents {
     virtual void worker_ended(JobIndex job) = 0;
     /// Nothing of the payload is left; `error_code` 0: as it should.
     virtual void payload_ended(JobIndex job, std::uint16_t error_code, std::string_view reason) = 0;
+    /// Something is amiss.
     virtual void note(std::string_view event, JobIndex job, std::string_view why) = 0;
+    /// Worth a line of the log, and nothing to worry about.
+    virtual void inform(std::string_view, JobIndex, std::string_view) {}
 };
 
 /// What a channel needs to start its payload; the same for all starts of a job's payload.

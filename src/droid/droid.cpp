@@ -451,6 +451,10 @@ void Droid::note(std::string_view event, JobIndex job, std::string_view why)
 {
     log_.warning(event, {{"job", job}, {"why", why}});
 }
+void Droid::inform(std::string_view event, JobIndex job, std::string_view what)
+{
+    log_.info(event, {{"job", job}, {"what", what}});
+}
 
 void Droid::take_spawn_events()
 {

@@ -71,6 +71,7 @@ class Droid final : private DroidEffects, private ChannelEvents {
     void worker_ended(JobIndex job) override;
     void payload_ended(JobIndex job, std::uint16_t error_code, std::string_view reason) override;
     void note(std::string_view event, JobIndex job, std::string_view why) override;
+    void inform(std::string_view event, JobIndex job, std::string_view what) override;
 
     void take_frame(Rank from, std::string_view frame);
     void take_document(Document const& part);

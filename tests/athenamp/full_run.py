@@ -111,7 +111,7 @@ def test(world, long):
     victims = ["worker", "payload", "droid", "rank 0", "whole job"]
     seed = int(os.environ.get("YODA_SEED", "20260201"))
     rng = random.Random(seed)
-    rounds, done, number = (60 if long else 10), 0, 0
+    rounds, done, number = (60 if long else 25), 0, 0
     payload = mock(world, "slow_mock", "MOCK_RANGE_MS=150")
     while done < rounds:
         number += 1

@@ -232,8 +232,24 @@ def companions(world):
     assert len(set(local)) == FILES * EVENTS, len(local)
 
 
+def running_numbers(world):
+    """Numbers that run over all files: the payload has them all on its command line, a range names none."""
+    mock = os.path.join(world.bin, "athenamp_mock")
+    frames = world.path("running_frames")
+    run = new_run(world, "running", {"inFilePosEvtNum": "NULL"}, executable=mock, environment=["MOCK_RECORD=" + frames])
+    assert world.run_to_end(run, 2) == 0
+    assert world.status(run)["ranges"]["finished"] == FILES * EVENTS
+    with open(frames) as file:
+        text = file.read()
+    assert len(re.findall('"eventRangeID"', text)) == FILES * EVENTS and '"PFN"' not in text, text[:400]
+    with open(os.path.join(run, "logs", "payload_1_0.out")) as file:
+        named = re.search(r"--inputEVNTFile=(\S+)", file.read()).group(1).split(",")
+    assert named == [world.path("in%d.lhe" % n) for n in range(FILES)], named
+
+
 def test(world, long):
     the_whole_way(world)
+    running_numbers(world)
     wrong_inputs(world)
     companions(world)
 

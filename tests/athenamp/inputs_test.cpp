@@ -1,3 +1,4 @@
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 
 #include <filesystem>
@@ -39,6 +40,11 @@ struct FileDesk : Desk {
             sum("EVNT.1.root") + "," + (second_checksum.empty() ? sum("EVNT.2.root") : second_checksum);
         setup.definition = *Job::from_json(fields);
     }
+    /// Where a copy of the file lies.
+    std::string staged(std::string const& name) const
+    {
+        return fmt::format("{}/{:08x}/{}", setup.stage_folder, crc32c(folder / name), name);
+    }
     WorkItem item(RangeIndex range, unsigned file)
     {
         auto item = make_item(range, folder / ("EVNT." + std::to_string(file) + ".root"));
@@ -58,13 +64,13 @@ TEST(AthenaInputs, AreCopiedOnceAndThePayloadSeesTheCopies)
     EXPECT_EQ(desk.end_code, 0) << desk.end_reason;
     EXPECT_EQ(desk.outputs.size(), 6u);
     auto const frames = file_text(desk.folder / "frames");
-    EXPECT_THAT(frames, HasSubstr("\"PFN\": \"" + (desk.folder / "stage/EVNT.1.root") + "\""));
-    EXPECT_THAT(frames, HasSubstr("\"PFN\": \"" + (desk.folder / "stage/EVNT.2.root") + "\""));
-    EXPECT_EQ(file_text(desk.folder / "stage/EVNT.2.root"), "events of EVNT.2.root");
+    EXPECT_THAT(frames, HasSubstr("\"PFN\": \"" + desk.staged("EVNT.1.root") + "\""));
+    EXPECT_THAT(frames, HasSubstr("\"PFN\": \"" + desk.staged("EVNT.2.root") + "\""));
+    EXPECT_EQ(file_text(desk.staged("EVNT.2.root")), "events of EVNT.2.root");
     EXPECT_THAT(file_text(desk.folder / "payload.out"),
-                HasSubstr("--inputEVNTFile=" + (desk.folder / "stage/EVNT.1.root")));
+                HasSubstr("--inputEVNTFile=" + desk.staged("EVNT.1.root")));
     auto const catalogue = file_text(desk.folder / "work/start_0/PoolFileCatalog_1.xml");
-    EXPECT_THAT(catalogue, HasSubstr(desk.folder / "stage/EVNT.2.root"));
+    EXPECT_THAT(catalogue, HasSubstr(desk.staged("EVNT.2.root")));
 }
 
 TEST(AthenaInputs, FileWithAWrongChecksumFailsItsRangesOnly)
@@ -152,6 +158,54 @@ TEST(AthenaInputs, LogsAndJobReportAreKept)
     EXPECT_TRUE(fs::exists(desk.folder / "payload.start_0/PoolFileCatalog.xml"));
 }
 
+TEST(AthenaInputs, TwoFilesOfOneNameAreTwo)
+{
+    FileDesk desk;
+    desk.mock("MOCK_RECORD", desk.folder / "frames");
+    fs::create_directory(desk.folder / "other");
+    fs::copy(desk.folder / "EVNT.1.root", desk.folder / "other/EVNT.1.root");
+    desk.ranges = {desk.item(1, 1), desk.item(2, 1)};
+    desk.ranges[1].range.guid = "OTHER";
+    desk.ranges[1].pfn = desk.folder / "other/EVNT.1.root";
+    desk.start(1);
+    desk.run_to_end();
+    EXPECT_EQ(desk.finished(), (std::set<RangeIndex>{1, 2}));
+    auto const frames = file_text(desk.folder / "frames");
+    EXPECT_THAT(frames, HasSubstr("\"PFN\": \"" + desk.staged("EVNT.1.root") + "\""));
+    auto const other = fmt::format("{}/{:08x}/EVNT.1.root", desk.setup.stage_folder,
+                                   crc32c(desk.folder / "other/EVNT.1.root"));
+    EXPECT_THAT(frames, HasSubstr("\"PFN\": \"" + other + "\""));
+}
+
+TEST(StageIn, CopyThatFailedIsTriedOnceMore)
+{
+    using athenamp::StageIn;
+    ScratchFolder const folder;
+    InputFile const input{"in", "G", "mc", folder / "in", "ad:" + print_adler32(adler32("bytes")), 5};
+    auto const opened = StageIn::open(folder / "stage");
+    ASSERT_TRUE(opened);
+    auto& stage = **opened;
+    auto const settled = [&] {
+        EXPECT_TRUE(eventually([&] { return stage.state(input.pfn) != StageIn::State::waiting; }));
+        return stage.state(input.pfn);
+    };
+    stage.ask(input);
+    EXPECT_EQ(settled(), StageIn::State::failed);
+    write_text(folder / "in", "bytes");
+    stage.ask(input);
+    EXPECT_EQ(settled(), StageIn::State::here);
+
+    auto gone = input;
+    gone.pfn = folder / "gone";
+    for (int i = 0; i < 4; ++i) {
+        stage.ask(gone);
+        EXPECT_TRUE(eventually([&] { return stage.state(gone.pfn) == StageIn::State::failed; }));
+    }
+    write_text(folder / "gone", "bytes");
+    stage.ask(gone);
+    EXPECT_EQ(stage.state(gone.pfn), StageIn::State::failed) << "not for ever";
+}
+
 TEST(StageIn, FolderIsSharedAndGoesWithItsLastUser)
 {
     ScratchFolder const folder;
@@ -167,7 +221,7 @@ TEST(StageIn, FolderIsSharedAndGoesWithItsLastUser)
     ASSERT_TRUE(eventually([&] { return (*second)->state(input.pfn) != athenamp::StageIn::State::waiting; }));
     EXPECT_EQ((*second)->state(input.pfn), athenamp::StageIn::State::here);
     first->reset();
-    EXPECT_TRUE(fs::exists(folder / "stage/in"));
+    EXPECT_TRUE(fs::exists((*second)->local_path(input)));
     second->reset();
     EXPECT_FALSE(fs::exists(folder / "stage"));
 }

@@ -389,7 +389,7 @@ void Channel::end_payload(PayloadExited const& exited)
     auto const how = print_exit(exited);
     auto const logs = fmt::format("see {}.err", setup_.log_prefix);
     auto const left = flights_.size();
-    events_.note("payload_used", setup_.job, used);
+    events_.inform("payload_used", setup_.job, used);
     auto const kept = fmt::format("{}.start_{}", setup_.log_prefix, start_count_ - 1);
     keep_logs(start_folder_, kept);
     auto status = make_folders(kept);

@@ -16,7 +16,7 @@ Status Channel::open_stage()
     stage_ = *std::move(opened);
     poller_.add(stage_->event_fd(), [this] {
         stage_->clear_event();
-        for (auto const& path : stage_->take_copied()) events_.note("input_copied", setup_.job, path);
+        for (auto const& path : stage_->take_copied()) events_.inform("input_copied", setup_.job, path);
         start_when_staged();
         give_held();
     });

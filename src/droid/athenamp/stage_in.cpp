@@ -1,5 +1,6 @@
 #include "droid/athenamp/stage_in.hpp"
 
+#include <fmt/format.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
 #include <unistd.h>
@@ -12,6 +13,8 @@
 #include <thread>
 #include <utility>
 
+#include "core/checksum.hpp"
+#include "core/types.hpp"
 #include "sys/files.hpp"
 #include "sys/node_folder.hpp"
 
@@ -26,6 +29,7 @@ struct StageIn::Work {
     struct File {
         State state = State::waiting;
         CopyFault fault;
+        unsigned tries = 0;
     };
     mutable std::mutex mutex;
     std::condition_variable wake;
@@ -49,17 +53,27 @@ struct StageIn::Work {
             lock_file(copying.get(), LOCK_EX);  // Another Droid may be at the same file.
             auto const place = owner.local_path(input);
             bool const was_here = path_exists(place);
-            auto fault = copy_checked(input.pfn, place, {input.checksum, input.bytes});
+            auto fault = copy(input, place);
             lock_file(copying.get(), LOCK_UN);
             {
                 std::lock_guard const lock(mutex);
                 auto const state = fault.error_code == 0 ? State::here : State::failed;
                 if (state == State::here && !was_here) copied.push_back(place);
-                files[input.pfn] = {state, std::move(fault)};
+                auto& file = files[input.pfn];
+                file.state = state;
+                file.fault = std::move(fault);
+                ++file.tries;
             }
             std::uint64_t const one = 1;
             [[maybe_unused]] ssize_t const n = ::write(event.get(), &one, sizeof one);
         }
+    }
+
+    static CopyFault copy(InputFile const& input, std::string const& place)
+    {
+        auto const folder = place.substr(0, place.rfind('/'));
+        if (auto made = make_folders(folder); !made) return {yoda::code::no_local_space, made.error()};
+        return copy_checked(input.pfn, place, {input.checksum, input.bytes});
     }
 };
 
@@ -97,14 +111,19 @@ bool StageIn::is_copied(InputFile const& input)
 
 std::string StageIn::local_path(InputFile const& input) const
 {
-    return is_copied(input) ? work_->folder.path() + "/" + input.lfn : input.pfn;
+    // The payload sees the name that the file has; the folder is the same for all Droids of the node.
+    return is_copied(input) ? fmt::format("{}/{:08x}/{}", work_->folder.path(), crc32c(input.pfn), input.lfn)
+                            : input.pfn;
 }
 
 void StageIn::ask(InputFile const& input)
 {
     {
         std::lock_guard const lock(work_->mutex);
-        if (!work_->files.try_emplace(input.pfn).second) return;
+        auto const [known, is_new] = work_->files.try_emplace(input.pfn);
+        auto& file = known->second;
+        if (!is_new && (file.state != State::failed || file.tries >= most_tries)) return;
+        file.state = State::waiting;
         work_->orders.push_back(input);
     }
     work_->wake.notify_one();

@@ -21,12 +21,15 @@ class StageIn {
     StageIn(StageIn const&) = delete;
     StageIn& operator=(StageIn const&) = delete;
 
-    /// Where the file will be. Direct-access URLs and files without a place are not copied: then it is their
-    /// PFN.
+    /// Where the file will be: two files of one name lie side by side. Direct-access URLs and files without a
+    /// place are not copied: then it is their PFN.
     std::string local_path(InputFile const& input) const;
     static bool is_copied(InputFile const& input);
 
-    /// Asks for a file; asking again is harmless. Never blocks.
+    static constexpr unsigned most_tries = 2;
+
+    /// Asks for a file; asking again is harmless, and where the copy failed it is tried once more. Never
+    /// blocks.
     void ask(InputFile const& input);
     enum class State { unknown, waiting, here, failed };
     State state(std::string const& pfn) const;
