@@ -73,6 +73,9 @@ TEST_F(Dav, FaultsOnTheWayAreTriedAgain)
           "stall-up:100000 pass", "garbage refuse pass", "late500 pass"}) {
         SCOPED_TRACE(rules);
         around_.breakers = std::make_unique<Breakers>(around_.policy.breaker);
+        // A loaded machine stalls good tries too: more of them.
+        around_.policy.stall_window = Duration::from_ms(rules.starts_with("stall") ? 1500 : 20'000);
+        around_.policy.try_limit = 30;
         auto dav = store("dav://" + proxy.text("endpoint") + "/store/deep");
         std::string const bytes = some_bytes(400'000, static_cast<std::uint64_t>(++count));
         auto const spec = make_object(folder_, "fault-" + std::to_string(count), bytes);

@@ -26,7 +26,7 @@ inline bool have_radosgw(std::string& missing)
         {"radosgw", "radosgw-admin", "ceph-mon", "ceph-osd", "ceph", "monmaptool", "openssl"}, missing);
 }
 
-/// Clock, log, breakers and short patience, as a store wants them.
+/// Clock, log, breakers and short pauses, as a store wants them.
 struct StoreSurroundings {
     SystemClock clock;
     Log log{LogLevel::error};
@@ -40,10 +40,11 @@ struct StoreSurroundings {
         policy.longest_back_off = Duration::from_ms(500);
         policy.breaker.first_pause = Duration::from_ms(50);
         policy.breaker.longest_pause = Duration::from_ms(500);
-        policy.stall_window = Duration::from_ms(1500);
-        policy.connect_timeout = Duration::from_s(5);
+        // Longer than a loaded machine lets a good server wait; tests of stalls have a shorter one.
+        policy.stall_window = Duration::from_s(20);
+        policy.connect_timeout = Duration::from_s(20);
         policy.part_bytes = 5u << 20;
-        policy.breaker_patience = Duration::from_s(3);
+        policy.breaker_patience = Duration::from_s(15);
         breakers = std::make_unique<Breakers>(policy.breaker);
     }
     StoreContext context() { return {&clock, &log, breakers.get(), &stop, nullptr, policy}; }

@@ -182,6 +182,80 @@ TEST_F(KillXrootd, AtRandomInstantsLosesNothingAndLeavesNoTemporaryNames)
 #endif
 
 #ifdef YODA_HAVE_XROOTD
+/// The client library reads credentials once a process, so each try is a process of its own.
+class XrootdCredentials : public ::testing::Test, protected KillWorld {
+  protected:
+    void SetUp() override
+    {
+        YODA_NEEDS_PROGRAMS("xrootd", "openssl", "xrdsssadmin");
+        if (!alone()) GTEST_SKIP() << "this machine gives no network of its own";
+    }
+    void TearDown() override
+    {
+        for (auto const& name : variables_) ::unsetenv(name.c_str());
+    }
+    void set(std::string const& name, std::string const& value)
+    {
+        ::setenv(name.c_str(), value.c_str(), 1);
+        variables_.push_back(name);
+    }
+    /// A server that demands something; runs have ten bundles for it.
+    void serve(std::string const& demand)
+    {
+        server_ = std::make_unique<ServerProcess>("xrootd.py", std::vector{demand});
+        config = {
+            {"folders", {run}},
+            {"stores",
+             {{"es_events", {{"url", "root://" + server_->text("root_endpoint") + "//store/guarded"}}}}}};
+        make_bundles(0, 10, 1);
+    }
+    void expect_refused()
+    {
+        EXPECT_EQ(wait_for(start()), 1);
+        auto const summary =
+            nlohmann::json::parse(file_text(folder / ("out." + std::to_string(process_count))));
+        ASSERT_FALSE(summary["failures"].empty()) << summary;
+        std::string const reason = summary["failures"][0]["reason"];
+        EXPECT_NE(reason.find("Auth failed"), std::string::npos) << reason;
+        EXPECT_NE(reason.find("X509_USER_PROXY"), std::string::npos) << reason;
+        EXPECT_LE(summary["failed_count"], 8) << "asked in vain for each bundle";
+        EXPECT_FALSE(fs::exists(server_->text("root") + "/store/guarded"));
+    }
+    void expect_taken()
+    {
+        EXPECT_EQ(wait_for(start()), 0) << file_text(folder / ("out." + std::to_string(process_count)));
+        expect_copies_in(server_->text("root") + "/store/guarded");
+    }
+
+    std::unique_ptr<ServerProcess> server_;
+    std::vector<std::string> variables_;
+};
+
+TEST_F(XrootdCredentials, GridProxyOfAKnownAuthorityIsTakenAnotherOrNoneIsNot)
+{
+    serve("x509");
+    set("X509_CERT_DIR", server_->text("ca_dir"));
+    set("X509_USER_PROXY", server_->text("proxy_of_others"));
+    expect_refused();
+    set("X509_USER_PROXY", folder / "nothing");
+    expect_refused();
+    set("X509_USER_PROXY", server_->text("proxy"));
+    expect_taken();
+}
+
+TEST_F(XrootdCredentials, SharedSecretOfTheServerIsTakenAnotherOrNoneIsNot)
+{
+    serve("sss");
+    set("XrdSecSSSKT", server_->text("wrong_keytab"));
+    expect_refused();
+    set("XrdSecSSSKT", folder / "nothing");
+    expect_refused();
+    set("XrdSecSSSKT", server_->text("keytab"));
+    expect_taken();
+}
+#endif
+
+#ifdef YODA_HAVE_XROOTD
 INSTANTIATE_TEST_SUITE_P(Doors, Xrootd, ::testing::Values("root", "http", "https"),
                          [](auto const& door) { return door.param; });
 #else

@@ -53,3 +53,44 @@ def make(folder):
                 out.write(open(part).read())
         os.chmod(paths[name], 0o600)
     return paths
+
+
+def _rsa(folder, name, subject, issuer, extensions):
+    """RSA, as grid middleware wants it; issuer: (key, certificate) or None for itself."""
+    key, cert, request, ext = (os.path.join(folder, name + "." + kind) for kind in ("key", "crt", "csr", "ext"))
+    with open(ext, "w") as out:
+        out.write(extensions)
+    _run("openssl", "req", "-new", "-newkey", "rsa:2048", "-nodes", "-subj", subject, "-keyout", key, "-out", request)
+    signer = ["-CA", issuer[1], "-CAkey", issuer[0], "-CAcreateserial"] if issuer else ["-signkey", key]
+    _run("openssl", "x509", "-req", "-in", request, *signer, "-days", "30", "-extfile", ext, "-out", cert)
+    return key, cert
+
+
+def make_grid(folder):
+    """A grid's X.509: -> paths: ca_dir (authorities by hash), host_key, host_cert, proxy (a user's), proxy_of_others (of an
+    authority that ca_dir does not have)."""
+    folder = os.path.join(folder, "grid")
+    ca_dir = os.path.join(folder, "certificates")
+    os.makedirs(ca_dir)
+    paths = {"ca_dir": ca_dir}
+    for whose in ("ours", "others"):
+        authority = _rsa(folder, whose, "/O=yoda grid/CN=authority of " + whose, None,
+                         "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign,cRLSign\n")
+        usage = "basicConstraints=critical,CA:FALSE\nkeyUsage=critical,digitalSignature,keyEncipherment\n"
+        user = _rsa(folder, "user-of-" + whose, "/O=yoda grid/CN=user of " + whose, authority, usage)
+        proxy = _rsa(folder, "proxy-of-" + whose, "/O=yoda grid/CN=user of %s/CN=12345" % whose, user,
+                     "keyUsage=critical,digitalSignature,keyEncipherment\nproxyCertInfo=critical,language:id-ppl-inheritAll\n")
+        path = os.path.join(folder, "x509up-of-" + whose)
+        with open(path, "w") as out:
+            for part in (proxy[1], proxy[0], user[1]):
+                out.write(open(part).read())
+        os.chmod(path, 0o600)
+        if whose == "ours":
+            host = _rsa(folder, "host", "/O=yoda grid/CN=localhost", authority, usage + "subjectAltName=DNS:localhost\n")
+            paths.update(host_key=host[0], host_cert=host[1], proxy=path)
+            name = subprocess.run(["openssl", "x509", "-noout", "-hash", "-in", authority[1]], check=True,
+                                  stdout=subprocess.PIPE, universal_newlines=True).stdout.strip()
+            os.link(authority[1], os.path.join(ca_dir, name + ".0"))
+        else:
+            paths["proxy_of_others"] = path
+    return paths
