@@ -95,6 +95,44 @@ TEST_F(Faults, StallsAreNoticedAndTriedAgain)
     expect_arrival("stall-reply:10 pass", 1000);
 }
 
+TEST_F(Faults, EachFileHasADeadlineHoweverSteadilyItTrickles)
+{
+    expect_arrival("pass", 1000);
+    // 100 kB a second is no stall, but 12 MB would take two minutes.
+    around_.policy.deadline_base = Duration::from_s(2);
+    around_.policy.deadline_per_mb = Duration::from_ms(1);
+    around_.breakers = std::make_unique<Breakers>(around_.policy.breaker);
+    auto s3 = store();
+    hurt("slow:100000");
+    auto const error = expect_failure(s3, large_bytes);
+    EXPECT_EQ(error.kind, ErrorKind::unavailable);
+    EXPECT_TRUE(error.text().find("deadline") != std::string::npos ||
+                error.text().find("timed out") != std::string::npos)
+        << error.text();
+    hurt("pass");
+    around_.policy.deadline_base = Duration::from_s(600);
+    around_.breakers = std::make_unique<Breakers>(around_.policy.breaker);
+    auto const spec = make_object(folder_, "failing", some_bytes(large_bytes));
+    EXPECT_TRUE(store().put(spec, {})) << "it goes on from there";
+    EXPECT_EQ(store().check(spec).value(), Presence::same);
+    EXPECT_TRUE(list_by_boto("faults")["uploads"].empty());
+}
+
+TEST_F(Faults, GatewayThatIsTooBusySlowsUsDownAndGetsEverything)
+{
+    expect_arrival("pass", 1000);
+    radosgw().tell("set rgw_max_concurrent_requests 1");
+    around_.policy.parts_at_once = 8;
+    around_.policy.try_limit = 60;
+    auto const bytes = some_bytes(40u << 20, 9);
+    auto const spec = make_object(folder_, "busy", bytes);
+    S3Store s3(s3_url(radosgw().text("endpoint"), "faults"), s3_options(), around_.context());
+    auto const result = s3.put(spec, {});
+    radosgw().tell("set rgw_max_concurrent_requests 1024");
+    ASSERT_TRUE(result) << result.error().text();
+    EXPECT_TRUE(read_by_boto("faults", "busy") == bytes);
+}
+
 TEST_F(Faults, FlippedBitNeverGetsIntoTheStore)
 {
     expect_arrival("pass", 1000);

@@ -154,6 +154,23 @@ TEST_F(Kill, ACrashLeavesNoCoreWithTheSecretInIt)
     EXPECT_EQ(wait_for(start()), 0);
 }
 
+TEST_F(Kill, MemoryDoesNotGrowWithBundles)
+{
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    GTEST_SKIP() << "sanitizers hold memory of their own";
+#endif
+    // Ten at once in parts of 16 MiB, and one that is larger than all that may be held.
+    for (std::uint32_t i = 0; i < 10; ++i) sums[add_bundle(run, i, some_bytes(20u << 20, i + 1)).bundle];
+    sums[add_bundle(run, 10, some_bytes(160u << 20, 11)).bundle];
+    config["parallel"] = 10;
+    config["part_bytes"] = 16u << 20;
+    EXPECT_EQ(wait_for(start()), 0);
+    auto const summary = nlohmann::json::parse(file_text(folder / ("out." + std::to_string(process_count))));
+    EXPECT_EQ(summary["verified_count"], sums.size());
+    EXPECT_GT(summary["max_rss_kib"], 1024);
+    EXPECT_LT(summary["max_rss_kib"], 100'000);
+}
+
 TEST_F(Kill, KeyFileThatOthersCanReadIsRefused)
 {
     make_bundles(0, 1, 0);

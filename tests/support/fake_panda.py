@@ -277,6 +277,11 @@ class Admin:
         self.world.table.injected = ranges
         return {}
 
+    def keys(self, **pairs):
+        """Keys by name, for getKeyPair."""
+        self.world.calls.keys.update(pairs)
+        return {}
+
     def clock(self, offset_s):
         """What the server says that time it is."""
         self.world.date_offset_s = offset_s
