@@ -71,6 +71,14 @@ class RunningYoda:
         assert self.process.returncode in codes, output
 
 
+def read_text(path):
+    try:
+        with open(path, errors="replace") as file:
+            return file.read()
+    except OSError:
+        return ""
+
+
 def ranges(status):
     return status.get("ranges", {})
 
@@ -325,6 +333,51 @@ def objects_of_a_job_that_is_gone_are_removed_where_that_is_wanted(world):
     left = list(world.stored_bundles())
     assert len(left) == 1 and "_%d_" % other in left[0], left
     assert world.panda.tell("counts")["zips"] == 1
+
+
+SPOOL = """payload = {payload}
+config = {config}
+runs_max = 1
+disk_free = 1 MB
+site.batch = local
+site.nodes_max = 1
+site.walltime_max = 10 min
+site.overhead = 10 s
+site.settle = 0 s
+site.export = OMPI_ALLOW_RUN_AS_ROOT=1
+site.export = OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+site.yoda_arguments = --set payload.workers=1 --set status.interval=0.2
+"""
+
+
+@scenario
+def when_panda_takes_all_jobs_back_the_cycle_cancels_the_batch_job(world):
+    world.write_config(panda__heartbeat="0 s")
+    task = world.make_task(file_count=1, events=50)
+    spool = world.path("runs")
+    with open(os.path.join(spool, "spool.cfg"), "w") as file:
+        file.write(SPOOL.format(payload=slow_payload(world, 0.2), config=world.config))
+
+    def cycle():
+        output = world.harvest("cycle", spool, "--json", codes=(0, 1))
+        return json.loads(output[output.index("{"):])
+
+    said = cycle()
+    run = next(os.path.join(spool, n) for n in os.listdir(spool) if n.startswith("run-") and not n.endswith(".fetch"))
+    deadline = time.monotonic() + 240
+    while not said["running"] or '"running"' not in read_text(os.path.join(run, "status.json")):
+        assert time.monotonic() < deadline, said
+        said = cycle()
+    world.panda.tell("job", PandaID=task["pandaIDs"][0], command="tobekilled")
+    cycle()
+    with open(os.path.join(run, "batch", "plan.json")) as file:
+        assert json.load(file)["held"], "the batch job was not cancelled"
+    # It holds up no other run.
+    while not said["over"]:
+        assert time.monotonic() < deadline, said
+        said = cycle()
+    assert final_state(world, task["pandaIDs"][0])[0] == "failed"
+    assert not [name for name in os.listdir("/proc") if name.isdigit() and run in read_text("/proc/%s/cmdline" % name)]
 
 
 @scenario

@@ -266,9 +266,11 @@ def jobs_that_are_not_ours_are_ended_with_a_code(world):
 @scenario
 def jobs_with_wrong_inputs_are_failed_before_nodes_are_burnt(world):
     world.write_config()
-    cases = [({"checksum": "ad:00000001"}, 1171), ({"fsize": "17"}, 1175), ({"inFiles": "EVNT.gone.txt"}, 1103),
-             ({"inFiles": "../etc/passwd"}, None), ({"inFiles": "a\nb"}, None)]
-    for number, (fields, code) in enumerate(cases):
+    cases = [({"checksum": "ad:00000001"}, 1171, "adler32"), ({"checksum": "md:" + 32 * "0"}, 1145, "md5"),
+             ({"fsize": "17"}, 1175, "17"), ({"inFiles": "EVNT.gone.txt"}, 1103, "EVNT.gone.txt"),
+             ({"inFiles": "../etc/passwd"}, None, "passwd"), ({"inFiles": "a/b"}, None, "a/b"), ({"inFiles": ".."}, None, ".."),
+             ({"inFiles": "a\nb"}, None, "file name")]
+    for number, (fields, code, words) in enumerate(cases):
         task = world.make_task(task=40000040 + number, file_count=1, events=10, job_fields=fields)
         world.harvest("fetch", world.path("runs", "run-%d" % number), "--payload", world.write_payload(),
                       "--task-id", str(task["taskID"]))
@@ -276,7 +278,7 @@ def jobs_with_wrong_inputs_are_failed_before_nodes_are_burnt(world):
         state, columns = final_state(world, task["pandaIDs"][0])
         assert state == "failed" and int(columns["pilotErrorCode"]) > 0, (fields, state, columns)
         assert code is None or int(columns["pilotErrorCode"]) == code, (fields, columns)
-        assert columns["pilotErrorDiag"], columns
+        assert words in columns["pilotErrorDiag"], (fields, columns)
 
 
 @scenario

@@ -15,7 +15,7 @@ import sys
 import zlib
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from scenario import fetch, final_state, finish, run_scenarios, scenario, scenario_with  # noqa: E402
+from scenario import fetch, final_state, finish, run_scenarios, scenario  # noqa: E402
 
 SCOPE = "mc16_13TeV"
 
@@ -261,31 +261,6 @@ def panda_proxy_signs_the_inputs_of_a_job_too(world):
         text = file.read()
     assert "input_staged_in" in text and "X-Amz-Signature" not in text and "PROXYSECRET" not in text
     assert os.stat(os.path.join(run, "panda", "secrets-%d.json" % panda_id)).st_mode & 0o077 == 0
-
-
-@scenario_with("--tls")
-def keys_that_panda_gives_open_the_store_and_are_nowhere_on_disk(world):
-    gateway = world.add_gateway()
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        del world.environment[name]
-    tls = world.panda.ready["tls"]
-    # As files of keys are: with a line's end.
-    world.panda.tell("server", keys={"S3_pub.key": gateway.ready["access"] + "\n", "S3_priv.key": gateway.ready["secret"] + "\n"})
-    for number, api in enumerate(("classic", "v1")):
-        world.write_config(panda__url=world.panda.ready["https_url"], panda__proxy_file=tls["user_pem"], panda__ca_file=tls["ca"],
-                           panda__api=api, log__file=world.path("log"),
-                           store__es_events__url="s3+http://%s/bundles" % gateway.ready["endpoint"],
-                           store__es_events__create_bucket="yes", store__es_events__panda_public_key="S3_pub.key",
-                           store__es_events__panda_private_key="S3_priv.key")
-        world.make_task(task=40000070 + number, file_count=1, events=10)
-        run = fetch(world, "run-%d" % number)
-        world.run_yoda(run)
-        finish(world, run, "--verbose")
-    assert world.panda.tell("counts")["events"] == {"done": 20}
-    for folder, _, names in os.walk(world.folder):
-        for name in names:
-            with open(os.path.join(folder, name), "rb") as file:
-                assert gateway.ready["secret"].encode() not in file.read(), os.path.join(folder, name)
 
 
 @scenario

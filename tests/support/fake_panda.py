@@ -335,11 +335,10 @@ class Admin:
             self.world.table.auto_adder = auto
         return {"processed": self.world.table.run_adder()}
 
-    def server(self, classic=None, v1=None, v1_repaired=None, stumbles=None, tokens=None, token_keys=None, other_attempt=None,
-               keys=None):
+    def server(self, classic=None, v1=None, v1_repaired=None, stumbles=None, tokens=None, token_keys=None, other_attempt=None):
         calls = self.world.calls
         for name, value in (("classic", classic), ("v1", v1), ("v1_repaired", v1_repaired), ("tokens", tokens),
-                            ("token_keys", token_keys), ("keys", keys)):
+                            ("token_keys", token_keys)):
             if value is not None:
                 setattr(calls, name, value)
         if stumbles is not None:

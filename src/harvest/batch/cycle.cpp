@@ -173,11 +173,13 @@ class Cycle {
         bool const from_panda = path_exists(run + "/panda");
         if (from_panda) feed(run, *standing);
         bool const pushed = !config_.push || push(run);
-        bool const reported = !from_panda || report(run, *standing, entry);
+        bool taken_back = false;
+        bool const reported = !from_panda || report(run, *standing, entry, taken_back);
         // Without PanDA nobody takes the leftovers of a run that is given up: it stays an alarm until a
         // person comes.
-        bool const done =
-            standing->step == NextStep::complete || (standing->step == NextStep::give_up && from_panda);
+        bool const done = standing->step == NextStep::complete ||
+                          (standing->step == NextStep::give_up && from_panda) ||
+                          (taken_back && !has_active_job(*standing));
         if (done && pushed && reported) {
             if (auto marked = replace_file(over_mark(run), std::to_string(unix_s()) + "\n"); !marked)
                 trouble(run, marked.error());
@@ -255,12 +257,18 @@ class Cycle {
         return pushed->failed_count + pushed->waiting_count + pushed->busy_count == 0;
     }
 
-    /// True when PanDA has the final word on every job.
-    bool report(std::string const& run, BatchStanding const& standing, nlohmann::ordered_json& entry)
+    static bool has_active_job(BatchStanding const& standing)
+    {
+        return !standing.submissions.empty() && standing.submissions.back().active();
+    }
+
+    /// True when PanDA has the final word on every job; `taken_back` when it wants none of them any more.
+    bool report(std::string const& run, BatchStanding const& standing, nlohmann::ordered_json& entry,
+                bool& taken_back)
     {
         bool const over = standing.step == NextStep::complete || standing.step == NextStep::give_up;
         auto facts = find_batch_facts(run, over, unix_s());
-        bool const active = !standing.submissions.empty() && standing.submissions.back().active();
+        bool const active = has_active_job(standing);
         facts.phase = over ? JobPhase::uploading
                       : active && standing.submissions.back().state == SubmissionState::running
                           ? JobPhase::running
@@ -280,6 +288,7 @@ class Cycle {
             summary_.alarms.push_back(fmt::format(
                 "{}: PanDA refused {} ranges", fs::path(run).filename().string(), reported->refused_count));
         entry["panda_ended"] = reported->all_ended;
+        taken_back = reported->cancel_batch;
         if (reported->cancel_batch && active) {
             BatchRequest cancel;
             cancel.action = BatchAction::cancel;

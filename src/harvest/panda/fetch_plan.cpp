@@ -5,6 +5,12 @@
 
 namespace yoda {
 
+namespace {
+
+constexpr std::int64_t trusted_sample = 100;
+
+}  // namespace
+
 std::optional<std::int64_t> count_events_that_fit(Allocation const& allocation)
 {
     if (!(allocation.seconds_per_event > 0) || !(allocation.walltime_s > 0)) return std::nullopt;
@@ -35,6 +41,8 @@ void FetchPlan::on_ranges(std::size_t job, std::int64_t ranges, std::int64_t eve
     auto& share = jobs_[job];
     share.ranges += ranges;
     share.events += events;
+    if (ranges > 0)
+        largest_range_ = std::max(largest_range_, static_cast<double>(events) / static_cast<double>(ranges));
     if (ranges == 0) {
         share.open = false;
         share.empty = true;
@@ -59,16 +67,14 @@ std::optional<FetchPlan::Next> FetchPlan::next() const
     std::int64_t wanted = limits_.range_count.value_or(INT64_MAX);
     auto const ranges = range_count();
     auto const events = event_count();
-    bool const know_size = ranges > 0 || limits_.events_per_range > 0;
     if (limits_.event_count) {
-        double const events_per_range = ranges > 0 ? static_cast<double>(events) / static_cast<double>(ranges)
-                                        : know_size ? limits_.events_per_range
-                                                    : 1;
-        double const fit =
-            std::floor(static_cast<double>(*limits_.event_count) / std::max(events_per_range, 1e-9));
-        wanted = std::min(wanted, static_cast<std::int64_t>(std::min(fit, 9e15)));
-        // Ranges differ: the events that are already there count, not their mean.
-        if (events >= *limits_.event_count) return std::nullopt;
+        // Ranges differ: what is left is counted in events, and in ranges as large as any seen.
+        auto const left = *limits_.event_count - events;
+        if (left <= 0) return std::nullopt;
+        auto const size = std::max({largest_range_, limits_.events_per_range, 1e-9});
+        bool const know_size = ranges > 0 || limits_.events_per_range > 0;
+        double const fit = std::floor(static_cast<double>(left) / (know_size ? size : 1));
+        wanted = std::min(wanted, ranges + static_cast<std::int64_t>(std::min(fit, 9e15)));
     }
     // The jobs that are still asked share what the others left.
     auto const share = std::max<std::int64_t>(0, wanted - closed_ranges);
@@ -78,7 +84,9 @@ std::optional<FetchPlan::Next> FetchPlan::next() const
     for (auto const& job : jobs_) all_held += job.ranges + job.lost;
     if (wanted != INT64_MAX) count = std::min(count, wanted - all_held);
     count = std::min(count, limits_.chunk);
-    if (limits_.event_count && !know_size) count = std::min(count, limits_.first_chunk);
+    // One, ten, a hundred: what a few ranges have says little about many.
+    if (limits_.event_count && limits_.events_per_range <= 0 && ranges < trusted_sample)
+        count = std::min(count, std::max<std::int64_t>(1, 10 * ranges));
     if (count <= 0) return std::nullopt;
     return Next{best, count};
 }

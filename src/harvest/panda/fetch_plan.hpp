@@ -22,9 +22,8 @@ std::optional<std::int64_t> count_events_that_fit(Allocation const& allocation);
 struct FetchLimits {
     std::optional<std::int64_t> event_count;
     std::optional<std::int64_t> range_count;
-    std::int64_t chunk = 10'000;    ///< ranges in one request
-    std::int64_t first_chunk = 10;  ///< while nobody knows how many events a range has
-    double events_per_range = 0;    ///< known from before; 0: not known
+    std::int64_t chunk = 10'000;  ///< ranges in one request
+    double events_per_range = 0;  ///< known from before; 0: not known, the first few ranges tell
 };
 
 class FetchPlan {
@@ -58,6 +57,7 @@ class FetchPlan {
     };
     FetchLimits limits_;
     std::vector<JobShare> jobs_;
+    double largest_range_ = 0;  ///< events of a range, the mean of the answer where it was largest
 };
 
 }  // namespace yoda

@@ -42,11 +42,26 @@ TEST(FetchPlan, LearnsHowManyEventsARangeHasBeforeItAsksForMany)
     FetchLimits limits;
     limits.event_count = 1000;
     FetchPlan plan(limits, 1);
+    EXPECT_EQ(plan.next()->range_count, 1);
+    plan.on_ranges(0, 1, 20);
     EXPECT_EQ(plan.next()->range_count, 10);
-    plan.on_ranges(0, 10, 200);  // 20 events each
-    EXPECT_EQ(plan.next()->range_count, 40);
-    plan.on_ranges(0, 40, 800);
+    plan.on_ranges(0, 10, 200);
+    EXPECT_EQ(plan.next()->range_count, 39);
+    plan.on_ranges(0, 39, 780);
     EXPECT_FALSE(plan.next());
+}
+
+TEST(FetchPlan, OneSmallRangeDoesNotMakeItAskForTooMany)
+{
+    FetchLimits limits;
+    limits.event_count = 10'000;
+    FetchPlan plan(limits, 1);
+    plan.on_ranges(0, 1, 1);  // the end of a file; all others have 100 events
+    EXPECT_EQ(plan.next()->range_count, 10);
+    plan.on_ranges(0, 10, 1000);
+    EXPECT_EQ(plan.next()->range_count, 89);
+    plan.on_ranges(0, 89, 8900);
+    EXPECT_FALSE(plan.next()) << "99 events are left, less than a range has";
 }
 
 TEST(FetchPlan, AsksForNoMoreThanFitsWhereTheSizeOfRangesIsKnown)
@@ -66,7 +81,7 @@ TEST(FetchPlan, NothingFitsMeansNothingIsAskedFor)
     limits.event_count = 0;
     EXPECT_FALSE(FetchPlan(limits, 3).next());
     limits.event_count = 4;
-    EXPECT_EQ(FetchPlan(limits, 1).next()->range_count, 4);
+    EXPECT_EQ(FetchPlan(limits, 1).next()->range_count, 1);
     EXPECT_FALSE(FetchPlan({}, 0).next());
 }
 
