@@ -174,6 +174,22 @@ TEST_F(Push, DamagedBundlesGoToQuarantineWithANoteAndNeverToTheStore)
     EXPECT_EQ(notes().size(), 7u);
 }
 
+TEST_F(Push, EmptyBundleArrivesAsAnEmptyObject)
+{
+    auto manifest = add_bundle(run_, 1, some_bytes(1000));
+    manifest.bytes = 0;
+    manifest.adler32 = 1;
+    manifest.entry_count = 0;
+    auto const index = encode_index_header(manifest.origin);
+    manifest.index_bytes = index.size();
+    write_text(path(manifest, ".tar"), "");
+    write_text(path(manifest, ".index"), index);
+    write_text(path(manifest, ".manifest.json"), print_manifest(manifest));
+    auto const summary = push_now();
+    EXPECT_EQ(summary.verified_count, 1u) << summary.text();
+    EXPECT_EQ(read_by_boto(bucket_, manifest.bundle), "");
+}
+
 TEST_F(Push, ManifestOfAnotherVersionIsLeftAlone)
 {
     auto const bundle = add_bundle(run_, 1, some_bytes(1000));

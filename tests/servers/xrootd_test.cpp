@@ -70,6 +70,25 @@ TEST_P(Xrootd, ServersOwnAdler32ProvesWhatArrived)
     EXPECT_EQ(std::distance(fs::directory_iterator(there(GetParam())), {}), 2) << "no temporary name stays";
 }
 
+TEST_P(Xrootd, OddNamesArriveUnderExactlyTheirName)
+{
+    auto xrd = store();
+    for (std::string const name : {"with space+plus.tar", "per%20cent%2F",
+                                   "r\xC3\xA9sum\xC3\xA9/\xE2\x82\xAC", "a=b&c~d'()*!:@,;$", "hash#"}) {
+        auto const key = GetParam() + "-odd/" + name;
+        auto const result = xrd->put(make_object(folder_, key, name), {});
+        ASSERT_TRUE(result) << key << ": " << result.error().text();
+        EXPECT_EQ(file_text(there(key)), name) << key;
+        ASSERT_TRUE(xrd->get(key, folder_ / "got")) << key;
+        EXPECT_EQ(file_text(folder_ / "got"), name);
+        ASSERT_TRUE(xrd->remove(key));
+        EXPECT_FALSE(fs::exists(there(key))) << key;
+    }
+    auto const query = xrd->put(make_object(folder_, GetParam() + "-odd/what?", "x"), {});
+    ASSERT_FALSE(query) << "it would lie there under another name";
+    EXPECT_EQ(query.error().kind, ErrorKind::refused);
+}
+
 TEST_P(Xrootd, OtherContentIsSeenAndReplaced)
 {
     auto xrd = store();

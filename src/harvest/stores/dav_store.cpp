@@ -101,7 +101,7 @@ std::string DavStore::url(std::string const& key) const
 
 Result<HttpRequest> DavStore::request(std::string const& method, std::string const& key)
 {
-    if (Status const status = check_object_key(key); !status) return status.error();
+    if (Status const status = check_path_key(key); !status) return status.error();
     HttpRequest request;
     request.method = method;
     request.url = url(key);
@@ -210,10 +210,15 @@ Result<PutResult> DavStore::put(ObjectSpec const& spec, PutHooks const& hooks)
 {
     TimePoint const deadline = calls_.now() + calls_.context().policy.deadline_for(spec.bytes);
     std::string target = spec.key;
-    if (options_.overwrite_by_move) target = part_key(spec.key, spec.token);
+    // XrdHttp 5.5 takes the name in a MOVE's Destination as it stands, still encoded. Such names are written
+    // in place, after what lies there is gone.
+    bool const by_move = options_.overwrite_by_move && percent_encode(spec.key, true) == spec.key;
+    if (by_move) target = part_key(spec.key, spec.token);
+    if (options_.overwrite_by_move && !by_move)
+        if (Status const status = remove(target); !status) return status.error();
     if (Status const status = put_to(target, spec, deadline); !status) return status.error();
     if (hooks.moved) hooks.moved(spec.bytes);
-    if (options_.overwrite_by_move) {
+    if (by_move) {
         ObjectSpec part = spec;
         part.key = target;
         auto const presence = check(part);

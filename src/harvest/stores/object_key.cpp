@@ -56,6 +56,14 @@ Status check_object_key(std::string_view key)
     }
 }
 
+Status check_path_key(std::string_view key)
+{
+    if (key.find('?') != std::string_view::npos)
+        return Error{ErrorKind::refused, fmt::format("no file can be named \"{}\" there", key.substr(0, 200)),
+                     "what follows a question mark is read as options", "use another name, or an S3 store"};
+    return check_object_key(key);
+}
+
 std::string part_key(std::string_view key, std::string_view token)
 {
     auto const name_at = key.rfind('/') + 1;  // 0 when there is no slash

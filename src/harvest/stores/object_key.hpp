@@ -13,6 +13,9 @@ namespace yoda {
 /// bytes (S3's limit), a leading or trailing '/', a part that is empty, "." or "..", control characters,
 /// bytes that are not UTF-8.
 Status check_object_key(std::string_view key);
+/// For stores whose names are paths of XRootD, also behind an HTTP door: refuses '?' too, which begins
+/// options there, so that the file would lie under another name.
+Status check_path_key(std::string_view key);
 
 /// The hidden name beside `key` under which an upload of this token is written until it is whole.
 std::string part_key(std::string_view key, std::string_view token);

@@ -72,7 +72,7 @@ void XrootdStore::leave(Status const& status)
 
 Result<PutResult> XrootdStore::put(ObjectSpec const& spec, PutHooks const& hooks)
 {
-    if (Status const status = check_object_key(spec.key); !status) return status.error();
+    if (Status const status = check_path_key(spec.key); !status) return status.error();
     auto fd = open_file(spec.path, O_RDONLY);
     if (!fd) return fd.error();
     auto const sums = sum_part(fd->get(), spec.offset, spec.bytes, false);
@@ -121,7 +121,7 @@ Result<PutResult> XrootdStore::put(ObjectSpec const& spec, PutHooks const& hooks
 
 Result<std::optional<StoredObject>> XrootdStore::head(std::string const& key)
 {
-    if (Status const status = check_object_key(key); !status) return status.error();
+    if (Status const status = check_path_key(key); !status) return status.error();
     if (Status const status = enter(); !status) return status.error();
     auto const found = client_.look(url_.endpoint(), path_of(key));
     leave(found ? Status{} : Status(found.error()));
@@ -148,7 +148,7 @@ void XrootdStore::remove_leftovers(ObjectSpec const& spec)
 
 Status XrootdStore::get(std::string const& key, std::string const& path)
 {
-    if (Status const status = check_object_key(key); !status) return status;
+    if (Status const status = check_path_key(key); !status) return status;
     auto part = PartFile::create(path);
     if (!part) return part.error();
     if (Status const status = enter(); !status) return status;
@@ -159,7 +159,7 @@ Status XrootdStore::get(std::string const& key, std::string const& path)
 
 Status XrootdStore::remove(std::string const& key)
 {
-    if (Status const status = check_object_key(key); !status) return status;
+    if (Status const status = check_path_key(key); !status) return status;
     if (Status const status = enter(); !status) return status;
     Status const status = client_.remove(url_.endpoint(), path_of(key));
     leave(status);

@@ -1,6 +1,9 @@
 #include "harvest/stores/posix_store.hpp"
 
 #include <gtest/gtest.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <unistd.h>
 
 #include <filesystem>
 
@@ -65,6 +68,31 @@ TEST_F(Posix, CopyOfOneWhoWasThoughtDeadNeverGetsTheName)
     EXPECT_FALSE(slow->keep());
     expect_arrived();
     EXPECT_EQ(file_count(), 1);
+}
+
+TEST_F(Posix, FolderThatIsFullOrGoneIsNotAskedAgain)
+{
+    if (::geteuid() != 0 || ::unshare(CLONE_NEWNS) != 0 ||
+        ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
+        ::mount("tmpfs", (folder_ / "store").c_str(), "tmpfs", 0, "size=1m") != 0)
+        GTEST_SKIP() << "only root has mounts of its own";
+    auto result = store_.put(spec_, {});
+    ASSERT_FALSE(result);
+    EXPECT_EQ(result.error().kind, ErrorKind::no_space) << result.error().text();
+    EXPECT_EQ(file_count(), 0) << "nothing is left of it";
+    auto small = spec_;
+    small.bytes = 0;
+    small.adler32 = 1;
+    EXPECT_FALSE(store_.put(small, {})) << "it was asked again";
+    ::umount((folder_ / "store").c_str());
+    fs::remove_all(folder_ / "store");
+    Breakers breakers;
+    PosixStore gone(parse_store_url("file://" + (folder_ / "store")).value(),
+                    {&clock_, &log_, &breakers, nullptr, nullptr, {}});
+    EXPECT_EQ(gone.put(spec_, {}).error().kind, ErrorKind::unavailable);
+    EXPECT_FALSE(fs::exists(folder_ / "store")) << "a store that is not mounted is not made up";
+    fs::create_directories(folder_ / "store");
+    EXPECT_FALSE(gone.put(spec_, {}));
 }
 
 }  // namespace
