@@ -74,6 +74,8 @@ Duration time_left(Config const& config, Allocation const& allocation, std::int6
     if (config.walltime_s > 0) return Duration::from_s(config.walltime_s);
     if (allocation.end_unix_s > 0)
         return Duration::from_s(static_cast<double>(allocation.end_unix_s - unix_s));
+    // The job has just begun.
+    if (allocation.walltime_s > 0) return Duration::from_s(static_cast<double>(allocation.walltime_s));
     return Duration::max();
 }
 
@@ -229,6 +231,10 @@ Result<LifeEnd> live(YodaOptions const& options, RunFolder const& folder, LeaseK
 
     if (auto added = log.add_file(folder.logs() + "/yoda.log"); !added)
         log.warning("no_log_file", added.error());
+    if (!allocation.batch_job.empty())
+        log.info("allocation", {{"job", allocation.batch_job},
+                                {"nodes", allocation.node_count},
+                                {"left_s", left < Duration::max() ? nlohmann::json(left.s()) : nullptr}});
     auto journal = JournalFile::open(
         folder.journal(), opened->life,
         {Duration::from_s(config->journal_commit_interval_s), config->journal_queue_bytes, {}});

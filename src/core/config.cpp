@@ -75,7 +75,8 @@ Key const keys[] = {
      "kept free at the end for sealing bundles (at most 2 % of the walltime)"},
     {"walltime.notice", &C::walltime_notice_s,
      "what is left after a signal to drain, if the end is not known"},
-    {"work.folder", &C::work_folder, "node-local scratch; empty: $TMPDIR or /tmp"},
+    {"work.folder", &C::work_folder,
+     "node-local scratch; empty: what the batch system gives the job, $TMPDIR or /tmp"},
     {"work.stage_inputs", &C::work_stage_inputs,
      "copy input files to each node's work folder: one node reads the shared filesystem, the others get "
      "them from node to node"},

@@ -10,6 +10,7 @@
 #include "droid/athenamp/channel.hpp"
 #include "droid/command_channel.hpp"
 #include "droid/worker_channel.hpp"
+#include "sys/allocation.hpp"
 #include "sys/environment.hpp"
 #include "sys/files.hpp"
 
@@ -267,10 +268,8 @@ Status Droid::try_set_up()
 Status Droid::make_work_folder()
 {
     std::string parent = config_.work_folder;
-    if (parent.empty()) {
-        char const* const scratch = ::getenv("TMPDIR");
-        parent = scratch && *scratch ? scratch : "/tmp";
-    }
+    if (parent.empty()) parent = read_allocation().scratch;
+    if (parent.empty()) parent = "/tmp";
     if (auto made = make_folders(parent); !made) return made;
     for (auto const& stale : remove_stale_work_folders(parent, host_))
         log_.info("stale_work_folder_removed", {{"folder", stale}});

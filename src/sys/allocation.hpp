@@ -8,14 +8,17 @@
 namespace yoda {
 
 struct Allocation {
-    std::string batch_job;          ///< "slurm 123" or "pbs 4.server"; empty outside
-    std::int64_t end_unix_s = 0;    ///< 0: not known
-    std::int64_t begin_unix_s = 0;  ///< 0: not known
-    unsigned node_count = 0;        ///< 0: not known
+    std::string batch_job;         ///< "slurm 123" or "pbs 4.server"; empty outside
+    std::int64_t end_unix_s = 0;   ///< 0: not known
+    std::int64_t walltime_s = 0;   ///< from the job's begin, where only that is told; 0: not known
+    std::uint64_t node_count = 0;  ///< 0: not known
+    std::string scratch;           ///< node-local folder of this job; empty: none is told
 };
 
-/// Slurm: SLURM_JOB_ID, SLURM_JOB_END_TIME, SLURM_JOB_START_TIME, SLURM_JOB_NUM_NODES. PBS: PBS_JOBID, and
-/// YODA_END_TIME (unix seconds), which our job scripts set where the batch system tells no end.
+/// Slurm: SLURM_JOB_ID, SLURM_JOB_END_TIME, SLURM_JOB_NUM_NODES. PBS: PBS_JOBID, PBS_NODEFILE (or Torque's
+/// PBS_NUM_NODES), Torque's PBS_WALLTIME; OpenPBS and PBS Pro tell no end, so our job script asks qstat and
+/// sets YODA_END_TIME (unix seconds), which goes before all. Scratch: SLURM_TMPDIR, BB_JOB_LOCAL (a Cray's
+/// burst buffer), DW_JOB_PRIVATE (DataWarp), TMPDIR (PBS makes one for each job).
 Allocation read_allocation();
 
 }  // namespace yoda

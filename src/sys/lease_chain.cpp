@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <filesystem>
 
 #include "core/checksum.hpp"
@@ -17,6 +18,8 @@ namespace {
 /// Far more holders than ever die one after the other without a successor that tidies up.
 constexpr std::size_t chain_limit = 1000;
 constexpr int stale_limit = 5;
+/// A taker needs its draft for milliseconds: an older one belongs to nobody.
+constexpr std::chrono::minutes draft_lifetime{10};
 
 /// 0 or an errno.
 int read_record(std::string const& path, std::string& content)
@@ -105,10 +108,18 @@ void remove_loose_links(std::string const& path, std::string const& token)
     auto const folder = whole.has_parent_path() ? whole.parent_path() : std::filesystem::path(".");
     auto const prefix = whole.filename().string() + ".next.";
     auto const kept = prefix + token;
+    auto const draft_prefix = whole.filename().string() + ".draft.";
     std::error_code code;
+    // By the clock of the file system: ours was written just now.
+    auto const now = std::filesystem::last_write_time(whole, code);
+    bool const knows_now = !code;
     for (std::filesystem::directory_iterator at(folder, code), end; !code && at != end; at.increment(code)) {
         auto const name = at->path().filename().string();
         if (name.starts_with(prefix) && name != kept) ::unlink(at->path().c_str());
+        if (!knows_now || !name.starts_with(draft_prefix)) continue;
+        std::error_code gone;
+        auto const written = std::filesystem::last_write_time(at->path(), gone);
+        if (!gone && written + draft_lifetime < now) ::unlink(at->path().c_str());
     }
 }
 

@@ -46,7 +46,7 @@ class LeaseDraft {
 };
 
 /// Removes links that no chain leads to any more: those of takers that died on the way, all but what follows
-/// `token`.
+/// `token`; and their drafts, once they are old.
 void remove_loose_links(std::string const& path, std::string const& token);
 
 Result<std::string> make_lease_token();

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import time
 
@@ -31,6 +32,13 @@ def wait_until(what, condition, seconds=120):
 
 def step(world, run):
     return json.loads(world.harvest("poll", run, "--json", check=False).stdout)[0]
+
+
+def make_spool(world, name):
+    os.mkdir(world.path(name))
+    with open(world.path(name, "spool.cfg"), "w") as file:
+        file.write(SPOOL)
+    return world.path(name)
 
 
 def local_launcher(world, expected):
@@ -86,10 +94,7 @@ def moved(world, expected):
 
 def deleted(world):
     """A run folder that is deleted while its job works: the job ends, and harvest says that the folder is gone."""
-    spool = world.path("spool")
-    os.mkdir(spool)
-    with open(os.path.join(spool, "spool.cfg"), "w") as file:
-        file.write(SPOOL)
+    spool = make_spool(world, "spool")
     kept = world.slow_run("spool/kept", 50, 1)
     gone = world.slow_run("spool/gone", RANGES, 1, ["payload.workers=1", "yoda.silence=10 s"])
     call(world, "cycle", spool)
@@ -102,6 +107,46 @@ def deleted(world):
     assert step(world, kept)["step"] == "complete"
     said = call(world, "status", gone, code=2) if not os.path.exists(gone) else ""
     print("deleted: " + said.strip())
+
+
+def missing_settings(world):
+    """Every missing key of all files that a spool names is told at once, and nothing is begun."""
+    spool = world.path("unfinished")
+    os.mkdir(spool)
+    for name, text in (("spool.cfg", "site = site.cfg\nconfig = harvest.cfg\n"), ("harvest.cfg", ""),
+                       ("site.cfg", "batch = slurm\nrequires = account\nnodes_max = 3\n")):
+        with open(os.path.join(spool, name), "w") as file:
+            file.write(text)
+    said = call(world, "cycle", spool, code=2)
+    for key in ("payload (or fetch = no)", "site.walltime_max", "site.cores_per_node", "site.account", "panda.url", "panda.site"):
+        assert key in said, (key, said)
+    assert "nodes_max" not in said, said
+    said = call(world, "fetch", world.path("nothing"), "--payload", world.write_payload("null", channel="null"), code=2)
+    assert "settings are missing: panda.url, panda.site" in said, said
+
+
+def two_cycles(world):
+    """The second one says that another is at work, and changes nothing; the first one then goes on."""
+    spool = make_spool(world, "pair")
+    run = world.slow_run("pair/run", 50, 1)
+    first = None
+    while first is None:  # A cycle takes some milliseconds: it is to be stopped in the middle of them.
+        first = subprocess.Popen([os.path.join(world.bin, "harvest"), "cycle", spool], env=world.environment,
+                                 stdout=subprocess.DEVNULL)
+        while first.poll() is None and not os.path.exists(os.path.join(spool, "lock")):
+            time.sleep(0.0005)
+        first.send_signal(signal.SIGSTOP)
+        if not os.path.exists(os.path.join(spool, "lock")):
+            first.send_signal(signal.SIGCONT)
+            first.wait()
+            first = None
+    said = call(world, "cycle", spool)
+    assert said.startswith("another cycle is at work: "), said
+    assert json.loads(call(world, "cycle", spool, "--json"))["busy"], "--json does not say so"
+    first.send_signal(signal.SIGCONT)
+    assert first.wait() == 0
+    wait_until("complete", lambda: "1 complete" in call(world, "cycle", spool) or "1 over" in call(world, "cycle", spool))
+    assert len(step(world, run)["submissions"]) == 1, "submitted by both"
 
 
 def read_only(world, disk, expected):
@@ -146,6 +191,8 @@ with b.BatchWorld(sys.argv[1], "bad_spools") as world:
     local_launcher(world, expected)
     moved(world, expected)
     deleted(world)
+    missing_settings(world)
+    two_cycles(world)
     if own:
         disk = world.path("disk")
         os.mkdir(disk)

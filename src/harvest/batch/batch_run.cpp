@@ -42,15 +42,8 @@ std::string make_name(std::int64_t unix_ns)
            base36(static_cast<std::uint64_t>(::getpid()), 2);
 }
 
-/// `anew`: what the files do not say any more is forgotten.
-Result<SiteConfig> read_sources(BatchFolder const& folder, SiteSources const& sources, bool anew)
+Status add_sources(SiteConfig& site, SiteSources const& sources)
 {
-    SiteConfig site;
-    if (!anew && path_exists(folder.site())) {
-        auto const text = read_file(folder.site());
-        if (!text) return text.error();
-        if (auto read = read_site(site, *text, folder.site()); !read) return read.error();
-    }
     for (auto const& file : sources.files) {
         auto const text = read_file(file);
         if (!text) return text.error();
@@ -62,6 +55,19 @@ Result<SiteConfig> read_sources(BatchFolder const& folder, SiteSources const& so
     for (auto const& [key, value] : sources.settings) {
         if (auto set = set_site(site, key, value); !set) return set.error();
     }
+    return {};
+}
+
+/// `anew`: what the files do not say any more is forgotten.
+Result<SiteConfig> read_sources(BatchFolder const& folder, SiteSources const& sources, bool anew)
+{
+    SiteConfig site;
+    if (!anew && path_exists(folder.site())) {
+        auto const text = read_file(folder.site());
+        if (!text) return text.error();
+        if (auto read = read_site(site, *text, folder.site()); !read) return read.error();
+    }
+    if (auto added = add_sources(site, sources); !added) return added.error();
     return site;
 }
 
@@ -366,6 +372,13 @@ class Step {
 };
 
 }  // namespace
+
+Result<SiteConfig> read_site_sources(SiteSources const& sources)
+{
+    SiteConfig site;
+    if (auto added = add_sources(site, sources); !added) return added.error();
+    return site;
+}
 
 Result<BatchStanding> step_batch_run(std::string const& run, BatchRequest const& request, Clock const& clock,
                                      Log& log)

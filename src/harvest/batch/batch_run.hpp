@@ -32,6 +32,9 @@ struct SiteSources {
     std::vector<std::pair<std::string, std::string>> settings;
 };
 
+/// What the sources say by themselves. Errors: a file cannot be read, a line of it is wrong.
+Result<SiteConfig> read_site_sources(SiteSources const& sources);
+
 struct BatchRequest {
     BatchAction action = BatchAction::look;
     bool begin = false;  ///< step: also the first submission of a run

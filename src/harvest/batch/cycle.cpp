@@ -68,11 +68,14 @@ class Cycle {
         }
         auto config = parse_spool_config(*text, config_path);
         if (!config) return config.error();
-        if (auto checked = check_spool_config(*config, config_path); !checked) return checked.error();
         config_ = *std::move(config);
         sources_.files = choice_.config_files;
         for (auto const& file : config_.configs) sources_.files.push_back(absolute_from(spool_, file));
         sources_.settings = choice_.settings;
+        auto const missing = find_missing();
+        if (!missing) return missing.error();
+        if (auto checked = check_spool_config(config_, config_path, *missing); !checked)
+            return checked.error();
 
         auto lease = acquire_lease(spool_ + "/lock", describe_holder("harvest cycle", "", tools_.clock), {},
                                    tools_.clock);
@@ -91,6 +94,31 @@ class Cycle {
   private:
     std::int64_t unix_s() const { return tools_.clock.unix_ns() / 1'000'000'000; }
     bool stopped() const { return tools_.stop != nullptr && *tools_.stop; }
+
+    SiteSources site_sources() const
+    {
+        SiteSources sources;
+        for (auto const& file : config_.sites) sources.files.push_back(absolute_from(spool_, file));
+        sources.settings = config_.site_settings;
+        return sources;
+    }
+
+    /// Keys that the files lack which spool.cfg names. Error: one of them cannot be read, or is wrong.
+    Result<std::vector<std::string>> find_missing() const
+    {
+        std::vector<std::string> missing;
+        if (!config_.sites.empty() || !config_.site_settings.empty()) {
+            auto const site = read_site_sources(site_sources());
+            if (!site) return site.error();
+            for (auto const& key : missing_site_settings(*site)) missing.push_back("site." + key);
+        }
+        if (!config_.fetch) return missing;
+        auto const harvest_config = load_config(sources_, {});
+        if (!harvest_config) return harvest_config.error();
+        for (auto const& key : missing_fetch_settings(make_panda_settings(*harvest_config)))
+            missing.push_back(key + " (of harvest's configuration)");
+        return missing;
+    }
 
     Status work()
     {
@@ -193,8 +221,7 @@ class Cycle {
         BatchRequest request;
         request.action = BatchAction::step;
         request.begin = true;
-        for (auto const& file : config_.sites) request.sources.files.push_back(absolute_from(spool_, file));
-        request.sources.settings = config_.site_settings;
+        request.sources = site_sources();
         request.program_folder = choice_.program_folder;
         request.nodes_allowed = config_.nodes_max > nodes_used_ ? config_.nodes_max - nodes_used_ : 0;
         auto standing = step_batch_run(run, request, tools_.clock, tools_.log);

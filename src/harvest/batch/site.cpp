@@ -208,7 +208,7 @@ Status read_site(SiteConfig& site, std::string_view text, std::string_view sourc
     return {};
 }
 
-Result<BatchKind> check_site(SiteConfig const& site)
+std::vector<std::string> missing_site_settings(SiteConfig const& site)
 {
     std::vector<std::string> missing;
     auto const need = [&](std::string const& key) {
@@ -221,7 +221,12 @@ Result<BatchKind> check_site(SiteConfig const& site)
         for (auto const key : {"nodes_max", "walltime_max", "cores_per_node"}) need(key);
     }
     for (auto const& key : site.required) need(key);
-    if (!missing.empty())
+    return missing;
+}
+
+Result<BatchKind> check_site(SiteConfig const& site)
+{
+    if (auto const missing = missing_site_settings(site); !missing.empty())
         return Error{ErrorKind::usage,
                      fmt::format("settings are missing: {}", fmt::join(missing, ", ")),
                      {},

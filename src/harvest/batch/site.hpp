@@ -67,6 +67,8 @@ std::vector<SiteKey> site_keys();
 Status set_site(SiteConfig& site, std::string_view key, std::string_view value);
 /// A whole file: of a key that may repeat its values take the place of those of files before it.
 Status read_site(SiteConfig& site, std::string_view text, std::string_view source);
+/// Keys that must be given at this site, and are not.
+std::vector<std::string> missing_site_settings(SiteConfig const& site);
 /// Error: keys missing (all of them named), or a batch system that does not exist.
 Result<BatchKind> check_site(SiteConfig const& site);
 /// As read_site takes it; what was not given is left out.

@@ -73,7 +73,8 @@ Result<SpoolConfig> parse_spool_config(std::string_view text, std::string_view s
     return config;
 }
 
-Status check_spool_config(SpoolConfig const& config, std::string_view source)
+Status check_spool_config(SpoolConfig const& config, std::string_view source,
+                          std::vector<std::string> const& missing_elsewhere)
 {
     auto const given = [&](std::string_view key) {
         return std::find(config.given.begin(), config.given.end(), key) != config.given.end();
@@ -82,6 +83,7 @@ Status check_spool_config(SpoolConfig const& config, std::string_view source)
     if (config.fetch && !given("payload")) missing.emplace_back("payload (or fetch = no)");
     if (!given("site") && !given("site.batch"))
         missing.emplace_back("site (a file of config/sites, or site.batch)");
+    missing.insert(missing.end(), missing_elsewhere.begin(), missing_elsewhere.end());
     if (missing.empty()) return {};
     return Error{ErrorKind::usage,
                  fmt::format("{}: settings are missing: {}", source, fmt::join(missing, "; ")),

@@ -30,7 +30,8 @@ struct SpoolConfig {
 
 /// Errors name `source` and the line.
 Result<SpoolConfig> parse_spool_config(std::string_view text, std::string_view source);
-/// Error: keys that are missing, all of them.
-Status check_spool_config(SpoolConfig const& config, std::string_view source);
+/// Error: keys that are missing, all of them; with those that its site and harvest's configuration lack.
+Status check_spool_config(SpoolConfig const& config, std::string_view source,
+                          std::vector<std::string> const& missing_elsewhere = {});
 
 }  // namespace yoda

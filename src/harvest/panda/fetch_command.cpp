@@ -202,8 +202,11 @@ std::string FetchCommandSummary::json() const
 Result<FetchCommandSummary> fetch_run(FetchOptions const& options, HttpClient& http, Clock const& clock,
                                       Log& log)
 {
-    if (options.panda.site.empty())
-        return Error{ErrorKind::usage, "no PanDA queue", {}, "give its name (--site)"};
+    if (auto const missing = missing_fetch_settings(options.panda); !missing.empty())
+        return Error{ErrorKind::usage,
+                     fmt::format("settings are missing: {}", fmt::join(missing, ", ")),
+                     {},
+                     "give them in a file (--config FILE, see docs/panda.md) or by --set key=value"};
     PandaClient client(http, clock, log, options.panda.server, options.panda.credentials);
     if (auto const status = client.check(); !status) return status.error();
     PandaFolder const folder(options.run);

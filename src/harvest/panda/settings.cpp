@@ -7,6 +7,14 @@
 
 namespace yoda {
 
+std::vector<std::string> missing_fetch_settings(PandaSettings const& settings)
+{
+    std::vector<std::string> missing;
+    if (settings.server.urls.empty()) missing.emplace_back("panda.url");
+    if (settings.site.empty()) missing.emplace_back("panda.site");
+    return missing;
+}
+
 std::map<std::string, std::string> common_job_fields(PandaSettings const& settings)
 {
     std::map<std::string, std::string> fields;

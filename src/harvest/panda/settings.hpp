@@ -34,6 +34,9 @@ struct PandaSettings {
     std::map<std::string, std::int64_t> path_conventions;
 };
 
+/// Keys without which nothing can be fetched, and that are not set.
+std::vector<std::string> missing_fetch_settings(PandaSettings const& settings);
+
 /// Fields of every updateJob: node, siteName, schedulerID, pilotID, computingElement; what is empty is left
 /// out.
 std::map<std::string, std::string> common_job_fields(PandaSettings const& settings);

@@ -333,6 +333,9 @@ TEST(SpoolConfig, NamesWhatIsMissingAndWhatItDoesNotKnow)
     ASSERT_FALSE(checked);
     EXPECT_THAT(checked.error().what, HasSubstr("payload"));
     EXPECT_THAT(checked.error().what, HasSubstr("site"));
+    auto const elsewhere = check_spool_config(*parsed, "spool.cfg", {"site.account", "panda.url"});
+    EXPECT_THAT(elsewhere.error().what, HasSubstr("payload"));
+    EXPECT_THAT(elsewhere.error().what, HasSubstr("site.account; panda.url"));
     auto const wrong = parse_spool_config("payload = a\nrun_max = 3\n", "spool.cfg");
     ASSERT_FALSE(wrong);
     EXPECT_THAT(wrong.error().text(), HasSubstr("spool.cfg:2"));

@@ -88,6 +88,17 @@ TEST_F(LeaseTest, AFreeLockIsTakenAndLeavesOneFile)
     EXPECT_GT((*read)->holder.pid_start_ticks, 0u);
 }
 
+TEST_F(LeaseTest, OldDraftsOfTakersThatWereKilledAreRemovedAndYoungOnesAreLeftAlone)
+{
+    auto const young = lock_ + ".draft.young", old = lock_ + ".draft.old";
+    write_text(young, "");
+    write_text(old, "");
+    std::filesystem::last_write_time(old,
+                                     std::filesystem::file_time_type::clock::now() - std::chrono::hours(1));
+    Lease const lease = take(here());
+    EXPECT_EQ(names(), (std::vector<std::string>{"lock", "lock.draft.young"}));
+}
+
 TEST_F(LeaseTest, AHeldLockIsBusyAndSaysByWhom)
 {
     Lease const lease = take(here());
