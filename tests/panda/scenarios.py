@@ -3,6 +3,7 @@
 
     scenarios.py BIN [NAME...]
 """
+import base64
 import concurrent.futures
 import json
 import os
@@ -301,6 +302,28 @@ def settings_of_the_queue_and_of_the_job_reach_the_run(world):
     assert "overwriteQueuedata" not in fields["jobPars"] and "zip_time_gap" in fields["jobParsAsReceived"]
     # (7200 - 900) s on 8 cores at 60 s each: 840 events.
     assert len([e for e in world.panda.tell("events")["events"] if e["status"] == "sent"]) == 840
+
+
+@scenario
+def every_field_of_a_job_is_kept_as_it_came(world):
+    parameters = "--maxEvents=10 --inputEVNTFile=EVNT.root --skipEvents=0"
+    for number, api in enumerate(("classic", "v1")):
+        world.write_config(panda__api=api)
+        task = world.make_task(task=40000080 + number, file_count=2, events=10)
+        strange = {"text": 'a "b" \\ \u00e4\u4e2d', "empty": "", "none": None, "yes": True, "large": (1 << 60) + 1,
+                   "nested": {"list": [1, "NULL", None]}, "specialHandling": "NULL", "inFilePosEvtNum": "True"}
+        world.panda.tell("job_fields", PandaID=task["pandaIDs"][0],
+                         jobPars=base64.b64encode(parameters.encode()).decode(), **strange)
+        run = fetch(world, "run-%d" % number, "--task-id", str(task["taskID"]))
+        came = world.panda.tell("definition", PandaID=task["pandaIDs"][0])["fields"]
+        with open(os.path.join(run, "job.json")) as file:
+            kept = json.load(file)["jobs"][0]
+        assert kept["jobPars"] == parameters and kept["jobParsAsReceived"] == came["jobPars"], kept
+        changed = {name: (value, kept.get(name)) for name, value in came.items() if kept.get(name) != value and name != "jobPars"}
+        assert not changed and set(strange) <= set(kept), changed
+        world.run_yoda(run)
+        finish(world, run)
+    assert world.panda.tell("counts")["events"] == {"done": 40}
 
 
 @scenario
