@@ -156,14 +156,14 @@ class Scanner {
                         BundleFiles& files)
     {
         facts.origin = manifest.origin;
-        facts.condition = BundleCondition::cleaned;
+        auto const* const index = disk_.find(Folder::bundles, base + ".index");
+        facts.condition = index ? BundleCondition::cleaned : BundleCondition::cut;
         if (auto const* const tar = disk_.find(Folder::bundles, base + ".tar")) {
             files.tar = base + ".tar";
             facts.data_bytes = tar->tar_bytes;
             facts.condition =
                 tar->tar_bytes == manifest.bytes ? BundleCondition::sealed : BundleCondition::cut;
         }
-        auto const* const index = disk_.find(Folder::bundles, base + ".index");
         if (index) files.index = base + ".index";
         for (auto const* const suffix : {".tar.part", ".index.part"}) {
             if (std::erase(files.own, base + suffix) > 0) files.leftovers.push_back(base + suffix);
