@@ -3,6 +3,7 @@
 #include "core/checksum.hpp"
 #include "harvest/stores/s3_answer.hpp"
 #include "servers/s3_world.hpp"
+#include "support/shifted_clock.hpp"
 
 namespace yoda::test {
 namespace {
@@ -191,18 +192,9 @@ TEST_F(Faults, SuspendedUserIsRefusedWithTheServersWord)
     EXPECT_NE(error.text().find("UserSuspended"), std::string::npos) << error.text();
 }
 
-class SkewedClock final : public Clock {
-  public:
-    TimePoint now() const override { return clock_.now(); }
-    std::int64_t unix_ns() const override { return clock_.unix_ns() - 20ll * 60 * 1'000'000'000; }
-
-  private:
-    SystemClock clock_;
-};
-
 TEST_F(Faults, ClockThatIsTwentyMinutesOffIsCorrectedByTheServersOnceAndSaid)
 {
-    SkewedClock const skewed;
+    ShiftedClock const skewed(-20 * 60);
     auto context = around_.context();
     context.clock = &skewed;
     std::string const path = folder_ / "log";

@@ -5,19 +5,10 @@
 #include <functional>
 
 #include "servers/s3_world.hpp"
+#include "support/shifted_clock.hpp"
 
 namespace yoda::test {
 namespace {
-
-/// Signs as if it were two hours ago.
-class OldClock final : public Clock {
-  public:
-    TimePoint now() const override { return clock_.now(); }
-    std::int64_t unix_ns() const override { return clock_.unix_ns() - 2ll * 3600 * 1'000'000'000; }
-
-  private:
-    SystemClock clock_;
-};
 
 class Presigned : public ::testing::Test {
   protected:
@@ -44,7 +35,7 @@ class Presigned : public ::testing::Test {
     }
 
     StoreSurroundings around_;
-    OldClock old_clock_;
+    ShiftedClock old_clock_{-2 * 3600};
     ScratchFolder folder_;
     std::unique_ptr<ServerProcess> proxy_;
     unsigned asked_ = 0;

@@ -11,22 +11,12 @@
 #include "harvest/stage_folder.hpp"
 #include "support/run_builder.hpp"
 #include "support/server_process.hpp"
+#include "support/shifted_clock.hpp"
 
 namespace yoda::test {
 namespace {
 
 namespace fs = std::filesystem;
-
-/// The machine's clock, set forward.
-class LateClock final : public Clock {
-  public:
-    TimePoint now() const override { return clock_.now(); }
-    std::int64_t unix_ns() const override { return clock_.unix_ns() + late_s * 1'000'000'000; }
-    std::int64_t late_s = 0;
-
-  private:
-    SystemClock clock_;
-};
 
 class Logs : public ::testing::Test {
   protected:
@@ -73,7 +63,7 @@ class Logs : public ::testing::Test {
         return list;
     }
 
-    LateClock clock_;
+    ShiftedClock clock_;
     Log log_{LogLevel::error};
     ScratchFolder folder_;
     std::string run_;
@@ -138,14 +128,14 @@ TEST_F(Logs, ThatCouldNotBeMadeInTimeAreGivenUpWithAReason)
     auto summary = push_now();
     EXPECT_EQ(summary.failed_count, 2u);
     EXPECT_EQ(record_of("log.4000000002.tgz").stage, Stage::sealed) << "tried again";
-    clock_.late_s = log_limit_s + 60;
+    clock_.shift_s = log_limit_s + 60;
     summary = push_now();
     auto const record = record_of("log.4000000002.tgz");
     EXPECT_EQ(record.stage, Stage::lost);
     EXPECT_NE(record.reason.find("within 55 min"), std::string::npos) << record.reason;
     EXPECT_NE(record.reason.find("upload"), std::string::npos)
         << "says what the last try met: " << record.reason;
-    clock_.late_s = 0;
+    clock_.shift_s = 0;
     EXPECT_EQ(push_now().found_count, 0u);
 }
 
@@ -168,7 +158,7 @@ TEST_F(Logs, DamagedBeforeTheUploadIsPackedAnew)
     write_text(tarball, "something else");
     fs::create_directories(folder_ / "not-mounted");
     options_.stage.first_wait_s = options_.stage.longest_wait_s = 0;
-    clock_.late_s = 3000;
+    clock_.shift_s = 3000;
     for (int tick = 0; tick < 3; ++tick) (void)push_now();
     EXPECT_NE(members_of(folder_ / "not-mounted/log.4000000002.tgz").find("payload_1_1.out"),
               std::string::npos);
