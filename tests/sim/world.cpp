@@ -420,6 +420,8 @@ void World::check_revoked()
     bool const quiet = chief_ && !chief_->broken() && sim_.now >= trouble_until_ && !chief_->is_frozen();
     for (auto const* const droid : quiet ? living() : std::vector<DroidProcess*>{}) {
         if (droid->life != chief_->life() || droid->node->is_frozen() || !droid->node->has_begun()) continue;
+        // One that is silent (its disk is stuck) is told nothing until it speaks again.
+        if (chief_->dispatcher().droid(droid->rank).state != DroidState::alive) continue;
         droid->node->core().visit_running([&](HandOut what, JobIndex, TimePoint) {
             if (is_ended(chief_->dispatcher().table().state(what.range)))
                 now.emplace(droid->process, what.range);
