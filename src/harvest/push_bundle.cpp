@@ -58,7 +58,7 @@ bool is_really_inside(std::string const& run_folder, std::string const& path)
     }
 }
 
-Result<std::vector<std::string>> list_sealed_bundles(std::string const& run_folder)
+Result<std::vector<std::string>> list_sealed_bundles(std::string const& run_folder, NameSet const& known)
 {
     std::string const folder = run_folder + "/bundles";
     std::unique_ptr<DIR, int (*)(DIR*)> const dir(::opendir(folder.c_str()), ::closedir);
@@ -70,8 +70,9 @@ Result<std::vector<std::string>> list_sealed_bundles(std::string const& run_fold
     while (dirent const* const entry = ::readdir(dir.get())) {
         std::string_view const name = entry->d_name;
         if (!name.ends_with(manifest_suffix) || name.starts_with('.')) continue;
-        names.push_back(std::string(name.substr(0, name.size() - manifest_suffix.size())) +
-                        std::string(tar_suffix));
+        auto tar =
+            std::string(name.substr(0, name.size() - manifest_suffix.size())) + std::string(tar_suffix);
+        if (!known.contains(tar)) names.push_back(std::move(tar));
     }
     return names;
 }

@@ -8,13 +8,16 @@
 
 #include "core/bundle_index.hpp"
 #include "core/result.hpp"
+#include "harvest/name_set.hpp"
 #include "harvest/stager.hpp"
 #include "sys/clock.hpp"
 
 namespace yoda {
 
-/// Names of all sealed bundles ("NAME.tar") of a run, by the names of their manifests alone.
-Result<std::vector<std::string>> list_sealed_bundles(std::string const& run_folder);
+/// Names of the sealed bundles ("NAME.tar") of a run, by the names of their manifests alone, but for those
+/// that are in `known`.
+Result<std::vector<std::string>> list_sealed_bundles(std::string const& run_folder,
+                                                     NameSet const& known = {});
 
 /// Error kinds: bad_input (damaged: quarantine it), refused (another version wrote it: leave it alone), io.
 Result<BundleManifest> read_manifest(std::string const& run_folder, std::string const& tar_name);

@@ -80,7 +80,7 @@ class RunPush {
     {
         auto const names = folder_.look();
         if (!names) return names.error();
-        auto sealed = list_sealed_bundles(run_);
+        auto sealed = list_sealed_bundles(run_, names->done);
         if (!sealed) return sealed.error();
         for (auto const& log : find_new_logs(*names)) {
             shared_.summary.plan.push_back(fmt::format("{}/{}: make and upload", run_, log.name));
@@ -103,13 +103,11 @@ class RunPush {
         auto names = folder_.look();
         if (!names) return names.error();
         auto logs = find_new_logs(*names);
-        auto sealed = list_sealed_bundles(run_);
+        auto sealed = list_sealed_bundles(run_, names->done);
         if (!sealed) return sealed.error();
         bool const has_later = path_exists(run_ + "/stage/later");
         if (logs.empty() && names->open.empty() && names->held.empty() &&
-            !(has_later && !names->later.empty()) &&
-            std::all_of(sealed->begin(), sealed->end(),
-                        [&](auto const& name) { return names->done.contains(name); }))
+            !(has_later && !names->later.empty()) && sealed->empty())
             return {};
         if (Status const status = folder_.join(); !status) return status;
         for (auto const& log : logs)

@@ -50,12 +50,13 @@ Status for_each_name(std::string const& folder, Take take)
     return {};
 }
 
-Status collect_records(std::string const& folder, std::unordered_set<std::string>& names)
+template <class Set>
+Status collect_records(std::string const& folder, Set& names)
 {
     return for_each_name(folder, [&](std::string name) {
         if (!name.ends_with(suffix)) return;
         name.resize(name.size() - suffix.size());
-        names.insert(std::move(name));
+        names.insert(name);
     });
 }
 
@@ -253,7 +254,7 @@ Status StageFolder::open_due(std::int64_t now_unix_h)
     return {};
 }
 
-Result<StageFolder::Names> StageFolder::scan(std::optional<std::unordered_set<std::string>> done)
+Result<StageFolder::Names> StageFolder::scan(std::optional<NameSet> done)
 {
     if (Status const status = bury_dead_holders(); !status) return status.error();
     if (Status const status = open_due(unix_s(clock_) / 3600); !status) return status.error();
@@ -268,6 +269,7 @@ Result<StageFolder::Names> StageFolder::look() const
     auto names = look_at_unfinished();
     if (!names) return names;
     if (Status const status = collect_records(root_ + "/done", names->done); !status) return status.error();
+    names->done.sort();
     return names;
 }
 

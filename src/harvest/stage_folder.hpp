@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "core/result.hpp"
+#include "harvest/name_set.hpp"
 #include "harvest/stage_holder.hpp"
 #include "harvest/stager.hpp"
 #include "sys/clock.hpp"
@@ -63,7 +64,7 @@ class StageFolder {
         std::unordered_set<std::string> open;
         std::unordered_set<std::string> held;   ///< by living harvests
         std::unordered_set<std::string> later;  ///< due ones are in open
-        std::unordered_set<std::string> done;
+        NameSet done;                           ///< of these fingerprints only
         bool knows(std::string const& name) const
         {
             return open.contains(name) || held.contains(name) || later.contains(name) || done.contains(name);
@@ -72,7 +73,7 @@ class StageFolder {
     /// Also takes away what dead holders held and opens what is due. `done`: as a look before saw it, which
     /// is believed, so that a run with 100,000 finished bundles is listed once a tick; what was finished
     /// since then looks new, and add() refuses it.
-    Result<Names> scan(std::optional<std::unordered_set<std::string>> done = std::nullopt);
+    Result<Names> scan(std::optional<NameSet> done = std::nullopt);
     /// The same without changing anything (status, dry run).
     Result<Names> look() const;
 
