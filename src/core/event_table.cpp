@@ -260,7 +260,8 @@ std::uint32_t EventTable::hand_out(Rank rank, FileIndex& file, std::uint32_t max
                 --counts_[at(RangeState::ready)], ++counts_[at(RangeState::sent)];
                 --file_counts_[file][0], ++file_counts_[file][1];
                 --jobs_[files_[file].job][0], ++jobs_[files_[file].job][1];
-                leave_sent(range, code::general_error);  // Handed out 65,535 times in one life: give it up.
+                leave_sent(range, code::general_error);
+                worn_out_.push_back(range);
                 continue;
             }
             progress.state = RangeState::sent;

@@ -14,6 +14,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "core/bundle_index.hpp"
@@ -129,6 +130,9 @@ class EventTable {
     /// many were handed out.
     std::uint32_t hand_out(Rank rank, FileIndex& file, std::uint32_t max_count, std::vector<RangeRun>& runs,
                            std::vector<bool> const& blocked = {});
+    /// Ranges that hand_out() has ended since the last call: they had been handed out 65,535 times in this
+    /// life.
+    std::vector<RangeIndex> take_worn_out() { return std::exchange(worn_out_, {}); }
     /// A second copy of a sent range for another rank; false if it is not sent, has two copies, is that
     /// rank's, or has no try left.
     bool copy_out(RangeIndex range, Rank rank, std::vector<RangeRun>& runs);
@@ -236,6 +240,7 @@ class EventTable {
     FileIndex mapped_file_count_ = 0;  ///< files that are in file_numbers_
     FileIndex last_added_ = none;      ///< most ranges come file by file: saves the look-up
     std::unordered_map<RangeIndex, SecondCopy> second_copies_;
+    std::vector<RangeIndex> worn_out_;
     ReadyRanges ready_;
 };
 

@@ -168,7 +168,8 @@ class DroidCore {
     void work(TimePoint now, DroidEffects& effects);
     void serve(TimePoint now, JobIndex job, DroidEffects& effects);
     bool start_next(TimePoint now, JobIndex job, RequestId request, DroidEffects& effects);
-    bool start_or_leave(TimePoint now, JobIndex job, RequestId request, DroidEffects& effects);
+    static QueuedRun take_first(Job& job);
+    bool bring_startable_forward(Job& job);
     bool in_time(TimePoint now, Job const& job) const;
     bool may_start(TimePoint now, Job const& job) const;
     WorkItem make_item(RangeRun const& run, std::string const& text_id) const;

@@ -74,23 +74,11 @@ void DroidCore::serve(TimePoint now, JobIndex index, DroidEffects& effects)
 bool DroidCore::start_next(TimePoint now, JobIndex index, RequestId request, DroidEffects& effects)
 {
     auto& job = jobs_[index];
-    auto& front = job.queue.front();
-    if (!may_start(now, job)) return false;
-    WorkItem const item = make_item(front.run, front.text_id);
-    auto& run = front.run;
-    run.first += run.stride;
-    run.process_id += run.process_stride;
-    ++run.begin;
-    --job.queued_count;
-    if (--run.count == 0) job.queue.pop_front();
+    if (!may_start(now, job) || !bring_startable_forward(job)) return false;
+    auto const next = take_first(job);
+    WorkItem const item = make_item(next.run, next.text_id);
 
     count_busy(now);
-    if (auto const old = flights_.find(item.what.range); old != flights_.end()) {
-        // An older hand-out of the same range is still on its way to the disk: its fate is rank 0's to
-        // decide.
-        effects.send(GivenBack{{&item.what, 1}});
-        return start_or_leave(now, index, request, effects);
-    }
     Flight flight;
     flight.hand_out = item.what.hand_out;
     flight.job = index;
@@ -103,9 +91,31 @@ bool DroidCore::start_next(TimePoint now, JobIndex index, RequestId request, Dro
     return true;
 }
 
-bool DroidCore::start_or_leave(TimePoint now, JobIndex index, RequestId request, DroidEffects& effects)
+/// The queue's first range, as a run of one.
+DroidCore::QueuedRun DroidCore::take_first(Job& job)
 {
-    return !jobs_[index].queue.empty() && start_next(now, index, request, effects);
+    auto& run = job.queue.front().run;
+    QueuedRun first = job.queue.front();
+    first.run.count = 1;
+    run.first += run.stride;
+    run.process_id += run.process_stride;
+    ++run.begin;
+    --job.queued_count;
+    if (--run.count == 0) job.queue.pop_front();
+    return first;
+}
+
+/// A range of which an older hand-out is still on its way to the disk (rank 0 had given this Droid up) waits
+/// until rank 0 has decided about that one: others go first. Given back, it would come again at once.
+bool DroidCore::bring_startable_forward(Job& job)
+{
+    for (std::size_t most = flights_.size() + 1; most > 0; --most) {
+        if (!flights_.contains(job.queue.front().run.begin)) return true;
+        auto held_up = take_first(job);
+        ++job.queued_count;
+        job.queue.push_back(std::move(held_up));
+    }
+    return false;
 }
 
 /// Whether the job's next range would, started now, probably end before workers must be done.

@@ -75,6 +75,10 @@ void Dispatcher::feed(TimePoint now, Rank rank, DispatcherEffects& effects)
     runs_.clear();
     std::uint32_t const handed =
         may_start(now) ? table_.hand_out(rank, droid.file, room, runs_, droid.blocked_jobs) : 0;
+    for (RangeIndex const range : table_.take_worn_out()) {
+        record_failure(range, "it was handed out 65,535 times in one life", effects);
+        seal_if_done(table_.job(range), effects);
+    }
     droid.idle_count -= std::min(droid.idle_count, handed);
     if (handed > 0) {
         droid.told_nothing = false;

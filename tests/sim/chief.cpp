@@ -396,7 +396,10 @@ void Chief::check_queues() const
             throw Violation{"queues", fmt::format("Droid {} holds {} hand-outs, rank 0 thinks {}", rank,
                                                   held[rank], droid.outstanding_count)};
     }
-    if (waiting_.size() > 100'000) throw Violation{"queues", "too many acceptances wait"};
+    // Each stands for a record that is not durable yet, of which the journal's queue holds so many bytes.
+    constexpr std::size_t smallest_record_bytes = 32;
+    if (waiting_.size() > JournalThread::queue_limit_bytes / smallest_record_bytes)
+        throw Violation{"queues", "too many acceptances wait"};
 }
 
 }  // namespace yoda::sim

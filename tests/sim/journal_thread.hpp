@@ -12,6 +12,8 @@ namespace yoda::sim {
 
 class JournalThread {
   public:
+    static constexpr std::uint64_t queue_limit_bytes = 64u << 20;
+
     JournalThread(Sim& sim, ProcessId self, Life life) : sim_(sim), self_(self), life_(life) {}
 
     /// The first segment of this life; false: it cannot be made.
@@ -30,7 +32,6 @@ class JournalThread {
     void remove_before(std::uint64_t segment);
 
   private:
-    static constexpr std::uint64_t queue_limit_bytes = 64u << 20;
     enum class Step : std::uint8_t { idle, wait, sync };
     struct Turn {
         std::uint64_t position;

@@ -124,7 +124,8 @@ void Payload::answer(RequestId request, WorkItem const& item)
     worker.time = draw_time(item.what);
     ledger_.on_executed(item.what.range);
     // It counts from the begin, since whoever kills a hanging worker need not tell us.
-    if (worker.fate == Fate::hang) ledger_.on_payload_failure(item.what.range, FailKind::failed);
+    bool const too_slow = worker.fate == Fate::hang || worker.time >= plan().range_limit;
+    if (too_slow) ledger_.on_payload_failure(item.what.range, FailKind::failed);
     auto time = worker.time;
     if (worker.fate == Fate::failure || worker.fate == Fate::fatal || worker.fate == Fate::worker_death ||
         worker.fate == Fate::payload_death)

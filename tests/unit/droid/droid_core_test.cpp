@@ -117,6 +117,27 @@ TEST_F(AskedAhead, GivesOnlyWhatCanBeSpared)
 
 using FrozenDisk = PayloadEnd;
 
+TEST_F(FrozenDisk, HoldsARangeWhoseOlderHandOutIsOnItsWayToTheDisk)
+{
+    RangeOutput output;
+    output.what = range;
+    output.paths = {"out"};
+    core.on_output(now, output, effects);
+    core.on_request(now, 0, 2, effects);
+    EXPECT_TRUE(core.on_message(now, Reset{}, effects));
+    Grant grant;
+    grant.run = {0, 2, 0, 1, 1, 1, 1, 1, 1, 2};
+    EXPECT_TRUE(core.on_message(now, grant, effects));
+    EXPECT_EQ(effects.answered, (std::vector<HandOut>{range, {1, 2}})) << "the other one is started";
+    EXPECT_TRUE(effects.given_back.empty()) << "it would come again at once";
+    EXPECT_EQ(core.queued_count(), 1u);
+    // Rank 0 has counted the older one, and takes the newer one back.
+    core.on_stored(now, 0, 0, {{range, 100}}, effects);
+    HandOut const newer{0, 2};
+    EXPECT_TRUE(core.on_message(now, Revoke{{&newer, 1}}, effects));
+    EXPECT_EQ(core.queued_count(), 0u);
+}
+
 TEST_F(FrozenDisk, MakesTheDroidSilentUntilItAnswers)
 {
     core.set_stuck(true);

@@ -60,6 +60,19 @@ TEST_F(Outcomes, AFinishedRangeIsRecordedInItsBundleAndAccepted)
     EXPECT_TRUE(effects.rejected(1).empty());
 }
 
+TEST(WornOut, ARangeThatIsGivenBackForEverEndsAndIsRecorded)
+{
+    YodaUnderTest yoda{{.ranges = 1}, 1, Outcomes::policy()};
+    yoda.hello(1);
+    for (unsigned hand_out = 1; hand_out <= UINT16_MAX; ++hand_out)
+        yoda.give_back(1, {{0, static_cast<std::uint16_t>(hand_out)}});
+    EXPECT_EQ(yoda.state(0), RangeState::failed);
+    auto const failed = yoda.effects.recorded<journal::RangeFailed>();
+    ASSERT_EQ(failed.size(), 1u) << "what is not recorded is not there after a crash";
+    EXPECT_EQ(failed[0].state, RangeState::failed);
+    EXPECT_EQ(failed[0].error_code, code::general_error);
+}
+
 TEST_F(Outcomes, AcceptedIsAskedForAfterTheRecords)
 {
     yoda.finish(1, {{0, 1}, {1, 1}});
