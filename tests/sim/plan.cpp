@@ -246,11 +246,6 @@ Plan make_plan(std::uint64_t seed, Scale scale)
         for (auto const& time : plan.payloads.back().times) mean_s += time.s();
     }
     mean_s /= static_cast<double>(time_count) * plan.job_count;
-    // Measuring dispatch (null) has no company: AthenaMP's end word would wait for all of it.
-    auto const is_athena = [](PayloadPlan const& payload) { return !payload.requests_wait; };
-    if (std::any_of(plan.payloads.begin(), plan.payloads.end(), is_athena) && scale != Scale::big) {
-        for (auto& payload : plan.payloads) payload.null_payload = false;
-    }
     plan.expected = Duration::from_s(static_cast<double>(plan.range_count()) * mean_s /
                                          (plan.droid_count * plan.worker_count) +
                                      plan.payloads[0].start_time.s() + 0.5);
@@ -260,9 +255,13 @@ Plan make_plan(std::uint64_t seed, Scale scale)
     }
     draw_policies(random, plan);
     draw_machine(random, plan);
+    bool const any_null = std::any_of(plan.payloads.begin(), plan.payloads.end(),
+                                      [](PayloadPlan const& payload) { return payload.null_payload; });
     // AthenaMP's outputs may be held back as long as rank 0 may be silent.
     for (auto& payload : plan.payloads) {
         if (!payload.requests_wait) payload.range_limit = payload.range_limit + plan.silence * 2;
+        // And, beside a job without payload (null, which measures dispatch), until that one is done.
+        if (!payload.requests_wait && any_null) payload.range_limit = payload.range_limit + plan.expected * 3;
     }
     // A tick of 50 ms would cost more than all else where an event takes minutes.
     plan.tick = std::clamp(plan.expected * 0.001, Duration::from_ms(50), Duration::from_s(1));
