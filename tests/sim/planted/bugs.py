@@ -2,6 +2,9 @@
 simulation must miss. Where the world stands in for the product's files (journal, bundles, recovery on disk), the bug
 is planted in the stand-in."""
 
+# Rare ones are looked for from this world on, in worlds of this size; the others from world 1 on, in all.
+WHERE = {"say_hello_in_an_old_frame": (22001, "small")}
+
 BUGS = [
     ("count_a_duplicate", "src/core/event_table.cpp",
      "    if (is_ended(progress.state) || epoch.hand_out() == 0 ||",

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 
-from bugs import BUGS
+from bugs import BUGS, WHERE
 
 
 def build(options, bug):
@@ -32,10 +32,11 @@ def build(options, bug):
     return program
 
 
-def search(program, worlds):
+def search(program, worlds, where):
     begin = time.monotonic()
-    done = subprocess.run([program, "--seeds", "1:%d" % worlds, "--first", "--no-shrink"], stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, text=True, errors="replace")
+    first, scale = where
+    words = [program, "--seeds", "%d:%d" % (first, worlds), "--first", "--no-shrink", *(["--scale", scale] if scale else [])]
+    done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
     found = re.search(r"^seed (\d+): ([^:]+): (.*)$", done.stdout, re.M)
     check = re.search(r"check failed: (.*)$", done.stdout, re.M)
     if not found:
@@ -65,7 +66,7 @@ def main():
     for bug in BUGS:
         if options.names and bug[0] not in options.names:
             continue
-        seed, kind, what, _ = search(build(options, bug), options.worlds)
+        seed, kind, what, _ = search(build(options, bug), options.worlds, WHERE.get(bug[0], (1, None)))
         print("| %s | %s | %s | %s |" % (bug[0].replace("_", " "), seed, kind, what), flush=True)
         if seed is None:
             missed.append(bug[0])
