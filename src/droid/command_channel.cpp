@@ -1,6 +1,7 @@
 #include "droid/command_channel.hpp"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 
@@ -79,6 +80,8 @@ void CommandChannel::answer(TimePoint now, RequestId request, WorkItem const& it
     process.output = fmt::format("{}/output.{}", worker.folder, item.range.id);
     process.begun = now;
 
+    // What an earlier try left there must not pass for this one's.
+    ::unlink(process.output.c_str());
     auto order = make_request(worker, item, process.output);
     auto id = order ? spawner_.spawn(*std::move(order)) : order.error();
     if (id) {

@@ -109,7 +109,7 @@ DroidCore::QueuedRun DroidCore::take_first(Job& job)
 /// until rank 0 has decided about that one: others go first. Given back, it would come again at once.
 bool DroidCore::bring_startable_forward(Job& job)
 {
-    for (std::size_t most = flights_.size() + 1; most > 0; --most) {
+    for (auto left = job.queued_count; left > 0; --left) {
         if (!flights_.contains(job.queue.front().run.begin)) return true;
         auto held_up = take_first(job);
         ++job.queued_count;

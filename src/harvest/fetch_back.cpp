@@ -19,12 +19,12 @@ namespace yoda {
 
 namespace {
 
-bool is_whole(std::string const& path, StageRecord const& record)
+bool is_whole(std::string const& path, std::uint64_t bytes, std::uint32_t adler32)
 {
     std::error_code code;
-    if (std::filesystem::file_size(path, code) != record.bytes || code) return false;
-    auto const sums = sum_file(path, 0, {record.bytes, std::max<std::uint64_t>(record.bytes, 1)}, 1);
-    return sums && sums->front().adler32 == record.adler32;
+    if (std::filesystem::file_size(path, code) != bytes || code) return false;
+    auto const sums = sum_file(path, 0, {bytes, std::max<std::uint64_t>(bytes, 1)}, 1);
+    return sums && sums->front().adler32 == adler32;
 }
 
 class FetchBack {
@@ -45,7 +45,7 @@ class FetchBack {
         if (record->split) return fetch_outputs(name, path, done);
         if (record->target.empty())
             return Error{ErrorKind::bad_input, name + " cannot be fetched back", "it went to no store", {}};
-        if (is_whole(path, *record)) return {};
+        if (is_whole(path, record->bytes, record->adler32)) return {};
         if (auto const status = bring(*record, path); !status) return status;
         ++done.bundle_count;
         done.bytes += record->bytes;
@@ -58,10 +58,10 @@ class FetchBack {
     {
         auto const manifest = read_manifest(stage_.run_folder(), name);
         if (!manifest) return manifest.error();
+        if (is_whole(path, manifest->bytes, manifest->adler32)) return {};
         auto const index = read_index(stage_.run_folder(), *manifest);
         if (!index) return index.error();
-        if (holds_all_members(path, *manifest, *index)) return {};
-        auto remade = RemadeBundle::create(path, *manifest);
+        auto remade = RemadeBundle::create(path);
         if (!remade) return remade.error();
         std::string const output = path + ".output";
         for (auto const& entry : index->entries) {
@@ -76,7 +76,7 @@ class FetchBack {
             }
         }
         ++done.bundle_count;
-        return remade->keep();
+        return remade->keep(*manifest);
     }
 
     /// Gets an object and checks that it is what was sent.
@@ -85,7 +85,7 @@ class FetchBack {
         auto const store = store_of(record);
         if (!store) return store.error();
         if (auto const status = (*store)->get(record.key, path); !status) return status;
-        if (is_whole(path, record)) return {};
+        if (is_whole(path, record.bytes, record.adler32)) return {};
         ::unlink(path.c_str());
         return Error{
             ErrorKind::bad_input,

@@ -17,8 +17,8 @@ struct FetchedBack {
 };
 
 /// Brings each of these ("NAME.tar") into `folder`, which is made; one that is there whole already is not
-/// fetched again. Outputs that were sent one by one are put into a tar again where their index has them.
-/// Every byte is checked against the manifest, or the index. Errors: unavailable, refused, no_space, io as
+/// fetched again. Of outputs that were sent one by one their tar is made again.
+/// Every byte is checked against the manifest. Errors: unavailable, refused, no_space, io as
 /// the store says; bad_input: what came back is not what was sent, or it never went to a store as a bundle.
 Result<FetchedBack> fetch_back(std::string const& run_folder, std::vector<std::string> const& tar_names,
                                std::string const& folder, PushOptions const& options, Log& log,

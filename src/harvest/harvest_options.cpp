@@ -226,15 +226,15 @@ Result<PushOptions> make_push_options(HarvestConfig const& config, std::string c
     return options;
 }
 
-Allocation make_allocation(HarvestConfig const& config)
+JobCapacity make_job_capacity(HarvestConfig const& config)
 {
-    Allocation allocation;
-    allocation.walltime_s = config.seconds("fetch.walltime");
-    allocation.overhead_s = config.seconds("fetch.overhead");
-    allocation.node_count = static_cast<std::int64_t>(config.count("fetch.nodes"));
-    allocation.cores_per_node = static_cast<std::int64_t>(config.count("fetch.cores"));
-    allocation.seconds_per_event = config.seconds("fetch.seconds_per_event");
-    return allocation;
+    JobCapacity capacity;
+    capacity.walltime_s = config.seconds("fetch.walltime");
+    capacity.overhead_s = config.seconds("fetch.overhead");
+    capacity.node_count = static_cast<std::int64_t>(config.count("fetch.nodes"));
+    capacity.cores_per_node = static_cast<std::int64_t>(config.count("fetch.cores"));
+    capacity.seconds_per_event = config.seconds("fetch.seconds_per_event");
+    return capacity;
 }
 
 Result<FetchOptions> make_fetch_options(HarvestConfig const& config, std::string const& run,
@@ -249,7 +249,7 @@ Result<FetchOptions> make_fetch_options(HarvestConfig const& config, std::string
     options.working_group = config.text("fetch.working_group");
     options.chunk =
         static_cast<std::int64_t>(std::clamp<std::uint64_t>(config.count("fetch.chunk"), 1, 100'000));
-    options.allocation = make_allocation(config);
+    options.capacity = make_job_capacity(config);
     options.leave_open = config.yes("fetch.open");
     options.inputs.folders = config.list("input.folders");
     options.inputs.checksums = config.yes("input.checksums");

@@ -33,7 +33,7 @@ Result<StoreConfig> make_store_config(HarvestConfig const& config, std::string c
 Result<PushOptions> make_push_options(HarvestConfig const& config, std::string const& run, Clock const& clock,
                                       Log& log);
 /// What fetch.* says of the batch job to come.
-Allocation make_allocation(HarvestConfig const& config);
+JobCapacity make_job_capacity(HarvestConfig const& config);
 /// All but the payload and the choices of a single call. Errors: as make_store_config.
 Result<FetchOptions> make_fetch_options(HarvestConfig const& config, std::string const& run,
                                         Clock const& clock, Log& log);

@@ -28,10 +28,9 @@ Result<FetchCommandSummary> fetch_step(FetchChoice const& choice, HarvestConfig 
         set_run_texts(full, changed);
     };
     // What the queue or a person says goes before what was measured.
-    if (auto& allocation = options->allocation;
-        allocation.walltime_s > 0 && allocation.seconds_per_event <= 0)
+    if (auto& capacity = options->capacity; capacity.walltime_s > 0 && capacity.seconds_per_event <= 0)
         if (auto const measured = find_measured_time(choice.run)) {
-            allocation.seconds_per_event = measured->seconds_per_event;
+            capacity.seconds_per_event = measured->seconds_per_event;
             tools.log.info("event_time_measured",
                            {{"seconds", measured->seconds_per_event}, {"by", measured->run}});
         }
@@ -53,10 +52,10 @@ Result<FeedSummary> feed_step(std::string const& run, std::int64_t range_count, 
     options.run = run;
     options.panda = make_panda_settings(*config);
     options.range_count = range_count;
-    options.allocation = make_allocation(*config);
-    if (auto& allocation = options.allocation; allocation.seconds_per_event <= 0)
+    options.capacity = make_job_capacity(*config);
+    if (auto& capacity = options.capacity; capacity.seconds_per_event <= 0)
         if (auto const measured = find_measured_time(run))
-            allocation.seconds_per_event = measured->seconds_per_event;
+            capacity.seconds_per_event = measured->seconds_per_event;
     options.chunk = static_cast<std::int64_t>(std::max<std::uint64_t>(config->count("fetch.chunk"), 1));
     return feed_run(options, tools.http, tools.clock, tools.log);
 }

@@ -16,71 +16,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from scenario import fetch, final_state, finish, job, run_scenarios, scenario, scenario_with, tell  # noqa: E402
-
-SLOW = """
-import sys, time
-time.sleep(float(sys.argv[3]))
-print("payload did", sys.argv[1], flush=True)
-open(sys.argv[2], "w").write("done " + sys.argv[1])
-"""
-
-
-def slow_payload(world, seconds=0.05):
-    with open(world.path("slow.py"), "w") as file:
-        file.write(SLOW)
-    return world.write_payload("slow", channel="command", executable="/usr/bin/python3",
-                               argument=[world.path("slow.py"), "{first}", "{output}", str(seconds)], output="opaque")
-
-
-class RunningYoda:
-    """yoda at work on a run; killed if the scenario fails."""
-
-    def __init__(self, world, run):
-        self.run = run
-        self.process = subprocess.Popen([os.path.join(world.bin, "yoda"), run], env=world.environment, stdout=subprocess.PIPE,
-                                        stderr=subprocess.STDOUT, text=True)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.communicate()
-
-    def status(self):
-        try:
-            with open(os.path.join(self.run, "status.json")) as file:
-                return json.load(file)
-        except (FileNotFoundError, ValueError):
-            return {}
-
-    def wait_for(self, what, limit_s=60):
-        """Until the status says so; how it stood then."""
-        deadline = time.monotonic() + limit_s
-        while time.monotonic() < deadline:
-            assert self.process.poll() is None, "yoda ended: " + self.process.stdout.read()
-            status = self.status()
-            if status and what(status):
-                return status
-            time.sleep(0.02)
-        raise AssertionError("waited in vain: %s" % self.status())
-
-    def end(self, codes=(0,)):
-        output = self.process.communicate(timeout=120)[0]
-        assert self.process.returncode in codes, output
-
-
-def read_text(path):
-    try:
-        with open(path, errors="replace") as file:
-            return file.read()
-    except OSError:
-        return ""
-
-
-def ranges(status):
-    return status.get("ranges", {})
+from yoda_at_work import ranges, read_text, RunningYoda, slow_payload  # noqa: E402
 
 
 @scenario
@@ -111,30 +47,6 @@ def tobekilled_reaches_a_running_yoda_at_once_and_only_that_job_ends(world):
     assert done[other] in shares and 0 < done[killed] < min(shares), done
 
 
-def feed(world, run, *words):
-    output = world.harvest("fetch", "--more", run, "--json", *words)
-    return json.loads(output[output.index("{"):])
-
-
-@scenario
-def a_running_yoda_is_fed_no_more_than_the_rest_of_its_walltime_can_do(world):
-    world.write_config(fetch__open="yes", yoda__walltime="100 s", yoda__status__interval="0.2 s")
-    world.make_task(file_count=1, events=3000)
-    run = fetch(world, "run", "--ranges", "4", payload=slow_payload(world, 0.5))
-    with RunningYoda(world, run) as yoda:
-        status = yoda.wait_for(lambda s: ranges(s).get("finished", 0) >= 2)
-        said = feed(world, run)
-        assert 0 < said["ranges"] == said["room_events"], said
-        yoda.wait_for(lambda s: ranges(s)["total"] == 4 + said["ranges"])
-        again = feed(world, run)
-        assert again["ranges"] == again["room_events"], again
-        # An event takes half a second at least.
-        can_do = 2 * 100 * sum(droid["workers"] for droid in status["droids"])
-        assert 4 + said["ranges"] + again["ranges"] <= can_do < 3000, (said, again, can_do)
-        os.kill(yoda.process.pid, signal.SIGTERM)
-        yoda.end(codes=(0, 1, 3))
-
-
 @scenario
 def a_harvesters_heartbeat_is_that_of_yoda(world):
     world.write_config(yoda__status__interval="0.2 s")
@@ -163,17 +75,6 @@ def a_harvesters_heartbeat_is_that_of_yoda(world):
         assert beat()[1] != stopped[1]
         os.kill(yoda.process.pid, signal.SIGTERM)
         yoda.end(codes=(0, 1, 3))
-
-
-@scenario
-def a_run_that_waits_is_fed_no_more_than_its_batch_job_can_do(world):
-    world.write_config(fetch__open="yes", fetch__walltime="1000 s", fetch__overhead="0 s", fetch__cores=2,
-                       fetch__seconds_per_event="10 s")
-    world.make_task(file_count=1, events=3000)
-    run = fetch(world, "run", "--ranges", "50")
-    # 200 events fit.
-    assert [feed(world, run, "--ranges", wanted)["ranges"] for wanted in ("60", "1000", "1000")] == [60, 90, 0]
-    assert world.panda.tell("counts")["events"]["sent"] == 200
 
 
 @scenario
@@ -381,36 +282,6 @@ def when_panda_takes_all_jobs_back_the_cycle_cancels_the_batch_job(world):
 
 
 @scenario
-def a_jumbo_job_takes_ranges_of_all_files_of_its_task(world):
-    world.write_config(fetch__chunk=70)
-    task = world.make_task(file_count=25, events=20, jumbo=True)
-    run = fetch(world)
-    with open(os.path.join(run, "job.json")) as file:
-        inputs = json.load(file)["jobs"][0]["inFilePaths"].split(",")
-    assert len(inputs) == 25 and all(os.path.exists(path) for path in inputs), inputs
-    world.run_yoda(run)
-    finish(world, run)
-    counts = world.panda.tell("counts")
-    assert counts["events"] == {"done": 500}, counts
-    assert final_state(world, task["pandaIDs"][0])[0] == "finished"
-    assert all(row["is_jumbo"] == 1 for row in world.panda.tell("events")["events"])
-
-
-@scenario
-def a_job_without_ranges_is_ended_before_a_run_is_made(world):
-    world.write_config(fetch__jobs=2)
-    task = world.make_task(file_count=1, events=10, jobs=2)
-    # The first job takes all.
-    run = fetch(world)
-    states = {p: final_state(world, p) for p in task["pandaIDs"]}
-    ended = [columns for state, columns in states.values() if state == "failed"]
-    assert len(ended) == 1 and int(ended[0]["pilotErrorCode"]) == 1238 and "no event ranges" in ended[0]["pilotErrorDiag"], states
-    assert world.panda.tell("counts")["calls"]["checkEventsAvailability"] >= 2
-    with open(os.path.join(run, "job.json")) as file:
-        assert len(json.load(file)["jobs"]) == 1
-
-
-@scenario
 def the_batch_id_that_panda_has_is_never_changed(world):
     world.write_config(panda__heartbeat="0 s")
     task = world.make_task(file_count=1, events=20)
@@ -419,88 +290,6 @@ def the_batch_id_that_panda_has_is_never_changed(world):
     said = tell(world, run, "--phase", "running", "--batch-id", "slurm-18")
     assert said["job_updates"] == 1 and not said["problems"], said
     assert job(world, task["pandaIDs"][0])["batchID"] == "slurm-17"
-
-
-@scenario
-def ranges_that_cannot_be_worked_on_are_reported_and_the_others_done(world):
-    world.write_config(panda__report_chunk=5)
-    task = world.make_task(file_count=1, events=20)
-    panda_id, lfn = task["pandaIDs"][0], "EVNT.40000001._000001.txt"
-
-    def bad(number, **changes):
-        item = {"eventRangeID": "40000001-%d-5000001-%d-9" % (panda_id, number), "startEvent": number, "lastEvent": number,
-                "LFN": lfn, "GUID": "G", "scope": "mc16_13TeV"}
-        item.update(changes)
-        return item
-
-    cases = {101: ({"LFN": "EVNT.unknown.root"}, "failed", "not among the inputs"),
-             102: ({"LFN": "../../etc/passwd"}, "fatal", "no plain file name"),
-             103: ({"LFN": "a/b"}, "fatal", "no plain file name"),
-             104: ({"LFN": "a\nb"}, "fatal", "no plain file name"),
-             105: ({"LFN": None}, "failed", "no input file"),
-             106: ({"startEvent": 9, "lastEvent": 8}, "fatal", "no range"),
-             107: ({"startEvent": 0, "lastEvent": 3}, "fatal", "no range"),
-             108: ({"startEvent": 1, "lastEvent": 1 << 33}, "fatal", "32 bits"),
-             109: ({"eventRangeID": "40000001-1-5000001-109-9"}, "failed", "belongs to job 1")}
-    injected = [bad(number, **changes) for number, (changes, _, _) in cases.items()]
-    injected += [bad(1), bad(1), dict(bad(110), pfn="extra keys do not matter")]
-    world.panda.tell("inject", ranges=injected)
-    output = world.harvest("fetch", world.path("runs", "run"), "--payload", world.write_payload(), "--json")
-    said = json.loads(output[output.index("{"):])
-    run = world.path("runs", "run")
-    # The task's attempts are 3: range 1 of attempt 9 is another one, and came twice.
-    assert said["ranges"] == 22 and said["repeated_ranges"] == 1, said
-    with open(os.path.join(run, "panda", "refused-%d.json" % panda_id)) as file:
-        refused = {int(r["eventRangeID"].split("-")[3]): r for r in json.load(file)["ranges"]}
-    assert set(refused) == set(cases), refused
-    for number, (_, status, words) in cases.items():
-        assert refused[number]["status"] == status and words in refused[number]["why"], refused[number]
-    world.run_yoda(run)
-    assert finish(world, run)["refused_ranges"] == 0
-    sent = json.dumps([c for c in world.panda.tell("log")["log"] if c[0] == "updateEventRanges"])
-    for number, (_, status, words) in cases.items():
-        # A word about another job's range would count against that job.
-        assert (words in sent) == (number != 109), words
-    assert world.panda.tell("counts")["events"] == {"done": 20}
-
-
-@scenario
-def numbers_beyond_53_bits_stay_exact(world):
-    world.write_config()
-    world.panda.tell("numbers", panda_id=(1 << 53) + 1, file_id=(1 << 62) + 3)
-    task = world.make_task(task=(1 << 33) + 1, file_count=2, events=10)
-    assert task["pandaIDs"][0] == (1 << 53) + 1
-    run = fetch(world)
-    world.run_yoda(run)
-    finish(world, run)
-    counts = world.panda.tell("counts")
-    assert counts["events"] == {"done": 20} and counts["merge_jobs"], counts
-    world.check_merge_inputs(world.stored_bundles())
-
-
-@scenario
-def a_job_whose_answer_was_lost_is_known_as_lost(world):
-    world.write_config(panda__timeout="2 s")
-    world.make_task(file_count=1, events=10, jobs=3)
-    run = world.path("runs", "run")
-    payload = world.write_payload()
-    # The answer never comes; and a kill before it does.
-    world.panda.tell("faults", rules=[{"kind": "drop_after", "method": "getJob", "count": 1}])
-    said = world.harvest("fetch", run, "--payload", payload, codes=(1,))
-    assert "up to 1 jobs were lost" in said, said
-    world.panda.tell("faults", rules=[{"kind": "slow", "method": "getJob", "count": 1, "seconds": 1.5}])
-    process = world.start("fetch", run, "--payload", payload)
-    while not any(name.startswith("000002") for name in os.listdir(run + ".fetch/fetch")):
-        assert process.poll() is None
-    while world.panda.tell("counts")["calls"]["getJob"] < 2:
-        assert process.poll() is None
-    process.kill()
-    process.communicate()
-    output = world.harvest("fetch", run, "--payload", payload, "--json")
-    said = json.loads(output[output.index("{"):])
-    assert said["lost_jobs"] == 2 and said["ranges"] == 10 and said["jobs"] == 1, said
-    # PanDA gives them up after half an hour without a word.
-    assert len(world.panda.tell("advance", seconds=1801)["lost"]) == 2
 
 
 @scenario
@@ -592,24 +381,6 @@ def a_queue_is_read_from_a_url_and_from_its_copy_when_that_is_away(world):
     finish(world, run)
     assert os.listdir(world.path("ceph")), "the queue's storage is not used"
     assert all(z["destinationse"] == "231" for z in world.panda.tell("zips")["zips"]), world.panda.tell("zips")
-
-
-@scenario
-def what_earlier_runs_measured_limits_what_is_fetched(world):
-    world.write_config()
-    world.make_task(file_count=1, events=20)
-    first = fetch(world, "first", payload=slow_payload(world, 0.1))
-    world.run_yoda(first)
-    finish(world, first)
-    with open(os.path.join(first, "status.json")) as file:
-        mean_s = json.load(file)["event_time_s"]["mean"]
-    world.write_config(fetch__walltime="20 s", fetch__overhead="10 s", fetch__cores=2)
-    world.make_task(task=40000002, file_count=1, events=1000)
-    run = fetch(world, "second")
-    with open(os.path.join(run, "job.json")) as file:
-        panda_id = json.load(file)["jobs"][0]["PandaID"]
-    sent = [r for r in world.panda.tell("events")["events"] if r["PandaID"] == panda_id]
-    assert len(sent) == 2 * int(10 / mean_s), (len(sent), mean_s)
 
 
 @scenario

@@ -25,10 +25,8 @@ inline std::string some_bytes(std::uint64_t count, std::uint64_t seed = 1)
     return out;
 }
 
-/// Adds a sealed bundle of two outputs to RUN/bundles; returns its manifest. `header_bytes` go before each
-/// output; `bytes` has more than both.
-inline BundleManifest add_bundle(std::string const& run, std::uint32_t sequence, std::string const& bytes,
-                                 std::uint64_t header_bytes = 1)
+/// Adds a sealed bundle of two outputs to RUN/bundles; returns its manifest. `bytes` >= 4.
+inline BundleManifest add_bundle(std::string const& run, std::uint32_t sequence, std::string const& bytes)
 {
     std::filesystem::create_directories(run + "/bundles");
     BundleOrigin const origin{4000000001, 0, 1, 1, sequence};
@@ -44,8 +42,8 @@ inline BundleManifest add_bundle(std::string const& run, std::uint32_t sequence,
         entry.range_id = "18-4000000001-77-" + std::to_string(entry.range) + "-3";
         BundleMember member;
         member.name = "HITS.pool.root." + entry.range_id;
-        member.data_offset = entry.begin + header_bytes;
-        member.bytes = entry.end - entry.begin - header_bytes;
+        member.data_offset = entry.begin + 1;
+        member.bytes = entry.end - entry.begin - 1;
         member.adler32 = adler32(std::string_view(bytes).substr(member.data_offset, member.bytes));
         entry.members.push_back(member);
         encode_index_entry(entry, index);

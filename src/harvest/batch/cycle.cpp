@@ -140,8 +140,7 @@ class Cycle {
         if (summary_.disk_low)
             summary_.troubles.push_back(
                 fmt::format("{} has {} free, less than disk_free = {}: nothing is fetched or fed until there "
-                            "is room; what "
-                            "PanDA has not heard of stays",
+                            "is room; what PanDA has not heard of stays",
                             spool_, text_in_gb(summary_.free_bytes), text_in_gb(config_.disk_free_bytes)));
         return {};
     }

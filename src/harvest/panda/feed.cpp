@@ -159,7 +159,7 @@ Status Feeder::ask(Turn& turn)
     FetchLimits limits;
     limits.range_count = options_.range_count;
     limits.chunk = options_.chunk;
-    auto const room = find_feed_room(options_.run, options_.allocation, now_s());
+    auto const room = find_feed_room(options_.run, options_.capacity, now_s());
     if (!room) return room.error();
     if (*room) {
         limits.event_count = summary.room_event_count = (*room)->event_count;

@@ -74,7 +74,7 @@ std::optional<std::int64_t> count_events_left(nlohmann::json const& status, doub
 {
     auto const end_unix_s = number(status, "work_ends_unix_s");
     if (end_unix_s <= 0) return std::nullopt;
-    Allocation left;
+    JobCapacity left;
     left.walltime_s = std::max(end_unix_s - static_cast<double>(now_unix_s), 1e-9);
     left.cores_per_node = count_workers(status);
     auto const measured_s = measured_time_s(status);
@@ -82,7 +82,7 @@ std::optional<std::int64_t> count_events_left(nlohmann::json const& status, doub
     return count_events_that_fit(left);
 }
 
-Result<std::optional<FeedRoom>> find_feed_room(std::string const& run, Allocation const& to_come,
+Result<std::optional<FeedRoom>> find_feed_room(std::string const& run, JobCapacity const& to_come,
                                                std::int64_t now_unix_s)
 {
     RunFolder const folder(run);

@@ -25,7 +25,7 @@ struct FeedRoom {
 
 /// `to_come`: what a batch job that does not run yet will have. nullopt: nothing limits it. Errors: a run
 /// folder or a note that cannot be read.
-Result<std::optional<FeedRoom>> find_feed_room(std::string const& run, Allocation const& to_come,
+Result<std::optional<FeedRoom>> find_feed_room(std::string const& run, JobCapacity const& to_come,
                                                std::int64_t now_unix_s);
 
 }  // namespace yoda

@@ -93,7 +93,7 @@ FetchWish make_wish(FetchOptions const& options)
     wish.query.disk_mb = options.disk_mb;
     wish.query.remaining_time_s = options.remaining_time_s;
     wish.query.job_count = options.job_count;
-    wish.limits.event_count = count_events_that_fit(options.allocation);
+    wish.limits.event_count = count_events_that_fit(options.capacity);
     wish.limits.range_count = options.range_limit;
     wish.limits.chunk = options.chunk;
     wish.scattered = options.scattered;

@@ -29,7 +29,7 @@ struct FetchOptions {
     std::optional<std::int64_t> memory_mb;
     std::optional<std::int64_t> disk_mb;
     std::optional<std::int64_t> remaining_time_s;
-    Allocation allocation;
+    JobCapacity capacity;
     std::optional<std::int64_t> range_limit;
     std::int64_t chunk = 10'000;
     bool scattered = false;
@@ -64,7 +64,7 @@ struct FeedOptions {
     std::string run;
     PandaSettings panda;
     std::int64_t range_count = 10'000;  ///< how many more, at most
-    Allocation allocation;              ///< of a batch job that is still to come
+    JobCapacity capacity;               ///< of a batch job that is still to come
     std::int64_t chunk = 10'000;
 };
 

@@ -11,14 +11,14 @@ constexpr std::int64_t trusted_sample = 100;
 
 }  // namespace
 
-std::optional<std::int64_t> count_events_that_fit(Allocation const& allocation)
+std::optional<std::int64_t> count_events_that_fit(JobCapacity const& capacity)
 {
-    if (!(allocation.seconds_per_event > 0) || !(allocation.walltime_s > 0)) return std::nullopt;
-    double const time_s = std::max(0.0, allocation.walltime_s - allocation.overhead_s);
+    if (!(capacity.seconds_per_event > 0) || !(capacity.walltime_s > 0)) return std::nullopt;
+    double const time_s = std::max(0.0, capacity.walltime_s - capacity.overhead_s);
     // An event is not split over cores: each core does a whole number of them.
-    double const each = std::floor(time_s / allocation.seconds_per_event);
+    double const each = std::floor(time_s / capacity.seconds_per_event);
     double const all =
-        each * static_cast<double>(allocation.node_count) * static_cast<double>(allocation.cores_per_node);
+        each * static_cast<double>(capacity.node_count) * static_cast<double>(capacity.cores_per_node);
     return static_cast<std::int64_t>(std::min(all, 9e15));
 }
 

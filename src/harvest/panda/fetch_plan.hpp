@@ -9,15 +9,15 @@
 namespace yoda {
 
 /// What the batch job will have.
-struct Allocation {
+struct JobCapacity {
     double walltime_s = 0;
     double overhead_s = 0;  ///< start-up, sealing, the last uploads: not for events
     std::int64_t node_count = 1;
     std::int64_t cores_per_node = 1;
     double seconds_per_event = 0;  ///< on one core; measured before, or configured
 };
-/// Events that fit; nullopt when the allocation does not say (no time per event or no walltime).
-std::optional<std::int64_t> count_events_that_fit(Allocation const& allocation);
+/// Events that fit; nullopt when it does not say (no time per event or no walltime).
+std::optional<std::int64_t> count_events_that_fit(JobCapacity const& capacity);
 
 struct FetchLimits {
     std::optional<std::int64_t> event_count;

@@ -169,6 +169,17 @@ TEST_F(CommandChannelTest, StopsAtOnceWithOneRunningAndOneWaiting)
     EXPECT_THAT(desk.finished, ElementsAre(0u));
 }
 
+TEST_F(CommandChannelTest, WhatAnEarlierTryLeftIsNotThisOnesOutput)
+{
+    ASSERT_TRUE(make_folders(folder / "work/worker_0"));
+    auto const left = folder / "work/worker_0/output.0";
+    test::write_text(left, "half of an output");
+    begin("exit 0", 1);
+    run_to_the_end();
+    EXPECT_THAT(desk.finished, ElementsAre(0u));
+    EXPECT_FALSE(path_exists(left)) << "this try wrote nothing";
+}
+
 TEST_F(CommandChannelTest, TellsHowAProcessFailed)
 {
     begin("exit 3", 1);

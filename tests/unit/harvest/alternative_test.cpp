@@ -9,6 +9,7 @@
 #include "harvest/fetch_back.hpp"
 #include "harvest/harvest_options.hpp"
 #include "harvest/stage_folder.hpp"
+#include "support/bundle_builder.hpp"
 #include "support/run_builder.hpp"
 
 namespace yoda::test {
@@ -144,26 +145,25 @@ TEST_F(Target, OutputsThatWereSentOneByOneComeBackAsTheirBundle)
 {
     add_store("es_events");
     set("push.single_objects", "yes");
-    // What a Droid leaves: members of a real tar, with headers before them.
-    std::string const bytes = some_bytes(9000);
-    auto const bundle = add_bundle(run_, 1, bytes, 512);
+    BundleBuilder builder({4000000001, 0, 1, 1, 1});
+    std::string const id = "18-4000000001-77-2-3";
+    builder.add(2, Epoch{65537}, id, {{"HITS.pool.root", some_bytes(3988)}, {"empty", ""}});
+    builder.add(3, Epoch{65537}, "18-4000000001-77-3-3", {{std::string(120, 'n'), some_bytes(5000)}});
+    fs::create_directories(run_ + "/bundles");
+    builder.write_sealed(run_ + "/bundles");
+    auto const name = builder.manifest().bundle;
+    auto const sealed = file_text(run_ + "/bundles/" + name);
     auto options = make_push_options(config_, run_, clock_, log_).value();
     options.folders = {run_};
-    ASSERT_EQ(push(options, log_, clock_).value().verified_count, 2u);
-    ASSERT_FALSE(fs::exists(run_ + "/bundles/" + bundle.bundle));
-    auto const back = [&] {
-        return fetch_back(run_, {bundle.bundle}, folder_ / "back", options, log_, clock_);
-    };
-    auto const path = folder_ / "back/" + bundle.bundle;
+    ASSERT_EQ(push(options, log_, clock_).value().verified_count, 3u);
+    ASSERT_FALSE(fs::exists(run_ + "/bundles/" + name));
+    auto const back = [&] { return fetch_back(run_, {name}, folder_ / "back", options, log_, clock_); };
+    auto const path = (folder_ / "back/") + name;
     EXPECT_EQ(back().value().bundle_count, 1u);
-    auto const text = file_text(path);
-    ASSERT_EQ(text.size(), bytes.size());
-    EXPECT_EQ(text.substr(512, 3988), bytes.substr(512, 3988));
-    EXPECT_EQ(text.substr(5012), bytes.substr(5012));
-    EXPECT_EQ(text.substr(257, 5), "ustar");
+    EXPECT_TRUE(file_text(path) == sealed) << "the same bytes";
     EXPECT_EQ(back().value().bundle_count, 0u) << "it is there already";
     EXPECT_EQ(std::distance(fs::directory_iterator(folder_ / "back"), {}), 1);
-    write_text(folder_ / "es_events/HITS.pool.root.18-4000000001-77-3-3", some_bytes(3988, 2));
+    write_text((folder_ / "es_events/HITS.pool.root.") + id, some_bytes(3988, 2));
     fs::remove(path);
     EXPECT_THAT(back().error().text(), HasSubstr("is not what was sent"));
     EXPECT_EQ(std::distance(fs::directory_iterator(folder_ / "back"), {}), 0);

@@ -9,16 +9,16 @@ namespace {
 
 TEST(FetchPlan, AnAllocationHoldsSoManyEventsAndNoMore)
 {
-    Allocation allocation{3600, 600, 2, 4, 100};
-    EXPECT_EQ(count_events_that_fit(allocation), 30 * 8);
-    allocation.seconds_per_event = 1501;  // one each, not one and a half
-    EXPECT_EQ(count_events_that_fit(allocation), 8);
-    allocation.seconds_per_event = 3001;
-    EXPECT_EQ(count_events_that_fit(allocation), 0);
-    allocation.overhead_s = 9999;
-    EXPECT_EQ(count_events_that_fit(allocation), 0);
-    allocation.seconds_per_event = 0;
-    EXPECT_FALSE(count_events_that_fit(allocation));
+    JobCapacity capacity{3600, 600, 2, 4, 100};
+    EXPECT_EQ(count_events_that_fit(capacity), 30 * 8);
+    capacity.seconds_per_event = 1501;  // one each, not one and a half
+    EXPECT_EQ(count_events_that_fit(capacity), 8);
+    capacity.seconds_per_event = 3001;
+    EXPECT_EQ(count_events_that_fit(capacity), 0);
+    capacity.overhead_s = 9999;
+    EXPECT_EQ(count_events_that_fit(capacity), 0);
+    capacity.seconds_per_event = 0;
+    EXPECT_FALSE(count_events_that_fit(capacity));
 }
 
 TEST(FetchPlan, AsksInChunksUntilAnEmptyAnswer)
