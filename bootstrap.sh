@@ -42,9 +42,10 @@ install_packages() {
         apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 }
 
+# build LOG [options]: configures with the caller's `configure` options, and builds.
 build() {
     say "building ($build)"
-    cmake --preset "$preset" >"$1.configure" 2>&1 || { cat "$1.configure"; fail "cmake failed"; }
+    cmake --preset "$preset" "${configure[@]}" >"$1.configure" 2>&1 || { cat "$1.configure"; fail "cmake failed"; }
     grep -E 'Sample payloads|not found|missing|skipped' "$1.configure" || true
     shift
     cmake --build "$build" --parallel "$(nproc)" "$@" | grep -vE '^\[[0-9]+/[0-9]+\]' || true
@@ -54,6 +55,9 @@ build() {
 demo() {
     install_packages build
     mkdir -p build
+    # Without the tests' packages there is no building them; a build folder that is there keeps what it has.
+    local configure=()
+    [ -e "$build/CMakeCache.txt" ] || configure=(-DYODA_TESTS=OFF -DYODA_BENCH=OFF)
     build build/demo --target yoda harvest generate_events shower
     local bin=$PWD/$build/bin
     local folder=${1:-demo}
@@ -91,6 +95,7 @@ END
 run_tests() {
     install_packages tests
     mkdir -p build
+    local configure=(-DYODA_TESTS=ON -DYODA_BENCH=ON)
     build build/test
     say "testing"
     # A second try, visible in the output: kills and real servers on a busy machine.
