@@ -50,60 +50,97 @@ std::string id_in(std::string const& text)
     return text.substr(at + key.size(), text.find('"', at + key.size()) - at - key.size());
 }
 
+/// The payload's clients, all in one thread. It looks at a client only when libzmq says that something has
+/// changed there: zmq_poll() asks each of 64 sockets each time, on a core that the other side needs.
+class Payload {
+  public:
+    Payload(Poller& poller, unsigned client_count, double rate)
+        : poller_(poller), interval_(Duration::from_s(rate > 0 ? client_count / rate : 0)), left_(client_count)
+    {
+        clients_.resize(client_count);
+        auto const begin = clock_.now();
+        for (unsigned i = 0; i < client_count; ++i)
+            connect(clients_[i], begin + interval_ * (static_cast<double>(i) / client_count));
+    }
+    Payload(Payload const&) = delete;
+    Payload& operator=(Payload const&) = delete;
+    ~Payload()
+    {
+        for (auto& client : clients_) zmq_close(client.socket);
+        zmq_ctx_term(context_);
+    }
+
+    void live()
+    {
+        while (left_ > 0) {
+            auto next = clock_.now() + Duration::from_ms(100);
+            for (auto& client : clients_) {
+                if (client.ended || client.waits) continue;
+                if (client.due <= clock_.now())
+                    ask(client);
+                else
+                    next = std::min(next, client.due);
+            }
+            poller_.wait(std::max(Duration::from_ms(0), next - clock_.now()));
+        }
+    }
+
+  private:
+    void connect(Client& client, TimePoint due)
+    {
+        client.socket = zmq_socket(context_, ZMQ_DEALER);
+        int const never = 0;
+        zmq_setsockopt(client.socket, ZMQ_HANDSHAKE_IVL, &never, sizeof never);
+        zmq_connect(client.socket,
+                    fmt::format("ipc:///tmp/zmq_{}", ::getenv("PILOT_EVENTRANGECHANNEL")).c_str());
+        client.due = due;
+        int fd = -1;
+        std::size_t bytes = sizeof fd;
+        zmq_getsockopt(client.socket, ZMQ_FD, &fd, &bytes);
+        poller_.add(fd, [this, &client] { hear(client); });
+    }
+
+    void ask(Client& client)
+    {
+        auto const say = [&](std::string const& text) {
+            zmq_send(client.socket, text.data(), text.size(), 0);
+        };
+        if (!client.range.empty())
+            say(fmt::format("/nowhere/out_000.{0},ID:{0},CPU:1,WALL:1", client.range));
+        client.asked = clock_.now();
+        client.waits = true;
+        client.due = std::max(client.due + interval_, client.asked - interval_);
+        say("Ready for events");
+        hear(client);  // Sending takes the change that the poller waits for.
+    }
+
+    void hear(Client& client)
+    {
+        char text[4096];
+        for (int n = 0; (n = zmq_recv(client.socket, text, sizeof text, ZMQ_DONTWAIT)) >= 0;) {
+            latencies_ << (clock_.now() - client.asked).ns / 1000 << '\n';
+            client.waits = false;
+            client.range = id_in({text, static_cast<std::size_t>(n)});
+            if (!client.range.empty()) continue;
+            client.ended = true;
+            --left_;
+        }
+    }
+
+    Poller& poller_;
+    SystemClock const clock_;
+    void* const context_ = zmq_ctx_new();
+    Duration const interval_;
+    std::vector<Client> clients_;
+    std::size_t left_;
+    std::ofstream latencies_{latency_file};
+};
+
 int live_as_payload(unsigned client_count, double rate)
 {
-    SystemClock const clock;
-    void* const context = zmq_ctx_new();
-    std::vector<Client> clients(client_count);
-    std::vector<zmq_pollitem_t> polled;
-    auto const begin = clock.now();
-    auto const interval = Duration::from_s(rate > 0 ? client_count / rate : 0);
-    for (unsigned i = 0; i < client_count; ++i) {
-        clients[i].socket = zmq_socket(context, ZMQ_DEALER);
-        int const never = 0;
-        zmq_setsockopt(clients[i].socket, ZMQ_HANDSHAKE_IVL, &never, sizeof never);
-        zmq_connect(clients[i].socket,
-                    fmt::format("ipc:///tmp/zmq_{}", ::getenv("PILOT_EVENTRANGECHANNEL")).c_str());
-        clients[i].due = begin + interval * (static_cast<double>(i) / client_count);
-        polled.push_back({clients[i].socket, 0, ZMQ_POLLIN, 0});
-    }
-    std::ofstream latencies(latency_file);
-    auto const say = [](Client& client, std::string const& text) {
-        zmq_send(client.socket, text.data(), text.size(), 0);
-    };
-    for (std::size_t left = client_count; left > 0;) {
-        auto now = clock.now();
-        auto next = now + Duration::from_ms(100);
-        for (auto& client : clients) {
-            if (client.ended || client.waits) continue;
-            if (client.due > now) {
-                next = std::min(next, client.due);
-                continue;
-            }
-            if (!client.range.empty())
-                say(client, fmt::format("/nowhere/out_000.{0},ID:{0},CPU:1,WALL:1", client.range));
-            client.asked = clock.now();
-            client.waits = true;
-            client.due = std::max(client.due + interval, client.asked - interval);
-            say(client, "Ready for events");
-        }
-        // Rounded up: else the last millisecond is spent turning, on a core that the other side needs.
-        auto const wait_ms = std::max<std::int64_t>(0, (next - clock.now()).ms() + 1);
-        zmq_poll(polled.data(), static_cast<int>(polled.size()), rate > 0 ? wait_ms : 100);
-        for (std::size_t i = 0; i < clients.size(); ++i) {
-            if (!(polled[i].revents & ZMQ_POLLIN)) continue;
-            char text[4096];
-            int const n = zmq_recv(clients[i].socket, text, sizeof text, 0);
-            latencies << (clock.now() - clients[i].asked).ns / 1000 << '\n';
-            clients[i].waits = false;
-            clients[i].range = id_in({text, static_cast<std::size_t>(std::max(n, 0))});
-            if (!clients[i].range.empty()) continue;
-            clients[i].ended = true;
-            --left;
-        }
-    }
-    for (auto& client : clients) zmq_close(client.socket);
-    zmq_ctx_term(context);
+    auto poller = Poller::make();
+    if (!poller) return 2;
+    Payload(*poller, client_count, rate).live();
     return 0;
 }
 

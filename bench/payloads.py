@@ -1,8 +1,9 @@
 #!/usr/bin/python3
-"""One Droid with real payload processes. Usage: payloads.py BUILD_FOLDER [noop|small|processes|tail|waiting ...]
+"""One Droid with real payload processes. Usage: payloads.py BUILD_FOLDER [noop|small|processes|tail|waiting|athenamp ...]
 
 Prints JSON lines: ranges/s of the worker protocol with no output and with 4 KiB outputs, of one process per range
-against `xargs -P2`, the utilisation at short tasks with a heavy tail, and the CPU of ranks that only wait."""
+against `xargs -P2`, the utilisation at short tasks with a heavy tail, the CPU of ranks that only wait, and what 64
+workers of AthenaMP's look-alike (a build with tests) cost both ranks at 300 ranges/s."""
 import json
 import os
 import shutil
@@ -12,7 +13,7 @@ import tempfile
 import time
 
 build = os.path.abspath(sys.argv[1])
-parts = sys.argv[2:] or ["noop", "small", "processes", "tail", "waiting"]
+parts = sys.argv[2:] or ["noop", "small", "processes", "tail", "waiting", "athenamp"]
 binaries = os.path.join(build, "bin")
 environment = dict(os.environ, OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1", PYTHONPATH=binaries)
 mpirun = ["mpirun", "-n", "2", "--oversubscribe", "--bind-to", "none"]
@@ -30,14 +31,22 @@ def payload(name, **keys):
     return path
 
 
-def run(name, config, ranges, more=()):
+def new_run(name, config, ranges, more=()):
     path = os.path.join(folder, name)
     words = [os.path.join(binaries, "harvest"), "new", path, "--input", os.path.join(folder, "input.dat"), "--events",
              str(ranges), "--payload", config]
     for setting in [*settings, *more]:
         words += ["--set", setting]
     subprocess.run(words, env=environment, check=True, stdout=subprocess.DEVNULL)
-    subprocess.run([*mpirun, os.path.join(binaries, "yoda"), path, "--quiet"], env=environment, check=True)
+    return path
+
+
+def yoda(path):
+    return [*mpirun, os.path.join(binaries, "yoda"), path, "--quiet"]
+
+
+def take_status(path, ranges):
+    """Of a run that has ended; the run is removed."""
     with open(os.path.join(path, "status.json")) as file:
         status = json.load(file)
     assert status["ranges"]["finished"] == ranges, status["ranges"]
@@ -45,14 +54,43 @@ def run(name, config, ranges, more=()):
     return status
 
 
+def run(name, config, ranges, more=()):
+    path = new_run(name, config, ranges, more)
+    subprocess.run(yoda(path), env=environment, check=True)
+    return take_status(path, ranges)
+
+
 def show(**figures):
     print(json.dumps(figures), flush=True)
 
 
 def cpu_s(pid):
-    with open("/proc/%d/stat" % pid) as file:
-        fields = file.read().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    """CPU seconds of a process's threads so far: {(id, name): s}."""
+    used = {}
+    for thread in os.listdir("/proc/%d/task" % pid):
+        place = "/proc/%d/task/%s/" % (pid, thread)
+        with open(place + "comm") as name, open(place + "schedstat") as file:
+            used[int(thread), name.read().strip()] = int(file.read().split()[0]) * 1e-9
+    return used
+
+
+def percent_used(path, seconds):
+    """What each rank of this run uses of a core from now on: [{(thread, name): percent}]."""
+    ranks = []
+    for pid in [int(name) for name in os.listdir("/proc") if name.isdigit()]:
+        try:
+            with open("/proc/%d/cmdline" % pid, "rb") as file:
+                words = file.read().split(b"\0")
+            if words[0].endswith(b"/yoda") and path.encode() in words and len(os.listdir("/proc/%d/task" % pid)) > 1:
+                ranks.append(pid)  # With one thread it is a rank's spawner.
+        except OSError:
+            pass
+    before = {pid: cpu_s(pid) for pid in ranks}
+    begin = time.monotonic()
+    time.sleep(seconds)
+    took = time.monotonic() - begin
+    return [{thread: 100 * (used - before[pid].get(thread, 0)) / took for thread, used in cpu_s(pid).items()}
+            for pid in sorted(ranks)]
 
 
 def noop():
@@ -121,31 +159,35 @@ def tail():
 
 def waiting():
     """Both ranks wait for ranges that never come."""
-    path = os.path.join(folder, "wait")
-    config = payload("waiting", channel="worker", executable="noop_payload", output="none")
-    subprocess.run([os.path.join(binaries, "harvest"), "new", path, "--input", os.path.join(folder, "input.dat"),
-                    "--events", "10", "--payload", config, "--set", "run.open=yes", *sum((["--set", s] for s in settings), [])],
-                   env=environment, check=True, stdout=subprocess.DEVNULL)
-    job = subprocess.Popen([*mpirun, os.path.join(binaries, "yoda"), path, "--quiet"], env=environment)
+    path = new_run("wait", payload("waiting", channel="worker", executable="noop_payload", output="none"), 10, ["run.open=yes"])
+    job = subprocess.Popen(yoda(path), env=environment)
     time.sleep(3)
-    pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]
-    ranks = []
-    for pid in pids:
-        try:
-            with open("/proc/%d/cmdline" % pid, "rb") as file:
-                words = file.read().split(b"\0")
-            if words[0].endswith(b"/yoda") and path.encode() in words:
-                ranks.append(pid)
-        except OSError:
-            pass
-    before = {pid: cpu_s(pid) for pid in ranks}
-    begin = time.monotonic()
-    time.sleep(10)
-    used = {pid: (cpu_s(pid) - before[pid]) / (time.monotonic() - begin) for pid in ranks}
+    used = percent_used(path, 10)
     with open(os.path.join(path, "inbox", "00000000000000000001-1-closed.json"), "w") as file:
         file.write('{"version": 1, "type": "closed"}')
     job.wait()
-    show(what="cpu of a rank that waits, percent", most=round(100 * max(used.values()), 2))
+    show(what="cpu of a rank that waits, percent", most=round(max(sum(threads.values()) for threads in used), 2))
+
+
+def athenamp():
+    """The look-alike's 64 workers take 0.21 s a range."""
+    mock = os.path.join(binaries, "athenamp_mock")
+    if not os.path.exists(mock):
+        return show(what="AthenaMP's look-alike", skipped="a build without tests")
+    count = 6000
+    config = payload("athenamp", channel="athenamp", executable=mock, output="opaque", environment="MOCK_RANGE_MS=210",
+                     argument="--inputEVNTFile=input.dat")
+    path = new_run("athenamp", config, count, ["payload.workers=64"])
+    job = subprocess.Popen(yoda(path), env=environment)
+    time.sleep(6)
+    zero, droid = percent_used(path, 10)
+    job.wait()
+    status = take_status(path, count)
+    main = min(droid)
+    zmq = sum(used for (_, name), used in droid.items() if name.startswith("ZMQ"))
+    show(what="64 workers of AthenaMP's look-alike, percent of a core", ranges_per_s=round(count / status["dispatch_s"]),
+         rank_0=round(sum(zero.values()), 2), droid=round(sum(droid.values()), 2), its_loop=round(droid[main], 2),
+         its_libzmq=round(zmq, 2), its_bundles=round(sum(droid.values()) - droid[main] - zmq, 2))
 
 
 try:

@@ -170,13 +170,6 @@ Result<std::unique_ptr<LeaseKeeper>> take_lease(RunFolder const& folder, Clock c
     return LeaseKeeper::start(*std::move(lease), {});
 }
 
-Status check_payload_config(RunFolder const& folder)
-{
-    if (path_exists(folder.payload_config())) return {};
-    return Error{ErrorKind::bad_input, fmt::format("run folder {} is not whole", folder.path()),
-                 "it has no payload.cfg", "put the file back, or make the run anew with harvest new"};
-}
-
 /// Why no life could begin, for those who do not see stderr: what status.json had stays, but for the end.
 void write_refusal(RunFolder const& folder, Error const& error, int code, Clock const& clock)
 {
@@ -207,8 +200,7 @@ Result<LifeEnd> live(YodaOptions const& options, RunFolder const& folder, LeaseK
     if (!config) return config.error();
     auto const jobs_text = read_file(folder.jobs());
     if (!jobs_text) return jobs_text.error();
-    if (auto whole = check_payload_config(folder); !whole) return whole.error();
-    auto const payload_text = read_file(folder.payload_config());
+    auto const payload_text = read_payload_text(folder);
     if (!payload_text) return payload_text.error();
     auto const payload = parse_payload_config(*payload_text, folder.payload_config());
     if (!payload) return payload.error();

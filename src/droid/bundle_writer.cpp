@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <condition_variable>
 #include <map>
 #include <mutex>
@@ -21,6 +22,8 @@ namespace {
 
 /// A group is cut here, so that what came first is not told late when much is queued.
 constexpr std::uint64_t group_limit_bytes = 256u << 20;
+/// So many orders are much: they wait for no interval.
+constexpr std::size_t much_orders = 512;
 
 struct StoreOrder {
     std::uint32_t sequence;
@@ -62,12 +65,24 @@ class BundleWriter::Thread {
     Thread(Thread const&) = delete;
     Thread& operator=(Thread const&) = delete;
 
-    void add(Order order)
+    void add(Order order, bool hurry = false)
     {
+        bool wake = false;
         {
             std::lock_guard const lock(mutex_);
             orders_.push_back(std::move(order));
             ++pending_count_;
+            in_a_hurry_ |= hurry || orders_.size() >= much_orders;
+            wake = orders_.size() == 1 || in_a_hurry_;
+        }
+        if (wake) wake_.notify_one();
+    }
+    void hurry()
+    {
+        {
+            std::lock_guard const lock(mutex_);
+            if (orders_.empty()) return;
+            in_a_hurry_ = true;
         }
         wake_.notify_one();
     }
@@ -100,17 +115,23 @@ class BundleWriter::Thread {
     };
 
     void run();
+    void wait_for_group(std::unique_lock<std::mutex>& lock);
     void work(std::vector<Order>& orders);
     void carry_out(StoreOrder& order);
     void carry_out(SealOrder& order);
-    void carry_out(DiscardOrder& order, OutputFolder const& root);
+    void refuse(RangeOutput const& output, OutputFault fault);
+    void remove(std::vector<std::string> const& paths, OutputFolder const& root);
     OpenBundle* find_bundle(JobIndex job, std::uint32_t sequence);
     void append(OpenBundle& bundle, StoreOrder& order);
     OutputFolder const& folder(std::string const& path);
     void sync_all();
     void sync(std::uint32_t sequence, OpenBundle& bundle);
     void fail(std::uint32_t sequence, JobIndex job, std::string reason);
-    void tell(News news);
+    template <class Kind>
+    void tell(Kind news)
+    {
+        told_.emplace_back(std::move(news));
+    }
     void pass_on_news();
 
     BundleWriterSetup setup_;
@@ -121,6 +142,7 @@ class BundleWriter::Thread {
     std::condition_variable wake_;
     std::vector<Order> orders_;                  // guarded by mutex_
     std::size_t pending_count_ = 0;              // guarded by mutex_; orders not carried out yet
+    bool in_a_hurry_ = false;                    // guarded by mutex_
     std::vector<News> news_;                     // guarded by mutex_
     TimePoint busy_since_ = TimePoint::never();  // guarded by mutex_
     bool stopping_ = false;                      // guarded by mutex_
@@ -132,6 +154,7 @@ class BundleWriter::Thread {
     std::vector<OutputFile> outputs_;
     std::vector<News> told_;
     std::uint64_t group_bytes_ = 0;
+    std::optional<TimePoint> group_began_;
 
     std::thread thread_;  // Last: it uses all of the above.
 };
@@ -144,14 +167,24 @@ void BundleWriter::Thread::run()
             std::unique_lock lock(mutex_);
             pending_count_ -= orders.size();
             busy_since_ = TimePoint::never();
-            wake_.wait(lock, [this] { return stopping_ || !orders_.empty(); });
+            wait_for_group(lock);
             if (stopping_) return;
+            in_a_hurry_ = false;
             orders.clear();
             orders.swap(orders_);
             busy_since_ = clock_.now();
+            group_began_ = busy_since_;
         }
         work(orders);
     }
+}
+
+void BundleWriter::Thread::wait_for_group(std::unique_lock<std::mutex>& lock)
+{
+    wake_.wait(lock, [this] { return stopping_ || !orders_.empty(); });
+    if (!group_began_) return;
+    auto const left = setup_.group_interval - (clock_.now() - *group_began_);
+    wake_.wait_for(lock, std::chrono::nanoseconds(left.ns), [this] { return stopping_ || in_a_hurry_; });
 }
 
 /// Stores come first and are told; then files are removed, since nobody waits for that.
@@ -172,7 +205,7 @@ void BundleWriter::Thread::work(std::vector<Order>& orders)
         auto* const discard = std::get_if<DiscardOrder>(&order);
         if (!discard) continue;
         if (!root) root.emplace(setup_.work_root);
-        carry_out(*discard, *root);
+        remove(discard->paths, *root);
     }
     pass_on_news();
 }
@@ -207,10 +240,8 @@ void BundleWriter::Thread::carry_out(StoreOrder& order)
     auto const& names = order.output.names;
     for (std::size_t i = 0; i < order.output.paths.size(); ++i) {
         auto opened = folder(order.output.folder).open(order.output.paths[i]);
-        if (auto* const fault = std::get_if<OutputFault>(&opened)) {
-            tell(OutputBad{order.output.what, fault->error_code, std::move(fault->reason)});
-            return;
-        }
+        if (auto* const fault = std::get_if<OutputFault>(&opened))
+            return refuse(order.output, std::move(*fault));
         outputs_.push_back(std::get<OutputFile>(std::move(opened)));
         if (i < names.size() && is_plain_file_name(names[i])) outputs_.back().name = names[i];
     }
@@ -229,12 +260,16 @@ void BundleWriter::Thread::append(OpenBundle& bundle, StoreOrder& order)
         bundle.trouble = appended.error().text();
         return;
     }
-    if (auto& fault = *appended) {
-        tell(OutputBad{output.what, fault->error_code, std::move(fault->reason)});
-        return;
-    }
+    if (auto& fault = *appended) return refuse(output, std::move(*fault));
     bundle.unsynced.push_back({output.what, bundle.file->bytes()});
     group_bytes_ += bundle.file->bytes() - before;
+}
+
+/// Its files go before anybody hears of it: the next try may use the same names.
+void BundleWriter::Thread::refuse(RangeOutput const& output, OutputFault fault)
+{
+    remove(output.paths, OutputFolder(setup_.work_root));
+    tell(OutputBad{output.what, fault.error_code, std::move(fault.reason)});
 }
 
 void BundleWriter::Thread::sync_all()
@@ -289,20 +324,15 @@ void BundleWriter::Thread::carry_out(SealOrder& order)
                 static_cast<std::uint32_t>(manifest->entry_count)});
 }
 
-void BundleWriter::Thread::carry_out(DiscardOrder& order, OutputFolder const& root)
+void BundleWriter::Thread::remove(std::vector<std::string> const& paths, OutputFolder const& root)
 {
     DiscardFailed failed;
-    for (auto const& path : order.paths) {
+    for (auto const& path : paths) {
         auto const status = root.remove(path);
         if (status) continue;
         if (failed.file_count++ == 0) failed.reason = status.error().text();
     }
     if (failed.file_count > 0) tell(std::move(failed));
-}
-
-void BundleWriter::Thread::tell(News news)
-{
-    told_.push_back(std::move(news));
 }
 
 void BundleWriter::Thread::pass_on_news()
@@ -332,12 +362,17 @@ void BundleWriter::store(std::uint32_t sequence, RangeOutput const& output)
 
 void BundleWriter::seal(JobIndex job, std::uint32_t sequence, std::vector<HandOut> const& rejected)
 {
-    thread_->add(SealOrder{job, sequence, rejected});
+    thread_->add(SealOrder{job, sequence, rejected}, true);
 }
 
 void BundleWriter::discard(std::vector<std::string> const& paths)
 {
     if (!paths.empty()) thread_->add(DiscardOrder{paths});
+}
+
+void BundleWriter::hurry()
+{
+    thread_->hurry();
 }
 
 bool BundleWriter::full() const

@@ -2,6 +2,7 @@
 // disk:
 //
 //     writer.store(sequence, output);               // from DroidEffects::store, seal, discard
+//     writer.hurry();                               // nothing else is coming: somebody waits for this
 //     poller.add(writer.event_fd());                // readable: there is news
 //     for (auto& news : writer.take()) ...          // on_stored, on_output_bad, on_sealed, on_bundle_failed
 //     if (writer.full()) ...                        // read nothing from payloads until it is not
@@ -9,6 +10,10 @@
 // The thread takes all that is queued, appends it, syncs each bundle it touched once (group commit), then
 // tells. News of one bundle come in order: Stored before BundleFailed or Sealed. After BundleFailed nothing
 // more is told about that bundle, whatever is still queued for it.
+//
+// A group begins at once when the last one began at least `group_interval` ago, when much is queued, to seal,
+// and in a hurry. So a lone output waits for nobody, and many small ones share the two syncs: thousands of
+// nodes that sync each range by itself are what a shared filesystem bears least.
 #pragma once
 
 #include <cstdint>
@@ -19,6 +24,7 @@
 #include <vector>
 
 #include "core/result.hpp"
+#include "core/time.hpp"
 #include "droid/droid_core.hpp"
 #include "sys/clock.hpp"
 
@@ -36,6 +42,7 @@ struct BundleWriterSetup {
     };
     std::vector<JobIds> jobs;           ///< by JobIndex
     std::size_t queue_limit = 4096;     ///< orders, from which on it is full()
+    Duration group_interval = Duration::from_ms(100);
     std::function<void()> before_sync;  ///< tests: called by the thread before each sync
 };
 
@@ -54,6 +61,8 @@ class BundleWriter {
     void seal(JobIndex job, std::uint32_t sequence, std::vector<HandOut> const& rejected);
     /// Remove these files.
     void discard(std::vector<std::string> const& paths);
+    /// What is queued is carried out now.
+    void hurry();
     bool full() const;
     /// Since when the thread has been at one thing, from which no news has come; never: it has nothing to do.
     TimePoint busy_since() const;
@@ -64,6 +73,7 @@ class BundleWriter {
         std::uint32_t sequence = 0;
         std::vector<DroidCore::Stored> entries;
     };
+    /// Its files are gone, if they were below the work folder.
     struct OutputBad {
         HandOut what;
         std::uint16_t error_code = 0;

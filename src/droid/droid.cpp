@@ -142,6 +142,7 @@ void Droid::tick()
     core_->set_stuck(stuck);
     if (stuck) heard_ = now_;  // Who keeps silent gets no answers.
     core_->on_tick(now_, watch_->free_bytes(), *this);
+    hurry_if_idle();  // The last range may have ended without an output.
 }
 
 void Droid::watch()

@@ -58,6 +58,7 @@ class Droid final : private DroidEffects, private ChannelEvents {
     void stop_payload(JobIndex job, bool at_once) override;
     void store(std::uint32_t sequence, RangeOutput const& output) override;
     void discard(RangeOutput const& output) override;
+    void drop(RangeOutput const& output) override;
     void seal(JobIndex job, std::uint32_t sequence, std::vector<HandOut> const& rejected) override;
     void note(std::string_view event, JobIndex job, std::uint64_t count, std::string_view why) override;
 
@@ -86,6 +87,7 @@ class Droid final : private DroidEffects, private ChannelEvents {
     WorkItem with_own_copy(WorkItem const& item) const;
     std::unique_ptr<PayloadChannel> make_channel(PayloadSetup setup);
     void take_news();
+    void hurry_if_idle();
     void take_spawn_events();
     void tick();
     void watch();

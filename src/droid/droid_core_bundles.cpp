@@ -84,7 +84,6 @@ void DroidCore::on_output_bad(TimePoint now, HandOut what, std::uint16_t error_c
     auto* flight = find_flight(what, FlightState::storing);
     if (!flight) return;
     auto const bundle = flight->bundle;
-    effects.discard(flight->output);
     end_flight(flights_.find(what.range));
     if (auto const found = bundles_.find(bundle); found != bundles_.end()) --found->second.pending;
     effects.send(Failed{what, FailKind::failed, error_code, reason});
@@ -141,7 +140,7 @@ void DroidCore::on_bundle_failed(TimePoint now, JobIndex index, std::uint32_t se
     }
     for (auto const& what : lost) {
         auto const flight = flights_.find(what.range);
-        effects.discard(flight->second.output);
+        effects.drop(flight->second.output);
         end_flight(flight);
     }
     if (!lost.empty()) effects.send(GivenBack{lost});

@@ -42,7 +42,7 @@ void DroidCore::on_output(TimePoint now, RangeOutput output, DroidEffects& effec
     count_busy(now);
     auto* flight = find_flight(output.what, FlightState::running);
     if (!flight) {  // Revoked, or given up, in the meantime.
-        effects.discard(output);
+        effects.drop(output);
         return;
     }
     JobIndex const index = flight->job;

@@ -75,11 +75,24 @@ void Droid::stop_payload(JobIndex job, bool at_once)
 void Droid::store(std::uint32_t sequence, RangeOutput const& output)
 {
     writer_->store(sequence, output);
+    hurry_if_idle();
+}
+
+/// Nothing is coming that could share a sync with what is queued, and the run may be waiting for that.
+void Droid::hurry_if_idle()
+{
+    if (core_->running_count() == 0 && core_->queued_count() == 0) writer_->hurry();
 }
 
 void Droid::discard(RangeOutput const& output)
 {
-    if (!output.paths.empty()) writer_->discard(output.paths);
+    writer_->discard(output.paths);
+}
+
+void Droid::drop(RangeOutput const& output)
+{
+    writer_->discard(output.paths);
+    writer_->hurry();
 }
 
 void Droid::seal(JobIndex job, std::uint32_t sequence, std::vector<HandOut> const& rejected)

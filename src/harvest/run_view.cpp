@@ -102,7 +102,7 @@ Result<RunView> read_run(std::string const& run)
     if (!opened) return opened.error();
     view.opened = *std::move(opened);
     add_told_failures(view);
-    auto const payload_text = read_file(view.folder.payload_config());
+    auto const payload_text = read_payload_text(view.folder);
     if (!payload_text) return payload_text.error();
     auto payload = parse_payload_config(*payload_text, view.folder.payload_config());
     if (!payload) return payload.error();

@@ -19,6 +19,14 @@ Status RunFolder::make_folders() const
     return sync_folder(path_);
 }
 
+Result<std::string> read_payload_text(RunFolder const& folder)
+{
+    if (!path_exists(folder.payload_config()))
+        return Error{ErrorKind::bad_input, fmt::format("run folder {} is not whole", folder.path()),
+                     "it has no payload.cfg", "put the file back, or make the run anew with harvest new"};
+    return read_file(folder.payload_config());
+}
+
 BundlePaths bundle_paths(std::string_view bundle_folder, BundleOrigin const& origin)
 {
     auto const stem = fmt::format("{}/{}", bundle_folder, bundle_name(origin));

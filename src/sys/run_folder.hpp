@@ -38,6 +38,9 @@ class RunFolder {
     std::string path_;
 };
 
+/// The text of payload.cfg. Error without it: the run folder is not whole.
+Result<std::string> read_payload_text(RunFolder const& folder);
+
 /// The files of one bundle in its folder.
 struct BundlePaths {
     std::string tar;

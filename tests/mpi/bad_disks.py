@@ -167,6 +167,8 @@ def test(world, long):
     for part in ("job.json", "payload.cfg", "events.h5"):
         half = new("half_" + part.replace(".", "_"))
         os.rename(half + "/" + part, half + "/aside")
+        told = world.harvest("status", half, check=False)
+        assert told.returncode == 2 and "is not whole: it has no " + part in told.stderr, (told.returncode, told.stderr)
         if part == "payload.cfg":
             refuse(half, 2, half, part)
         else:

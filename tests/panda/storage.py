@@ -4,6 +4,7 @@ DAV server, a fake PanDA.
 
     storage.py BIN [NAME...]
 """
+import glob
 import hashlib
 import json
 import os
@@ -12,6 +13,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import xml.etree.ElementTree
 import zlib
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -169,8 +171,23 @@ def jobs_that_allow_it_read_directly(world):
     world.write_config(input__stage_folder=world.path("staged"), input__direct_access="yes",
                        store__input1__url="root://door.example.org:1094//atlas", store__input1__rucio_paths="yes",
                        store__input2__url="file://" + world.path("replica"))
-    run = fetch(world, "direct", "--task-id", str(direct["taskID"]))
-    assert pfns(run) == ["root://door.example.org:1094//atlas/" + rucio_name(names[0])], pfns(run)
+    # AthenaMP is told the URL as it is, by catalogue and with each range; nothing is copied, though the site copies.
+    frames = world.path("frames")
+    payload = world.write_payload("athenamp", channel="athenamp", executable=os.path.join(world.bin, "athenamp_mock"),
+                                  output="opaque", stage_in="yes", environment="MOCK_RECORD=" + frames)
+    run = fetch(world, "direct", "--task-id", str(direct["taskID"]), payload=payload)
+    url = "root://door.example.org:1094//atlas/" + rucio_name(names[0])
+    assert pfns(run) == [url], pfns(run)
+    world.run_yoda(run)
+    with open(frames) as file:
+        told = re.findall(r'"PFN": "([^"]+)"', file.read())
+    assert told == [url] * 10, told
+    catalogue, = glob.glob(os.path.join(run, "logs", "payload_*.start_0", "PoolFileCatalog.xml"))
+    named = [pfn.get("name") for pfn in xml.etree.ElementTree.parse(catalogue).getroot().iter("pfn")]
+    assert named == [url], named
+    for log in glob.glob(os.path.join(run, "logs", "*.log")):
+        with open(log) as file:
+            assert "input_copied" not in file.read(), log
     world.write_config(input__stage_folder=world.path("staged"), input__direct_access="yes",
                        store__input2__url="file://" + world.path("replica"))
     assert pfns(fetch(world, "copied", "--task-id", str(copied["taskID"]))) == [world.path("staged", SCOPE, names[1])]

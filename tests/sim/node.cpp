@@ -201,6 +201,8 @@ void Node::store(std::uint32_t sequence, RangeOutput const& output)
 
 void Node::discard(RangeOutput const&) {}
 
+void Node::drop(RangeOutput const&) {}
+
 void Node::seal(JobIndex job, std::uint32_t sequence, std::vector<HandOut> const& rejected)
 {
     bundles_.seal(job, sequence, rejected);

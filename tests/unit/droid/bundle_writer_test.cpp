@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <poll.h>
 
+#include <atomic>
 #include <filesystem>
 #include <future>
 
@@ -169,6 +170,8 @@ TEST_F(BundleWriterTest, ABadOutputSpoilsNoOther)
     }
     EXPECT_THAT(bad, ElementsAre(std::pair(2u, code::payload_failure), std::pair(3u, code::zero_file_size),
                                  std::pair(4u, code::missing_output)));
+    for (auto const& output : {empty, second_missing})
+        EXPECT_FALSE(fs::exists(output.paths[0])) << "the next try may use the same names";
     writer.seal(0, 0, {});
     collect(writer, has<BundleWriter::Sealed>());
     EXPECT_EQ(check_sealed_bundle(setup.bundle_folder, origin(0), {1, 5}), "");
@@ -209,6 +212,38 @@ TEST_F(BundleWriterTest, ASlowDiskBlocksNobodyAndIsOneSyncForAll)
     EXPECT_EQ(sync_count, 2u);
     EXPECT_TRUE(eventually([&] { return !writer.full(); }));
     EXPECT_TRUE(eventually([&] { return writer.busy_since() == TimePoint::never(); }));
+}
+
+TEST_F(BundleWriterTest, AGroupWaitsForItsIntervalUnlessSomebodyWaitsForIt)
+{
+    setup.group_interval = Duration::from_s(3600);
+    std::atomic<int> syncs = 0;
+    setup.before_sync = [&] { ++syncs; };
+    BundleWriter writer(setup, clock);
+    RangeIndex next = 0;
+    auto const store = [&](unsigned count) {
+        for (unsigned i = 0; i < count; ++i) writer.store(0, make_output(next++));
+    };
+    store(1);  // A lone one waits for nobody.
+    collect(writer, has_stored(1));
+    store(2);
+    EXPECT_THAT(writer.take(), IsEmpty());
+    writer.hurry();
+    collect(writer, has_stored(2));
+    EXPECT_EQ(syncs, 2);
+    store(600);  // Much does not wait; what is left of it does.
+    auto const much = collect(writer, has_stored(512));
+    writer.seal(0, 0, {});
+    auto const rest = collect(writer, has<BundleWriter::Sealed>());
+    std::size_t stored = 0;
+    for (auto const* const news : {&much, &rest}) {
+        for (auto const& one : *news) {
+            if (auto const* const group = std::get_if<BundleWriter::Stored>(&one))
+                stored += group->entries.size();
+        }
+    }
+    EXPECT_EQ(stored, 600u);
+    EXPECT_LE(syncs, 4);
 }
 
 TEST_F(BundleWriterTest, ABundleThatCannotBeMadeFailsOnceAndOthersGoOn)
