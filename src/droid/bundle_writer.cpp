@@ -22,8 +22,6 @@ namespace {
 
 /// A group is cut here, so that what came first is not told late when much is queued.
 constexpr std::uint64_t group_limit_bytes = 256u << 20;
-/// So many orders are much: they wait for no interval.
-constexpr std::size_t much_orders = 512;
 
 struct StoreOrder {
     std::uint32_t sequence;
@@ -72,7 +70,7 @@ class BundleWriter::Thread {
             std::lock_guard const lock(mutex_);
             orders_.push_back(std::move(order));
             ++pending_count_;
-            in_a_hurry_ |= hurry || orders_.size() >= much_orders;
+            in_a_hurry_ |= hurry || orders_.size() >= setup_.much_orders;
             wake = orders_.size() == 1 || in_a_hurry_;
         }
         if (wake) wake_.notify_one();

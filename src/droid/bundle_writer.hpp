@@ -43,6 +43,7 @@ struct BundleWriterSetup {
     std::vector<JobIds> jobs;           ///< by JobIndex
     std::size_t queue_limit = 4096;     ///< orders, from which on it is full()
     Duration group_interval = Duration::from_ms(100);
+    std::size_t much_orders = 512;  ///< so many wait for no interval
     std::function<void()> before_sync;  ///< tests: called by the thread before each sync
 };
 

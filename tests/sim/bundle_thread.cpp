@@ -1,8 +1,15 @@
 #include "bundle_thread.hpp"
 
+#include "droid/bundle_writer.hpp"
 #include "ledger.hpp"
 
 namespace yoda::sim {
+
+namespace {
+
+BundleWriterSetup const writing;
+
+}  // namespace
 
 BundleThread::BundleThread(Sim& sim, Ledger& ledger, ProcessId self, Life life, Rank rank,
                            BundleListener& listener)
@@ -32,29 +39,50 @@ void BundleThread::seal(JobIndex job, std::uint32_t sequence, std::vector<HandOu
     order.job = job;
     order.rejected = rejected;
     orders_.push_back(std::move(order));
-    begin();
+    begin(true);
+}
+
+void BundleThread::hurry()
+{
+    if (!orders_.empty()) begin(true);
 }
 
 void BundleThread::wait(Step next, Duration time)
 {
     step_ = next;
-    sim_.at(sim_.now + time, self_, EventKind::writer);
+    due_ = sim_.now + time;
+    sim_.at(due_, self_, EventKind::writer);
 }
 
-void BundleThread::begin()
+void BundleThread::begin(bool hurry)
 {
-    if (step_ != Step::idle) return;
+    in_a_hurry_ |= hurry || orders_.size() >= writing.much_orders;
+    if (step_ != Step::idle && step_ != Step::share) return;
+    auto const left = writing.group_interval - (sim_.now - group_began_);
+    if (left.ns > 0 && !in_a_hurry_) {
+        if (step_ == Step::idle) wait(Step::share, left);
+        return;
+    }
     busy_since_ = sim_.now;
     wait(Step::gather, {});
 }
 
 void BundleThread::step()
 {
-    if (sim_.now < frozen_until_) return sim_.at(frozen_until_, self_, EventKind::writer);
+    if (sim_.now < due_) return;
+    if (sim_.now < frozen_until_) {
+        due_ = frozen_until_;
+        return sim_.at(due_, self_, EventKind::writer);
+    }
     switch (step_) {
         case Step::idle:
             return;
+        case Step::share:
+            busy_since_ = sim_.now;
+            return wait(Step::gather, {});
         case Step::gather:
+            in_a_hurry_ = false;
+            group_began_ = sim_.now;
             current_.clear();
             current_.swap(orders_);
             next_ = 0;

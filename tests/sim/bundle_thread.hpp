@@ -31,6 +31,7 @@ class BundleThread {
 
     void store(std::uint32_t sequence, RangeOutput const& output, std::uint64_t bytes, bool is_bad);
     void seal(JobIndex job, std::uint32_t sequence, std::vector<HandOut> const& rejected);
+    void hurry();
     bool full() const { return orders_.size() + current_.size() - next_ >= queue_limit; }
     bool busy() const { return step_ != Step::idle; }
     TimePoint busy_since() const { return busy_since_; }
@@ -43,6 +44,7 @@ class BundleThread {
     static constexpr std::size_t queue_limit = 4096;
     enum class Step : std::uint8_t {
         idle,
+        share,  ///< a group waits for more that can share its syncs
         gather,
         sync_tars,
         sync_indexes,
@@ -83,7 +85,7 @@ class BundleThread {
     };
 
     void wait(Step next, Duration time);
-    void begin();
+    void begin(bool hurry = false);
     void next_group();
     void carry_out(Order const& order);
     Bundle* open(JobIndex job, std::uint32_t sequence);
@@ -107,8 +109,11 @@ class BundleThread {
     Rank rank_;
     BundleListener& listener_;
     Step step_ = Step::idle;
+    TimePoint due_;  ///< of this step: what was called off still has its event
+    TimePoint group_began_ = TimePoint{} - Duration::max();
     TimePoint busy_since_ = TimePoint::never();
     TimePoint frozen_until_;
+    bool in_a_hurry_ = false;
     std::vector<Order> orders_;
     std::vector<Order> current_;
     std::size_t next_ = 0;

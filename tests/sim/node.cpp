@@ -130,6 +130,7 @@ void Node::tick()
     core_->set_stuck(stuck);
     if (stuck) heard_ = sim_.now;
     core_->on_tick(sim_.now, 1ull << 40, *this);
+    hurry_if_idle();
     check_queues();
     wake();
 }
@@ -197,11 +198,20 @@ void Node::store(std::uint32_t sequence, RangeOutput const& output)
 {
     bundles_.store(sequence, output, sim_.plan.payloads[output.job].output_bytes,
                    payload(output.job).is_bad_output(output.what));
+    hurry_if_idle();
+}
+
+void Node::hurry_if_idle()
+{
+    if (core_->running_count() == 0 && core_->queued_count() == 0) bundles_.hurry();
 }
 
 void Node::discard(RangeOutput const&) {}
 
-void Node::drop(RangeOutput const&) {}
+void Node::drop(RangeOutput const&)
+{
+    bundles_.hurry();
+}
 
 void Node::seal(JobIndex job, std::uint32_t sequence, std::vector<HandOut> const& rejected)
 {

@@ -64,6 +64,7 @@ class Node final : private DroidEffects, private BundleListener {
     void wake();
     void round();
     void tick();
+    void hurry_if_idle();
     void send_frames();
     void check_queues() const;
 
