@@ -55,7 +55,9 @@ std::string id_in(std::string const& text)
 class Payload {
   public:
     Payload(Poller& poller, unsigned client_count, double rate)
-        : poller_(poller), interval_(Duration::from_s(rate > 0 ? client_count / rate : 0)), left_(client_count)
+        : poller_(poller),
+          interval_(Duration::from_s(rate > 0 ? client_count / rate : 0)),
+          left_(client_count)
     {
         clients_.resize(client_count);
         auto const begin = clock_.now();
@@ -105,8 +107,7 @@ class Payload {
         auto const say = [&](std::string const& text) {
             zmq_send(client.socket, text.data(), text.size(), 0);
         };
-        if (!client.range.empty())
-            say(fmt::format("/nowhere/out_000.{0},ID:{0},CPU:1,WALL:1", client.range));
+        if (!client.range.empty()) say(fmt::format("/nowhere/out_000.{0},ID:{0},CPU:1,WALL:1", client.range));
         client.asked = clock_.now();
         client.waits = true;
         client.due = std::max(client.due + interval_, client.asked - interval_);

@@ -40,10 +40,10 @@ struct BundleWriterSetup {
         std::int64_t task_id = 0;
         std::int64_t jobset_id = 0;
     };
-    std::vector<JobIds> jobs;           ///< by JobIndex
-    std::size_t queue_limit = 4096;     ///< orders, from which on it is full()
+    std::vector<JobIds> jobs;        ///< by JobIndex
+    std::size_t queue_limit = 4096;  ///< orders, from which on it is full()
     Duration group_interval = Duration::from_ms(100);
-    std::size_t much_orders = 512;  ///< so many wait for no interval
+    std::size_t much_orders = 512;      ///< so many wait for no interval
     std::function<void()> before_sync;  ///< tests: called by the thread before each sync
 };
 
