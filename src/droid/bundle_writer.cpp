@@ -37,6 +37,15 @@ struct DiscardOrder {
 };
 using Order = std::variant<StoreOrder, SealOrder, DiscardOrder>;
 
+std::vector<std::string> absolute_paths(RangeOutput const& output)
+{
+    auto paths = output.paths;
+    for (auto& path : paths) {
+        if (!path.starts_with('/')) path = output.folder + '/' + path;
+    }
+    return paths;
+}
+
 FileDescriptor make_event()
 {
     FileDescriptor event(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
@@ -63,23 +72,20 @@ class BundleWriter::Thread {
     Thread(Thread const&) = delete;
     Thread& operator=(Thread const&) = delete;
 
-    void add(Order order, bool hurry = false)
+    void add(Order order)
     {
-        bool wake = false;
         {
             std::lock_guard const lock(mutex_);
             orders_.push_back(std::move(order));
             ++pending_count_;
-            in_a_hurry_ |= hurry || orders_.size() >= setup_.much_orders;
-            wake = orders_.size() == 1 || in_a_hurry_;
         }
-        if (wake) wake_.notify_one();
+        wake_.notify_one();
     }
     void hurry()
     {
         {
             std::lock_guard const lock(mutex_);
-            if (orders_.empty()) return;
+            if (pending_count_ == 0 && !has_unsynced_) return;
             in_a_hurry_ = true;
         }
         wake_.notify_one();
@@ -113,8 +119,8 @@ class BundleWriter::Thread {
     };
 
     void run();
-    void wait_for_group(std::unique_lock<std::mutex>& lock);
-    void work(std::vector<Order>& orders);
+    bool wait_for_work(std::unique_lock<std::mutex>& lock);
+    void work(std::vector<Order>& orders, bool is_due);
     void carry_out(StoreOrder& order);
     void carry_out(SealOrder& order);
     void refuse(RangeOutput const& output, OutputFault fault);
@@ -140,6 +146,7 @@ class BundleWriter::Thread {
     std::condition_variable wake_;
     std::vector<Order> orders_;                  // guarded by mutex_
     std::size_t pending_count_ = 0;              // guarded by mutex_; orders not carried out yet
+    bool has_unsynced_ = false;                  // guarded by mutex_; as of the last wait
     bool in_a_hurry_ = false;                    // guarded by mutex_
     std::vector<News> news_;                     // guarded by mutex_
     TimePoint busy_since_ = TimePoint::never();  // guarded by mutex_
@@ -151,8 +158,9 @@ class BundleWriter::Thread {
     std::unordered_map<std::string, OutputFolder> folders_;  ///< of this group's outputs
     std::vector<OutputFile> outputs_;
     std::vector<News> told_;
-    std::uint64_t group_bytes_ = 0;
-    std::optional<TimePoint> group_began_;
+    std::uint64_t unsynced_bytes_ = 0;
+    std::size_t unsynced_count_ = 0;
+    std::optional<TimePoint> last_sync_;  ///< when it began
 
     std::thread thread_;  // Last: it uses all of the above.
 };
@@ -161,42 +169,50 @@ void BundleWriter::Thread::run()
 {
     std::vector<Order> orders;
     for (;;) {
+        bool is_due = false;
         {
             std::unique_lock lock(mutex_);
             pending_count_ -= orders.size();
             busy_since_ = TimePoint::never();
-            wait_for_group(lock);
+            is_due = !wait_for_work(lock) || in_a_hurry_;
             if (stopping_) return;
             in_a_hurry_ = false;
             orders.clear();
             orders.swap(orders_);
             busy_since_ = clock_.now();
-            group_began_ = busy_since_;
         }
-        work(orders);
+        work(orders, is_due);
     }
 }
 
-void BundleWriter::Thread::wait_for_group(std::unique_lock<std::mutex>& lock)
+/// False: nothing has come, and it is time to sync.
+bool BundleWriter::Thread::wait_for_work(std::unique_lock<std::mutex>& lock)
 {
-    wake_.wait(lock, [this] { return stopping_ || !orders_.empty(); });
-    if (!group_began_) return;
-    auto const left = setup_.group_interval - (clock_.now() - *group_began_);
-    wake_.wait_for(lock, std::chrono::nanoseconds(left.ns), [this] { return stopping_ || in_a_hurry_; });
+    auto const is_there = [this] { return stopping_ || in_a_hurry_ || !orders_.empty(); };
+    has_unsynced_ = unsynced_count_ > 0;
+    if (!has_unsynced_) {
+        wake_.wait(lock, is_there);
+        return true;
+    }
+    auto const left = setup_.sync_interval - (clock_.now() - *last_sync_);
+    return wake_.wait_for(lock, std::chrono::nanoseconds(left.ns), is_there);
 }
 
 /// Stores come first and are told; then files are removed, since nobody waits for that.
-void BundleWriter::Thread::work(std::vector<Order>& orders)
+void BundleWriter::Thread::work(std::vector<Order>& orders, bool is_due)
 {
     for (auto& order : orders) {
         if (auto* const store = std::get_if<StoreOrder>(&order)) carry_out(*store);
         if (auto* const seal = std::get_if<SealOrder>(&order)) carry_out(*seal);
-        if (group_bytes_ >= group_limit_bytes) {
+        if (unsynced_bytes_ >= group_limit_bytes) {
             sync_all();
             pass_on_news();
         }
     }
-    sync_all();
+    if (is_due || unsynced_count_ >= setup_.much_unsynced || !last_sync_ ||
+        clock_.now() - *last_sync_ >= setup_.sync_interval)
+        sync_all();
+    folders_.clear();  // A payload that starts anew may make its folder anew.
     pass_on_news();
     std::optional<OutputFolder> root;
     for (auto& order : orders) {
@@ -256,28 +272,32 @@ void BundleWriter::Thread::append(OpenBundle& bundle, StoreOrder& order)
     outputs_.clear();
     if (!appended) {
         bundle.trouble = appended.error().text();
+        sync_all();  // What came before it may still be saved, and the trouble is told.
         return;
     }
     if (auto& fault = *appended) return refuse(output, std::move(*fault));
     bundle.unsynced.push_back({output.what, bundle.file->bytes()});
-    group_bytes_ += bundle.file->bytes() - before;
+    unsynced_bytes_ += bundle.file->bytes() - before;
+    ++unsynced_count_;
 }
 
 /// Its files go before anybody hears of it: the next try may use the same names.
 void BundleWriter::Thread::refuse(RangeOutput const& output, OutputFault fault)
 {
-    remove(output.paths, OutputFolder(setup_.work_root));
+    outputs_.clear();
+    remove(absolute_paths(output), OutputFolder(setup_.work_root));
     tell(OutputBad{output.what, fault.error_code, std::move(fault.reason)});
 }
 
 void BundleWriter::Thread::sync_all()
 {
+    if (unsynced_count_ > 0) last_sync_ = clock_.now();
     for (auto bundle = open_.begin(); bundle != open_.end();) {
         auto const current = bundle++;  // sync() may remove it.
         sync(current->first, current->second);
     }
-    folders_.clear();  // A payload that starts anew may make its folder anew.
-    group_bytes_ = 0;
+    unsynced_bytes_ = 0;
+    unsynced_count_ = 0;
 }
 
 void BundleWriter::Thread::sync(std::uint32_t sequence, OpenBundle& bundle)
@@ -360,12 +380,12 @@ void BundleWriter::store(std::uint32_t sequence, RangeOutput const& output)
 
 void BundleWriter::seal(JobIndex job, std::uint32_t sequence, std::vector<HandOut> const& rejected)
 {
-    thread_->add(SealOrder{job, sequence, rejected}, true);
+    thread_->add(SealOrder{job, sequence, rejected});
 }
 
-void BundleWriter::discard(std::vector<std::string> const& paths)
+void BundleWriter::discard(RangeOutput const& output)
 {
-    if (!paths.empty()) thread_->add(DiscardOrder{paths});
+    if (!output.paths.empty()) thread_->add(DiscardOrder{absolute_paths(output)});
 }
 
 void BundleWriter::hurry()

@@ -2,18 +2,19 @@
 // disk:
 //
 //     writer.store(sequence, output);               // from DroidEffects::store, seal, discard
-//     writer.hurry();                               // nothing else is coming: somebody waits for this
+//     writer.hurry();                               // nothing else is coming: somebody waits for it
 //     poller.add(writer.event_fd());                // readable: there is news
 //     for (auto& news : writer.take()) ...          // on_stored, on_output_bad, on_sealed, on_bundle_failed
 //     if (writer.full()) ...                        // read nothing from payloads until it is not
 //
-// The thread takes all that is queued, appends it, syncs each bundle it touched once (group commit), then
-// tells. News of one bundle come in order: Stored before BundleFailed or Sealed. After BundleFailed nothing
-// more is told about that bundle, whatever is still queued for it.
+// The thread takes all that is queued and appends it at once, since the worker that made it works on in the
+// same folder. Then it syncs each bundle it touched (group commit) and tells. News of one bundle come in
+// order: Stored before BundleFailed or Sealed. After BundleFailed nothing more is told about that bundle,
+// whatever is still queued for it.
 //
-// A group begins at once when the last one began at least `group_interval` ago, when much is queued, to seal,
-// and in a hurry. So a lone output waits for nobody, and many small ones share the two syncs: thousands of
-// nodes that sync each range by itself are what a shared filesystem bears least.
+// It syncs at once when the last time was at least `sync_interval` ago, when much is unsynced, to seal, and
+// in a hurry. So a lone output waits for nobody, and many small ones share the two syncs: thousands of nodes
+// that sync each range by itself are what a shared filesystem bears least.
 #pragma once
 
 #include <cstdint>
@@ -42,8 +43,8 @@ struct BundleWriterSetup {
     };
     std::vector<JobIds> jobs;        ///< by JobIndex
     std::size_t queue_limit = 4096;  ///< orders, from which on it is full()
-    Duration group_interval = Duration::from_ms(100);
-    std::size_t much_orders = 512;      ///< so many wait for no interval
+    Duration sync_interval = Duration::from_ms(100);
+    std::size_t much_unsynced = 512;    ///< outputs: so many wait for no interval
     std::function<void()> before_sync;  ///< tests: called by the thread before each sync
 };
 
@@ -60,9 +61,9 @@ class BundleWriter {
     /// Append to bundle `sequence` of the output's job; opened when it is first named.
     void store(std::uint32_t sequence, RangeOutput const& output);
     void seal(JobIndex job, std::uint32_t sequence, std::vector<HandOut> const& rejected);
-    /// Remove these files.
-    void discard(std::vector<std::string> const& paths);
-    /// What is queued is carried out now.
+    /// Remove its files.
+    void discard(RangeOutput const& output);
+    /// What is queued or unsynced is carried out and synced now.
     void hurry();
     bool full() const;
     /// Since when the thread has been at one thing, from which no news has come; never: it has nothing to do.
@@ -74,7 +75,7 @@ class BundleWriter {
         std::uint32_t sequence = 0;
         std::vector<DroidCore::Stored> entries;
     };
-    /// Its files are gone, if they were below the work folder.
+    /// Its files are gone, if they were below the work folder: the next try may use the same names.
     struct OutputBad {
         HandOut what;
         std::uint16_t error_code = 0;

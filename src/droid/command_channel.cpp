@@ -43,13 +43,20 @@ void CommandChannel::add_workers(TimePoint now, std::uint32_t count)
         auto& worker = workers_[number];
         worker.number = number;
         worker.folder = fmt::format("{}/worker_{}", setup_.work_folder, number);
-        if (auto made = make_folders(worker.folder); !made) {
+        if (auto made = make_folders(own_folder(worker)); !made) {
             events_.note("no_worker_folder", setup_.job, made.error().text());
             end_worker(number);
             continue;
         }
         ask(number);
     }
+}
+
+/// Where its processes stand. Not where outputs lie: a script may clear its folder, and the output of the
+/// process before it may not have been read yet.
+std::string CommandChannel::own_folder(Worker const& worker)
+{
+    return worker.folder + "/work";
 }
 
 void CommandChannel::ask(std::uint32_t number)
@@ -103,7 +110,7 @@ Result<SpawnRequest> CommandChannel::make_request(Worker const& worker, WorkItem
     std::vector<Placeholder> const values{
         {"id", item.range.id},       {"first", first},        {"last", last},
         {"pfn", item.pfn},           {"lfn", item.range.lfn}, {"guid", item.range.guid},
-        {"scope", item.range.scope}, {"output", output},      {"work", worker.folder},
+        {"scope", item.range.scope}, {"output", output},      {"work", own_folder(worker)},
         {"input", item.pfn}};
     SpawnRequest request;
     request.arguments.push_back(setup_.payload.executable);
@@ -113,7 +120,7 @@ Result<SpawnRequest> CommandChannel::make_request(Worker const& worker, WorkItem
         request.arguments.push_back(*std::move(filled));
     }
     request.environment = setup_.environment;
-    request.folder = worker.folder;
+    request.folder = own_folder(worker);
     request.stdout_path = setup_.log_prefix + ".out";
     request.stderr_path = setup_.log_prefix + ".err";
     request.after = worker.running;

@@ -46,6 +46,7 @@ class CommandChannel final : public PayloadChannel {
     };
     void ask(std::uint32_t number);
     void ask_ahead(Worker const& worker);
+    static std::string own_folder(Worker const& worker);
     Result<SpawnRequest> make_request(Worker const& worker, WorkItem const& item,
                                       std::string const& output) const;
     void take_back_waiting(Worker const& worker);

@@ -140,7 +140,7 @@ void DroidCore::on_bundle_failed(TimePoint now, JobIndex index, std::uint32_t se
     }
     for (auto const& what : lost) {
         auto const flight = flights_.find(what.range);
-        effects.drop(flight->second.output);
+        effects.discard(flight->second.output);
         end_flight(flight);
     }
     if (!lost.empty()) effects.send(GivenBack{lost});

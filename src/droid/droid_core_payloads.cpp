@@ -42,7 +42,7 @@ void DroidCore::on_output(TimePoint now, RangeOutput output, DroidEffects& effec
     count_busy(now);
     auto* flight = find_flight(output.what, FlightState::running);
     if (!flight) {  // Revoked, or given up, in the meantime.
-        effects.drop(output);
+        effects.discard(output);
         return;
     }
     JobIndex const index = flight->job;
@@ -145,7 +145,8 @@ void DroidCore::on_payload_ended(TimePoint now, JobIndex index, std::uint16_t er
     }
     if (!left.empty() && killed_rest_) effects.send(GivenBack{left});
     if (error_code != 0) effects.note("payload_died", index, left.size(), reason);
-    if (error_code != 0 && job.starts >= policy_.payload_starts && !job.given_up) {
+    // What is being stored may count as a finished range yet.
+    if (error_code != 0 && job.starts >= policy_.payload_starts && job.storing == 0 && !job.given_up) {
         job.given_up = true;
         give_back_queue(job, job.queued_count, effects);
         effects.send(Trouble{index, error_code, reason});

@@ -27,10 +27,8 @@ class DroidEffects {
     /// Append to bundle `sequence` of the job, sync, tell on_stored; or remove its files and tell
     /// on_output_bad.
     virtual void store(std::uint32_t sequence, RangeOutput const& output) = 0;
-    /// Remove the range's files some time: they are safe.
+    /// Remove the range's files: they are safe, or not wanted.
     virtual void discard(RangeOutput const& output) = 0;
-    /// Remove the range's files now: they are not wanted, and the range may come again under the same names.
-    virtual void drop(RangeOutput const& output) = 0;
     /// Make the bundle final, without the rejected entries.
     virtual void seal(JobIndex job, std::uint32_t sequence, std::vector<HandOut> const& rejected) = 0;
     virtual void note(std::string_view event, JobIndex job, std::uint64_t count, std::string_view why) = 0;

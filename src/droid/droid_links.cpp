@@ -78,7 +78,7 @@ void Droid::store(std::uint32_t sequence, RangeOutput const& output)
     hurry_if_idle();
 }
 
-/// Nothing is coming that could share a sync with what is queued, and the run may be waiting for that.
+/// Nothing is coming that could share a sync with what is stored, and the run may be waiting for that.
 void Droid::hurry_if_idle()
 {
     if (core_->running_count() == 0 && core_->queued_count() == 0) writer_->hurry();
@@ -86,13 +86,7 @@ void Droid::hurry_if_idle()
 
 void Droid::discard(RangeOutput const& output)
 {
-    writer_->discard(output.paths);
-}
-
-void Droid::drop(RangeOutput const& output)
-{
-    writer_->discard(output.paths);
-    writer_->hurry();
+    writer_->discard(output);
 }
 
 void Droid::seal(JobIndex job, std::uint32_t sequence, std::vector<HandOut> const& rejected)

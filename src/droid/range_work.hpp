@@ -39,7 +39,7 @@ struct RangeOutput {
     HandOut what;
     JobIndex job = 0;
     std::string range_id;
-    std::vector<std::string> paths;  ///< absolute; empty if the payload makes no output
+    std::vector<std::string> paths;  ///< absolute or in `folder`; empty if the payload makes no output
     std::vector<std::string> names;  ///< in the bundle, by path; empty: the files' own
     std::string folder;              ///< the worker's; all outputs must lie in it
     std::uint32_t cpu_ms = 0;

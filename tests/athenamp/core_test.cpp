@@ -34,7 +34,6 @@ struct Recorder final : DroidEffects {
     void stop_payload(JobIndex, bool) override { ++stops; }
     void store(std::uint32_t, RangeOutput const&) override {}
     void discard(RangeOutput const&) override {}
-    void drop(RangeOutput const&) override {}
     void seal(JobIndex, std::uint32_t, std::vector<HandOut> const&) override {}
     void note(std::string_view, JobIndex, std::uint64_t, std::string_view) override {}
 };

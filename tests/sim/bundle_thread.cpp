@@ -44,7 +44,7 @@ void BundleThread::seal(JobIndex job, std::uint32_t sequence, std::vector<HandOu
 
 void BundleThread::hurry()
 {
-    if (!orders_.empty()) begin(true);
+    if (!orders_.empty() || unsynced_count_ > 0) begin(true);
 }
 
 void BundleThread::wait(Step next, Duration time)
@@ -56,13 +56,8 @@ void BundleThread::wait(Step next, Duration time)
 
 void BundleThread::begin(bool hurry)
 {
-    in_a_hurry_ |= hurry || orders_.size() >= writing.much_orders;
+    in_a_hurry_ |= hurry;
     if (step_ != Step::idle && step_ != Step::share) return;
-    auto const left = writing.group_interval - (sim_.now - group_began_);
-    if (left.ns > 0 && !in_a_hurry_) {
-        if (step_ == Step::idle) wait(Step::share, left);
-        return;
-    }
     busy_since_ = sim_.now;
     wait(Step::gather, {});
 }
@@ -79,10 +74,9 @@ void BundleThread::step()
             return;
         case Step::share:
             busy_since_ = sim_.now;
-            return wait(Step::gather, {});
+            in_a_hurry_ = true;
+            [[fallthrough]];
         case Step::gather:
-            in_a_hurry_ = false;
-            group_began_ = sim_.now;
             current_.clear();
             current_.swap(orders_);
             next_ = 0;
@@ -100,12 +94,19 @@ void BundleThread::step()
     }
 }
 
-/// All stores up to the next seal: written at once, synced together.
+/// All stores up to the next seal: written at once, synced together, and with what comes soon.
 void BundleThread::next_group()
 {
-    touched_.clear();
     while (next_ < current_.size() && !current_[next_].is_seal) carry_out(current_[next_++]);
+    bool const is_due = next_ < current_.size() || in_a_hurry_ || unsynced_count_ >= writing.much_unsynced ||
+                        sim_.now - last_sync_ >= writing.sync_interval;
     if (touched_.empty()) return group_done();
+    if (!is_due) {
+        busy_since_ = TimePoint::never();
+        return wait(Step::share, writing.sync_interval - (sim_.now - last_sync_));
+    }
+    in_a_hurry_ = false;
+    last_sync_ = sim_.now;
     wait(Step::sync_tars, sim_.sync_time());
 }
 
@@ -151,11 +152,13 @@ void BundleThread::carry_out(Order const& order)
     if (!sim_.disk.append_extent(self_, bundle->tar,
                                  {entry.begin, entry.end, entry.range, entry.epoch, true})) {
         bundle->trouble = "no space";
+        in_a_hurry_ = true;
         return;
     }
     ledger_.on_written(entry.range, epoch, bundle->origin);
     encode_index_entry(entry, bundle->new_entries);
     bundle->unsynced.push_back({order.what, entry.end});
+    ++unsynced_count_;
     ++bundle->entry_count;
 }
 
@@ -200,6 +203,8 @@ void BundleThread::sync_indexes()
         }
         if (!bundle.trouble.empty()) fail(sequence, bundle.trouble);
     }
+    touched_.clear();
+    unsynced_count_ = 0;
     busy_since_ = sim_.now;
     group_done();
 }
@@ -211,7 +216,8 @@ void BundleThread::group_done()
     busy_since_ = TimePoint::never();
     current_.clear();
     next_ = 0;
-    if (!orders_.empty()) begin();
+    if (!orders_.empty()) return begin();
+    in_a_hurry_ = false;
 }
 
 void BundleThread::fail(std::uint32_t sequence, std::string why)

@@ -44,7 +44,7 @@ class BundleThread {
     static constexpr std::size_t queue_limit = 4096;
     enum class Step : std::uint8_t {
         idle,
-        share,  ///< a group waits for more that can share its syncs
+        share,  ///< what is written waits for more that can share its syncs
         gather,
         sync_tars,
         sync_indexes,
@@ -110,7 +110,8 @@ class BundleThread {
     BundleListener& listener_;
     Step step_ = Step::idle;
     TimePoint due_;  ///< of this step: what was called off still has its event
-    TimePoint group_began_ = TimePoint{} - Duration::max();
+    TimePoint last_sync_ = TimePoint{} - Duration::max();  ///< when it began
+    std::size_t unsynced_count_ = 0;
     TimePoint busy_since_ = TimePoint::never();
     TimePoint frozen_until_;
     bool in_a_hurry_ = false;

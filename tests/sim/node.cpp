@@ -208,11 +208,6 @@ void Node::hurry_if_idle()
 
 void Node::discard(RangeOutput const&) {}
 
-void Node::drop(RangeOutput const&)
-{
-    bundles_.hurry();
-}
-
 void Node::seal(JobIndex job, std::uint32_t sequence, std::vector<HandOut> const& rejected)
 {
     bundles_.seal(job, sequence, rejected);

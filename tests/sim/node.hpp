@@ -49,7 +49,6 @@ class Node final : private DroidEffects, private BundleListener {
     void stop_payload(JobIndex job, bool at_once) override;
     void store(std::uint32_t sequence, RangeOutput const& output) override;
     void discard(RangeOutput const& output) override;
-    void drop(RangeOutput const& output) override;
     void seal(JobIndex job, std::uint32_t sequence, std::vector<HandOut> const& rejected) override;
     void note(std::string_view event, JobIndex job, std::uint64_t count, std::string_view why) override;
 

@@ -124,7 +124,7 @@ TEST_F(BundleWriterTest, StoresSealsAndDiscards)
     auto const paths = bundle_paths(setup.bundle_folder, origin(2));
     EXPECT_EQ(decode_index(file_text(paths.open_index))->entries.size(), 50u) << "what was told is on disk";
 
-    for (auto const& output : outputs) writer.discard(output.paths);
+    for (auto const& output : outputs) writer.discard(output);
     writer.seal(0, 2, {});
     auto const sealed = std::get<BundleWriter::Sealed>(collect(writer, has<BundleWriter::Sealed>()).at(0));
     EXPECT_EQ(sealed.sequence, 2u);
@@ -214,9 +214,9 @@ TEST_F(BundleWriterTest, ASlowDiskBlocksNobodyAndIsOneSyncForAll)
     EXPECT_TRUE(eventually([&] { return writer.busy_since() == TimePoint::never(); }));
 }
 
-TEST_F(BundleWriterTest, AGroupWaitsForItsIntervalUnlessSomebodyWaitsForIt)
+TEST_F(BundleWriterTest, ASyncWaitsForItsIntervalUnlessSomebodyWaitsForIt)
 {
-    setup.group_interval = Duration::from_s(3600);
+    setup.sync_interval = Duration::from_s(3600);
     std::atomic<int> syncs = 0;
     setup.before_sync = [&] { ++syncs; };
     BundleWriter writer(setup, clock);
@@ -273,14 +273,18 @@ TEST_F(BundleWriterTest, DiscardsOnlyBelowTheWorkFolderAndSaysWhatItDidNot)
     write_text(root / "precious", "keep");
     write_text(root / "work/worker_0/out", "remove");
     BundleWriter writer(setup, clock);
-    writer.discard({root / "precious", root / "work/../precious", root / "work/worker_0/out",
-                    root / "work/worker_0/never"});
+    RangeOutput output;
+    output.folder = root / "work/worker_0";
+    output.paths = {root / "precious", root / "work/../precious", root / "work/worker_0/out",
+                    root / "work/worker_0/never", "in_the_folder"};
+    write_text(root / "work/worker_0/in_the_folder", "remove");
+    writer.discard(output);
     auto const news = collect(writer, has<BundleWriter::DiscardFailed>());
     auto const& failed = std::get<BundleWriter::DiscardFailed>(news.at(0));
     EXPECT_EQ(failed.file_count, 2u);
     EXPECT_THAT(failed.reason, HasSubstr("precious"));
     EXPECT_TRUE(fs::exists(root / "precious"));
-    EXPECT_FALSE(fs::exists(root / "work/worker_0/out"));
+    EXPECT_TRUE(fs::is_empty(root / "work/worker_0"));
 }
 
 }  // namespace
