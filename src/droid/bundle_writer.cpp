@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 #include <condition_variable>
+#include <filesystem>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -34,6 +35,7 @@ struct SealOrder {
 };
 struct DiscardOrder {
     std::vector<std::string> paths;
+    std::string folder = {};  ///< with all that is in it; empty: none
 };
 using Order = std::variant<StoreOrder, SealOrder, DiscardOrder>;
 
@@ -220,6 +222,8 @@ void BundleWriter::Thread::work(std::vector<Order>& orders, bool is_due)
         if (!discard) continue;
         if (!root) root.emplace(setup_.work_root);
         remove(discard->paths, *root);
+        std::error_code ignored;  // What is left goes with the work folder.
+        if (!discard->folder.empty()) std::filesystem::remove_all(discard->folder, ignored);
     }
     pass_on_news();
 }
@@ -386,6 +390,11 @@ void BundleWriter::seal(JobIndex job, std::uint32_t sequence, std::vector<HandOu
 void BundleWriter::discard(RangeOutput const& output)
 {
     if (!output.paths.empty()) thread_->add(DiscardOrder{absolute_paths(output)});
+}
+
+void BundleWriter::discard_folder(std::string const& folder)
+{
+    thread_->add(DiscardOrder{{}, folder});
 }
 
 void BundleWriter::hurry()

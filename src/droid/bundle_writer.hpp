@@ -63,6 +63,8 @@ class BundleWriter {
     void seal(JobIndex job, std::uint32_t sequence, std::vector<HandOut> const& rejected);
     /// Remove its files.
     void discard(RangeOutput const& output);
+    /// Remove this folder with all that is in it, when the outputs that were stored before have been read.
+    void discard_folder(std::string const& folder);
     /// What is queued or unsynced is carried out and synced now.
     void hurry();
     bool full() const;

@@ -28,6 +28,8 @@ class ChannelEvents {
     virtual void output(RangeOutput output) = 0;
     virtual void failure(HandOut what, FailKind kind, std::uint16_t error_code, std::string_view reason) = 0;
     virtual void worker_ended(JobIndex job) = 0;
+    /// What the payload left in this folder is of no use, once the outputs that were told are read.
+    virtual void folder_left(std::string const&) {}
     /// Nothing of the payload is left; `error_code` 0: as it should.
     virtual void payload_ended(JobIndex job, std::uint16_t error_code, std::string_view reason) = 0;
     /// Something is amiss.

@@ -69,6 +69,7 @@ class Droid final : private DroidEffects, private ChannelEvents {
     void output(RangeOutput output) override;
     void failure(HandOut what, FailKind kind, std::uint16_t error_code, std::string_view reason) override;
     void worker_ended(JobIndex job) override;
+    void folder_left(std::string const& folder) override;
     void payload_ended(JobIndex job, std::uint16_t error_code, std::string_view reason) override;
     void note(std::string_view event, JobIndex job, std::string_view why) override;
     void inform(std::string_view event, JobIndex job, std::string_view what) override;

@@ -28,16 +28,19 @@ void Droid::open_inputs()
     auto const parent = std::filesystem::path(work_folder_).parent_path().string();
     if (auto const count = NodeFolder::remove_unused(parent, stage_prefix); count > 0)
         log_.info("stale_inputs_removed", {{"count", count}});
-    auto opened = InputStage::open(
-        fmt::format("{}/{}{}_{:08x}_{}", parent, stage_prefix, ::geteuid(), crc32c(folder_.path()), life_),
-        jobs_, config_.disk_free_running_bytes, life_, transport_, log_);
+    auto const stage =
+        fmt::format("{}/{}{}_{:08x}_{}", parent, stage_prefix, ::geteuid(), crc32c(folder_.path()), life_);
+    auto opened = InputStage::open(stage, jobs_, config_.disk_free_running_bytes, life_, transport_, log_);
     if (!opened) {
         log_.warning("inputs_not_staged", opened.error());
         return;
     }
     inputs_ = *std::move(opened);
-    // There is one copy on the node now: no channel makes another one.
-    for (auto& setup : setups_) setup.payload.stage_in = false;
+    // There is one copy on the node now: no channel makes another one, and containers look there.
+    for (auto& setup : setups_) {
+        setup.payload.stage_in = false;
+        setup.stage_folder = stage;
+    }
 }
 
 void Droid::begin_inputs()

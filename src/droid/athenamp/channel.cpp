@@ -100,7 +100,7 @@ Status Channel::try_start()
     auto launch = plan_launch(std::move(input));
     if (!launch) return launch.error();
     auto const catalogue = start_folder_ + "/PoolFileCatalog.xml";
-    if (auto written = replace_file(catalogue, print_pool_catalogue(places_)); !written) return written;
+    if (auto written = replace_file(catalogue, print_pool_catalogue(places_), 0644, false); !written) return written;
     catalogue_count_ = 0;
 
     if (auto started = start_companions(*launch); !started) return started;
@@ -395,6 +395,7 @@ void Channel::end_payload(PayloadExited const& exited)
     auto status = make_folders(kept);
     if (status) status = replace_file(kept + "/processes.json", account_.print(exited), 0644, false);
     if (!status) events_.note("processes_not_kept", setup_.job, status.error().text());
+    events_.folder_left(start_folder_);
     auto const tell = [&](std::uint16_t error_code, std::string_view why) {
         // What never reached the payload.
         for (auto const& held : std::exchange(held_, {}))

@@ -106,7 +106,7 @@ Status Channel::list_place(WorkItem const& item)
     else
         places_.push_back(input_of(item));
     auto const path = fmt::format("{}/PoolFileCatalog_{}.xml", start_folder_, ++catalogue_count_);
-    return replace_file(path, print_pool_catalogue(places_));
+    return replace_file(path, print_pool_catalogue(places_), 0644, false);
 }
 
 }  // namespace yoda::athenamp

@@ -268,6 +268,15 @@ TEST_F(BundleWriterTest, ABundleThatCannotBeMadeFailsOnceAndOthersGoOn)
     EXPECT_EQ(check_sealed_bundle(setup.bundle_folder, origin(1), {3}), "");
 }
 
+TEST_F(BundleWriterTest, AFolderGoesAfterItsOutputsAreRead)
+{
+    BundleWriter writer(setup, clock);
+    for (RangeIndex range = 0; range < 20; ++range) writer.store(0, make_output(range));
+    writer.discard_folder(root / "work/worker_0");
+    collect(writer, has_stored(20));
+    EXPECT_TRUE(eventually([&] { return !fs::exists(root / "work/worker_0"); }));
+}
+
 TEST_F(BundleWriterTest, DiscardsOnlyBelowTheWorkFolderAndSaysWhatItDidNot)
 {
     write_text(root / "precious", "keep");

@@ -180,6 +180,16 @@ TEST_F(CommandChannelTest, WhatAnEarlierTryLeftIsNotThisOnesOutput)
     EXPECT_FALSE(path_exists(left)) << "this try wrote nothing";
 }
 
+TEST_F(CommandChannelTest, AScriptThatClearsItsFolderSparesTheOutputsBeforeIt)
+{
+    begin("cd - > /dev/null; rm -rf ./*; touch mine; echo $1 > ../output.$1", 3);
+    run_to_the_end();
+    EXPECT_THAT(desk.finished, ElementsAre(0u, 1u, 2u));
+    for (auto const* const id : {"0", "1", "2"})
+        EXPECT_EQ(test::file_text(folder / "work/worker_0/output." + id), std::string(id) + "\n");
+    EXPECT_TRUE(path_exists(folder / "work/worker_0/work/mine"));
+}
+
 TEST_F(CommandChannelTest, TellsHowAProcessFailed)
 {
     begin("exit 3", 1);
