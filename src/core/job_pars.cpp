@@ -323,15 +323,35 @@ void remove_option(Words& words, std::string_view name)
     }
 }
 
-void keep_first_file(Words& words)
+/// The first that has a place, of a list in one value or in several; else the first.
+std::string first_with_place(Words const& words, Option const& option, std::vector<InputFile> const& inputs)
+{
+    std::string first;
+    for (std::size_t i = 0; i < option.value_count; ++i) {
+        auto const value = get_value(words, option, i);
+        for (std::size_t begin = 0; begin <= value.size();) {
+            auto const end = std::min(value.find(',', begin), value.size());
+            auto const name = value.substr(begin, end - begin);
+            if (first.empty()) first = name;
+            bool const has_place = std::any_of(inputs.begin(), inputs.end(), [&](InputFile const& input) {
+                return input.lfn == name && !input.pfn.empty();
+            });
+            if (has_place) return name;
+            begin = end + 1;
+        }
+    }
+    return first;
+}
+
+void keep_first_file(Words& words, std::vector<InputFile> const& inputs)
 {
     for (auto const& option : find_options_if(words, is_event_input)) {
         if (option.value_count == 0) continue;
-        auto const value = get_value(words, option, 0);
-        set_value(words, option, 0, value.substr(0, value.find(',')));
+        set_value(words, option, 0, first_with_place(words, option, inputs));
         auto const rest = words.begin() + static_cast<std::ptrdiff_t>(option.index) + 2;
         if (!option.joined) words.erase(rest, rest + static_cast<std::ptrdiff_t>(option.value_count) - 1);
-        if (!option.joined && option.value_count > 1) return keep_first_file(words);  // Positions have moved.
+        if (!option.joined && option.value_count > 1)
+            return keep_first_file(words, inputs);  // Positions have moved.
     }
 }
 
@@ -444,7 +464,7 @@ void change_job_pars(Words& words, JobParsChanges const& changes, std::vector<In
 {
     if (changes.no_db_release) remove_option(words, "DBRelease");
     if (changes.no_frontier) remove_frontier(words);
-    if (changes.first_file_only) keep_first_file(words);
+    if (changes.first_file_only) keep_first_file(words, inputs);
     make_inputs_absolute(words, inputs);
     if (changes.no_file_validation && find_options(words, "fileValidation").empty())
         words.push_back("--fileValidation=FALSE");

@@ -89,10 +89,29 @@ TEST(AthenaInputs, FileWithAWrongChecksumFailsItsRangesOnly)
     EXPECT_THAT(desk.failures[0].reason, HasSubstr("not 00000001"));
 }
 
-TEST(AthenaInputs, PayloadWhoseFirstFileIsMissingDoesNotStart)
+TEST(AthenaInputs, PayloadStartsOnTheFirstFileThatCanBeHad)
 {
     FileDesk desk;
     fs::remove(desk.folder / "EVNT.1.root");
+    auto fields = desk.setup.definition.fields();
+    fields["jobPars"] = "--inputEVNTFile=EVNT.1.root,EVNT.2.root --outputHITSFile=HITS.1.root";
+    desk.setup.definition = *Job::from_json(fields);
+    desk.ranges = {desk.item(1, 1), desk.item(2, 2)};
+    desk.start(1);
+    desk.run_to_end();
+    EXPECT_EQ(desk.end_code, 0) << desk.end_reason;
+    EXPECT_THAT(file_text(desk.folder / "payload.out"),
+                HasSubstr("--inputEVNTFile=" + desk.staged("EVNT.2.root")));
+    EXPECT_EQ(desk.finished(), (std::set<RangeIndex>{2}));
+    ASSERT_THAT(desk.failures, SizeIs(1));
+    EXPECT_EQ(desk.failures[0].what.range, 1u);
+    EXPECT_EQ(desk.failures[0].error_code, 1103);
+}
+
+TEST(AthenaInputs, PayloadWithoutAnyFileDoesNotStart)
+{
+    FileDesk desk;
+    for (auto const* name : {"EVNT.1.root", "EVNT.2.root"}) fs::remove(desk.folder / name);
     desk.start(1);
     desk.run_to_end();
     EXPECT_EQ(desk.end_code, 1103);

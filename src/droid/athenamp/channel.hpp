@@ -62,6 +62,7 @@ class Channel final : public PayloadChannel {
     using Flights = std::multimap<std::string, Flight, std::less<>>;
 
     Status open_stage();
+    bool stage_first_inputs();
     void start_when_staged();
     Status open_router();
     Status try_start();

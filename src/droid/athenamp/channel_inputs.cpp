@@ -23,25 +23,39 @@ Status Channel::open_stage()
     return {};
 }
 
-/// The files that its command line names come first: all of them where event numbers run over all of them.
+/// Brings what the command line names: all files where event numbers run over all of them, else the first
+/// that can be had. Nothing: it waits for one, or none can be had, which has been told.
+bool Channel::stage_first_inputs()
+{
+    places_ = setup_.definition.inputs();
+    bool const one_is_enough = setup_.definition.positions_in_file();
+    std::string bad;
+    for (auto& input : places_) {
+        if (StageIn::is_copied(input)) {
+            stage_->ask(input);
+            auto const state = stage_->state(input.pfn);
+            if (state == StageIn::State::waiting) return false;
+            if (state == StageIn::State::failed) {
+                bad = std::exchange(input.pfn, {});  // Its ranges fail with the reason.
+                if (one_is_enough) continue;
+                break;
+            }
+            input.pfn = stage_->local_path(input);
+        }
+        if (one_is_enough) return true;
+    }
+    if (bad.empty()) return true;
+    waits_for_files_ = false;
+    auto const fault = stage_->fault(bad);
+    events_.payload_ended(setup_.job, fault.error_code, fault.error.text());
+    return false;
+}
+
 void Channel::start_when_staged()
 {
     if (!waits_for_files_) return;
     places_ = setup_.definition.inputs();
-    std::size_t const needed = setup_.definition.positions_in_file() ? 1 : places_.size();
-    for (std::size_t i = 0; stage_ && i < std::min(needed, places_.size()); ++i) {
-        auto& input = places_[i];
-        if (!StageIn::is_copied(input)) continue;
-        stage_->ask(input);
-        auto const state = stage_->state(input.pfn);
-        if (state == StageIn::State::waiting) return;
-        if (state == StageIn::State::failed) {
-            waits_for_files_ = false;
-            auto const fault = stage_->fault(input.pfn);
-            return events_.payload_ended(setup_.job, fault.error_code, fault.error.text());
-        }
-        input.pfn = stage_->local_path(input);
-    }
+    if (stage_ && !stage_first_inputs()) return;
     waits_for_files_ = false;
     if (auto opened = open_router(); !opened)
         return events_.payload_ended(setup_.job, code::message_server, opened.error().text());
