@@ -27,7 +27,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/file.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -452,7 +451,6 @@ int live_as_master()
     if (!simple) {
         scatterer = ::fork();
         if (scatterer == 0) {
-            ::prctl(PR_SET_PDEATHSIG, SIGKILL);
             ::close(deaths[1]);
             ::mkdir((setup.top + "/range_scatterer").c_str(), 0755);
             ::_exit(live_as_scatterer(pairs, deaths[0]));
@@ -464,7 +462,6 @@ int live_as_master()
         int const index = next++;
         pid_t const pid = ::fork();
         if (pid == 0) {
-            ::prctl(PR_SET_PDEATHSIG, SIGKILL);
             ::signal(SIGUSR1, SIG_DFL);
             ::close(deaths[1]);
             if (simple) {
