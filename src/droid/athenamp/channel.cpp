@@ -100,7 +100,8 @@ Status Channel::try_start()
     auto launch = plan_launch(std::move(input));
     if (!launch) return launch.error();
     auto const catalogue = start_folder_ + "/PoolFileCatalog.xml";
-    if (auto written = replace_file(catalogue, print_pool_catalogue(places_), 0644, false); !written) return written;
+    if (auto written = replace_file(catalogue, print_pool_catalogue(places_), 0644, false); !written)
+        return written;
     catalogue_count_ = 0;
 
     if (auto started = start_companions(*launch); !started) return started;
