@@ -54,7 +54,7 @@ class Droid final : private DroidEffects, private ChannelEvents {
     void add_workers(JobIndex job, std::uint32_t count) override;
     void answer(RequestId request, WorkItem const& item) override;
     void end(JobIndex job, RequestId request) override;
-    void kill_range(JobIndex job, HandOut what) override;
+    void kill_range(JobIndex job, HandOut what, bool must_stop) override;
     void stop_payload(JobIndex job, bool at_once) override;
     void store(std::uint32_t sequence, RangeOutput const& output) override;
     void discard(RangeOutput const& output) override;

@@ -94,7 +94,7 @@ void DroidCore::handle(TimePoint now, Reset const&, DroidEffects& effects)
     count_busy(now);
     std::vector<RangeIndex> running;
     visit_running([&](HandOut what, JobIndex, TimePoint) { running.push_back(what.range); });
-    for (auto const range : running) drop_flight(range, effects);
+    for (auto const range : running) drop_flight(range, false, effects);
     for (auto& job : jobs_) {
         job.queue.clear();
         job.queued_count = 0;

@@ -180,7 +180,7 @@ class DroidCore {
     // What payloads work on (droid_core_payloads.cpp).
     Flight* find_flight(HandOut what, FlightState state);
     void end_flight(std::unordered_map<RangeIndex, Flight>::iterator flight);
-    void drop_flight(RangeIndex range, DroidEffects& effects);
+    void drop_flight(RangeIndex range, bool must_stop, DroidEffects& effects);
     void fail_slow_ranges(TimePoint now, DroidEffects& effects);
 
     // Bundles (droid_core_bundles.cpp).

@@ -105,7 +105,7 @@ void DroidCore::fail_slow_ranges(TimePoint now, DroidEffects& effects)
     });
     for (auto const& what : slow) {
         auto const limit_s = jobs_[flights_.at(what.range).job].policy.range_limit.s();
-        drop_flight(what.range, effects);
+        drop_flight(what.range, true, effects);
         effects.send(Failed{what, FailKind::failed, code::looping_job,
                             fmt::format("the range ran longer than its limit of {} s", limit_s)});
     }
@@ -177,10 +177,10 @@ void DroidCore::end_flight(std::unordered_map<RangeIndex, Flight>::iterator flig
 }
 
 /// Stops a running range; nobody is told.
-void DroidCore::drop_flight(RangeIndex range, DroidEffects& effects)
+void DroidCore::drop_flight(RangeIndex range, bool must_stop, DroidEffects& effects)
 {
     auto const flight = flights_.find(range);
-    effects.kill_range(flight->second.job, {range, flight->second.hand_out});
+    effects.kill_range(flight->second.job, {range, flight->second.hand_out}, must_stop);
     end_flight(flight);
 }
 

@@ -39,7 +39,7 @@ void DroidCore::handle(TimePoint now, Revoke const& message, DroidEffects& effec
 {
     for (auto const& what : message.entries) {
         if (find_flight(what, FlightState::running)) {
-            effects.kill_range(flights_.at(what.range).job, what);
+            effects.kill_range(flights_.at(what.range).job, what, false);
             count_busy(now);
             end_flight(flights_.find(what.range));
             continue;

@@ -20,8 +20,9 @@ class DroidEffects {
     virtual void answer(RequestId request, WorkItem const& item) = 0;
     /// The end word: this worker will get no more.
     virtual void end(JobIndex job, RequestId request) = 0;
-    /// Whatever works on this hand-out must stop; its result is not wanted.
-    virtual void kill_range(JobIndex job, HandOut what) = 0;
+    /// The hand-out's result is not wanted. `must_stop`: whatever works on it has to end, else only if that
+    /// costs nothing but the range.
+    virtual void kill_range(JobIndex job, HandOut what, bool must_stop) = 0;
     /// All workers have had the end word, or are to be killed at once.
     virtual void stop_payload(JobIndex job, bool at_once) = 0;
     /// Append to bundle `sequence` of the job, sync, tell on_stored; or remove its files and tell

@@ -62,9 +62,9 @@ void Droid::end(JobIndex job, RequestId request)
     channels_[job]->end(request);
 }
 
-void Droid::kill_range(JobIndex job, HandOut what)
+void Droid::kill_range(JobIndex job, HandOut what, bool must_stop)
 {
-    channels_[job]->kill_range(what, false);
+    channels_[job]->kill_range(what, must_stop);
 }
 
 void Droid::stop_payload(JobIndex job, bool at_once)

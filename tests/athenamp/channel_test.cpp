@@ -1,4 +1,5 @@
 #include <gmock/gmock.h>
+#include <zmq.h>
 
 #include <filesystem>
 
@@ -372,6 +373,112 @@ TEST(AthenaChannel, EachProcessOfThePayloadHasItsAccount)
     }
     EXPECT_EQ(workers, (std::set<std::string>{"worker_0", "worker_1", "worker_2"}));
     EXPECT_GE(account["payload"]["cpu_s"], 0.0);
+}
+
+TEST(AthenaChannel, LogOverItsLimitWhileItIsBeingStoppedBurnsNoRange)
+{
+    Desk desk;
+    desk.mock("MOCK_TROUBLE", "te_url:3;hang:1;hang:2");
+    desk.add_ranges(1, 3);
+    desk.start(3);
+    desk.turn_until([&] { return !desk.failures.empty(); });
+    desk.channel().fail(desk.now(), 1098, "the payload's log is too large");
+    desk.run_to_end();
+    EXPECT_EQ(desk.end_code, 1230);
+    ASSERT_THAT(desk.failures, SizeIs(3));
+    EXPECT_EQ(desk.failures[1].kind, FailKind::given_back);
+    EXPECT_EQ(desk.failures[2].kind, FailKind::given_back);
+}
+
+TEST(AthenaChannel, WorkerOfARangeThatCameAgainHasTheHandOutThatIsWanted)
+{
+    Desk desk;
+    desk.mock("MOCK_RANGE_MS", "600000");
+    desk.hold = true;
+    desk.add_ranges(1, 1);
+    desk.start(2);
+    desk.turn_until([&] { return !desk.held.empty(); });
+    desk.release();
+    desk.channel().kill_range({1, 1}, false);  // No worker has it yet.
+    auto again = Desk::make_item(1);
+    again.what.hand_out = 2;
+    desk.ranges.push_back(again);
+    std::vector<BusyWorker> busy;
+    desk.turn_until([&] {
+        busy.clear();
+        desk.channel().list_busy(busy);
+        return desk.ranges.empty() && !busy.empty();
+    });
+    EXPECT_EQ(busy[0].what, (HandOut{1, 2}));
+    desk.channel().stop(desk.now(), true);
+    desk.run_to_end();
+}
+
+/// A payload that only waits; the test itself speaks for it.
+struct OwnVoice : Desk {
+    OwnVoice() : context(zmq_ctx_new()), socket(zmq_socket(context, ZMQ_DEALER))
+    {
+        setup.payload.executable = "/bin/sleep";
+        setup.payload.arguments = {"1000"};
+        int const few = 100, no_limit = 0;
+        zmq_setsockopt(socket, ZMQ_RCVHWM, &few, sizeof few);
+        zmq_setsockopt(socket, ZMQ_SNDHWM, &no_limit, sizeof no_limit);
+        zmq_setsockopt(socket, ZMQ_LINGER, &no_limit, sizeof no_limit);
+        auto const name =
+            athenamp::make_channel_name({"EventRanges", 6001, 0, static_cast<int>(::getpid()), 0});
+        EXPECT_EQ(zmq_connect(socket, ("ipc:///tmp/zmq_" + name).c_str()), 0);
+    }
+    ~OwnVoice() override { hang_up(); }
+    void hang_up()
+    {
+        if (socket) zmq_close(std::exchange(socket, nullptr));
+        if (context) zmq_ctx_term(std::exchange(context, nullptr));
+    }
+    void say(std::string_view text) { zmq_send(socket, text.data(), text.size(), 0); }
+    unsigned hear_all()
+    {
+        char text[2048];
+        unsigned count = 0;
+        while (zmq_recv(socket, text, sizeof text, ZMQ_DONTWAIT) >= 0) ++count;
+        return count;
+    }
+    void end()
+    {
+        hang_up();
+        channel().stop(now(), true);
+        run_to_end();
+    }
+    void* context;
+    void* socket;
+};
+
+TEST(AthenaChannel, PeerThatDoesNotReadForAWhileHasAllItsAnswersLater)
+{
+    OwnVoice desk;
+    unsigned const count = 4000;
+    desk.add_ranges(1, count - 10);  // The last ones get the end word.
+    desk.start(1);
+    for (unsigned i = 0; i < count; ++i) desk.say("Ready for events");
+    desk.turn_until([&] { return desk.request_count == count; });
+    unsigned heard = 0;
+    desk.turn_until([&] { return (heard += desk.hear_all()) == count; });
+    EXPECT_THAT(desk.failures, IsEmpty());
+    EXPECT_THAT(desk.notes, IsEmpty());
+    desk.end();
+}
+
+TEST(AthenaChannel, OutputOfNoRangeIsNobodysAndOnlyWhatLiesInThePayloadsFolderIsRemoved)
+{
+    OwnVoice desk;
+    desk.start(1);
+    auto const own = desk.folder / "work/start_0/worker_0/HITS.x";
+    desk.say("/etc/hostname,ID:4001-6001-77-8-9,CPU:1,WALL:1");
+    desk.say(own + ",/etc/hostname,ID:4001-6001-77-9-9,CPU:1,WALL:1");
+    desk.turn_until([&] { return desk.notes.size() == 2; });
+    ASSERT_THAT(desk.outputs, SizeIs(1));
+    EXPECT_EQ(desk.outputs[0].what.range, none);
+    EXPECT_EQ(desk.outputs[0].paths, std::vector<std::string>{own});
+    desk.end();
 }
 
 TEST(AthenaChannel, FourThousandRangesOverSixtyFourClientsWithoutALoss)

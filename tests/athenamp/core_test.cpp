@@ -17,6 +17,8 @@ struct Recorder final : DroidEffects {
     std::vector<std::uint32_t> starts;
     std::vector<std::pair<RequestId, WorkItem>> answers;
     std::vector<RequestId> ends;
+    std::vector<HandOut> kills;
+    unsigned musts = 0;  ///< of the kills, those that may cost the payload
     unsigned stops = 0;
     unsigned sent_requests = 0;
     std::function<void(RequestId, WorkItem const&)> on_answer;
@@ -30,7 +32,11 @@ struct Recorder final : DroidEffects {
         if (on_answer) on_answer(request, item);
     }
     void end(JobIndex, RequestId request) override { ends.push_back(request); }
-    void kill_range(JobIndex, HandOut) override {}
+    void kill_range(JobIndex, HandOut what, bool must_stop) override
+    {
+        kills.push_back(what);
+        musts += must_stop;
+    }
     void stop_payload(JobIndex, bool) override { ++stops; }
     void store(std::uint32_t, RangeOutput const&) override {}
     void discard(RangeOutput const&) override {}
@@ -137,6 +143,34 @@ TEST_F(AthenaCoreTest, FullDiskIsWaitedForAMinuteThenOutputsMustGetThrough)
     core.set_paused(false);
     tick(72);
     EXPECT_THAT(effects.starts, SizeIs(2));
+}
+
+struct AthenaCoreLimitTest : AthenaCoreTest {
+    AthenaCoreLimitTest()
+    {
+        auto limited = job();
+        limited.range_limit = Duration::from_s(100);
+        core = DroidCore(policy(), {limited}, at(0));
+        core.say_hello("node", 1, effects);
+        tell(0, FileInfo{0, 0, 1, 2, 3, "EVNT.1", "G", "mc", "/data/EVNT.1"});
+        grant(1, 0, 2);
+        ask(2, 0);
+    }
+};
+
+TEST_F(AthenaCoreLimitTest, RangeOverItsLimitMustStopEvenIfThatCostsThePayload)
+{
+    tick(103);
+    EXPECT_THAT(effects.kills, SizeIs(1));
+    EXPECT_EQ(effects.musts, 1u);
+}
+
+TEST_F(AthenaCoreLimitTest, RevokedRangeStopsOnlyIfThatCostsNothingElse)
+{
+    std::vector<HandOut> const revoked{{0, 1}};
+    tell(101, Revoke{revoked});
+    EXPECT_THAT(effects.kills, SizeIs(1));
+    EXPECT_EQ(effects.musts, 0u);
 }
 
 TEST_F(AthenaCoreTest, AnswerThatIsRefusedFromWithinLosesNoRange)

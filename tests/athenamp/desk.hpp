@@ -4,8 +4,10 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <deque>
 #include <set>
+#include <thread>
 
 #include "droid/athenamp/channel.hpp"
 #include "support/scratch_folder.hpp"
@@ -105,7 +107,10 @@ class Desk : public ChannelEvents {
     }
     void turn()
     {
-        poller_.wait(Duration::from_ms(5));
+        if (polls)
+            poller_.wait(Duration::from_ms(5));
+        else
+            std::this_thread::sleep_for(std::chrono::milliseconds(5));
         if (auto const polled = spawner_.poll(); !polled) ADD_FAILURE() << polled.error().text();
         while (auto const event = spawner_.take_event()) channel().on_spawn_event(clock_.now(), *event);
         channel().on_tick(clock_.now());
@@ -163,6 +168,7 @@ class Desk : public ChannelEvents {
     ScratchFolder folder;
     PayloadSetup setup;
     std::deque<WorkItem> ranges;
+    bool polls = true;  ///< false: nothing is heard but at ticks
     bool hold = false;
     std::deque<RequestId> held;
     unsigned request_count = 0;

@@ -182,7 +182,7 @@ void Node::end(JobIndex job, RequestId request)
     payload(job).end(request);
 }
 
-void Node::kill_range(JobIndex job, HandOut what)
+void Node::kill_range(JobIndex job, HandOut what, bool)
 {
     sim_.tell("droid {}.{} stops {}:{}", life_, rank_, what.range, what.hand_out);
     payload(job).kill_range(what);

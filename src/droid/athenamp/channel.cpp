@@ -38,6 +38,7 @@ Channel::Channel(PayloadSetup setup, Spawner& spawner, Poller& poller, ChannelEv
         [[maybe_unused]] ssize_t const n = ::read(wake_.get(), &count, sizeof count);
         settle_refused();
         read();
+        if (prefetcher_) prefetcher_->read();
     });
 }
 
@@ -50,7 +51,12 @@ Channel::~Channel()
 
 std::vector<std::string> Channel::log_paths() const
 {
-    return {setup_.log_prefix + ".out", setup_.log_prefix + ".err"};
+    std::vector<std::string> paths{setup_.log_prefix + ".out", setup_.log_prefix + ".err"};
+    for (auto const name : running_companions()) {
+        for (auto const* const end : {"out", "err"})
+            paths.push_back(fmt::format("{}.{}.{}", setup_.log_prefix, name, end));
+    }
+    return paths;
 }
 
 // ---- Start
@@ -205,11 +211,23 @@ void Channel::hand_over(std::string const& peer, WorkItem const& item)
         print_range_text(item.range, own_file ? std::string_view(item.pfn) : std::string_view{});
     if (!text)
         return refuse(peer, item.what, FailKind::fatal, yoda::code::es_fatal, text.error().text(), true);
-    if (router_->send(peer, *text) != Router::Sent::yes)
+    auto const sent = router_->send(peer, *text);
+    look_again();
+    if (sent == Router::Sent::full) {
+        unsent_.push_back({peer, item});
+        return;
+    }
+    if (sent == Router::Sent::peer_gone)
         return refuse(peer, item.what, FailKind::given_back, 0,
                       "the payload's connection was gone before it had its range", false);
     flights_.emplace(item.range.id, Flight{item.what, now_});
-    look_again();
+}
+
+/// Peers that read again: they still wait for their answers.
+void Channel::give_unsent()
+{
+    for (auto const& peer : std::exchange(unsent_ends_, {})) send_end_word(peer);
+    for (auto const& unsent : std::exchange(unsent_, {})) hand_over(unsent.peer, unsent.item);
 }
 
 /// What answer() could not pass on: told from the loop, since answer() is called out of the midst of the
@@ -227,9 +245,11 @@ void Channel::settle_refused()
 void Channel::send_end_word(std::string const& peer)
 {
     if (!std::exchange(ended_, true)) account_.look(pid_);  // Its workers begin to go.
-    if (router_->send(peer, end_word) != Router::Sent::yes)
-        events_.note("end_word_not_sent", setup_.job, "the payload's connection is gone");
+    auto const sent = router_->send(peer, end_word);
     look_again();
+    if (sent == Router::Sent::full) unsent_ends_.push_back(peer);
+    if (sent == Router::Sent::peer_gone)
+        events_.note("end_word_not_sent", setup_.job, "the payload's connection is gone");
 }
 
 void Channel::end(RequestId request)
@@ -254,9 +274,7 @@ Channel::Flights::iterator Channel::find_flight(std::string_view id)
 void Channel::hear_result(ResultLine&& result)
 {
     auto const found = find_flight(result.range_id);
-    if (found == flights_.end())
-        return events_.note("result_of_no_range", setup_.job,
-                            fmt::format("range {} was not given to it, or has ended", result.range_id));
+    if (found == flights_.end()) return discard(std::move(result));
     Flight const flight = found->second;
     flights_.erase(found);
     drop_prefetched(result.range_id);
@@ -274,6 +292,22 @@ void Channel::hear_result(ResultLine&& result)
                          : static_cast<std::uint32_t>(std::clamp<std::int64_t>(taken.ms(), 0, UINT32_MAX));
     output.range_id = std::move(result.range_id);
     events_.output(std::move(output));
+}
+
+/// Of a range that it was not given, or that has ended: told as nobody's output, which is removed. A path
+/// that is not in its folder is not its to remove.
+void Channel::discard(ResultLine&& result)
+{
+    events_.note("result_of_no_range", setup_.job,
+                 fmt::format("range {} was not given to it, or has ended", result.range_id));
+    RangeOutput output;
+    output.what = {none, 0};
+    output.job = setup_.job;
+    output.folder = start_folder_;
+    output.paths = std::move(result.paths);
+    std::erase_if(output.paths, [&](auto const& path) { return !path.starts_with(start_folder_ + "/"); });
+    output.range_id = std::move(result.range_id);
+    if (!output.paths.empty()) events_.output(std::move(output));
 }
 
 void Channel::hear_failure(Failure const& failure)
@@ -318,6 +352,8 @@ void Channel::stop(TimePoint now, bool at_once)
 void Channel::fail(TimePoint now, std::uint16_t error_code, std::string reason)
 {
     now_ = now;
+    // It is being stopped already, and for that its ranges are not to blame: only its time is up.
+    if (trouble_code_ != 0) return kill_payload();
     blame_flights_ = true;
     stop_for(error_code, std::move(reason), {});
 }
@@ -331,6 +367,10 @@ void Channel::stop_for(std::uint16_t error_code, std::string reason, Duration gr
         auto const request = requests_.begin()->first;
         events_.request_gone(setup_.job, request);
         end(request);
+    }
+    for (auto const& waiting : take_all_waiting()) {
+        refuse(waiting.peer, waiting.item.what, FailKind::given_back, 0, trouble_, false);
+        if (router_) send_end_word(waiting.peer);
     }
     if (grace.ns == 0)
         kill_payload();
@@ -399,12 +439,8 @@ void Channel::end_payload(PayloadExited const& exited)
     events_.folder_left(start_folder_);
     auto const tell = [&](std::uint16_t error_code, std::string_view why) {
         // What never reached the payload.
-        for (auto const& held : std::exchange(held_, {}))
-            events_.failure(held.item.what, FailKind::given_back, 0, why);
-        if (prefetcher_) {
-            for (auto const& order : prefetcher_->take_back())
-                events_.failure(order.item.what, FailKind::given_back, 0, why);
-        }
+        for (auto const& waiting : take_all_waiting())
+            events_.failure(waiting.item.what, FailKind::given_back, 0, why);
         close_channel();
         flights_.clear();
         events_.payload_ended(setup_.job, error_code, why);
@@ -434,12 +470,15 @@ void Channel::close_channel()
     router_.reset();
     requests_.clear();
     refused_.clear();
+    unsent_ends_.clear();
 }
 
 void Channel::on_tick(TimePoint now)
 {
     now_ = now;
     if (router_ && (exited_ || router_->readable())) read();
+    if (prefetcher_) prefetcher_->read();
+    if (router_) give_unsent();
     watch_silence();
     if (now >= next_account_ && payload_ && pid_ > 1) {
         next_account_ = now + account_interval;

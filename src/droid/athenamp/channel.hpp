@@ -55,10 +55,7 @@ class Channel final : public PayloadChannel {
         bool asks_again;  ///< the peer still waits for an answer
     };
     /// A range that waits for its file; its peer waits with it.
-    struct Held {
-        std::string peer;
-        WorkItem item;
-    };
+    using Held = PrefetchOrder;
     using Flights = std::multimap<std::string, Flight, std::less<>>;
 
     Status open_stage();
@@ -70,12 +67,18 @@ class Channel final : public PayloadChannel {
     Result<SpawnId> spawn_companion(Words arguments, std::vector<std::string> environment, std::string folder,
                                     std::string_view log_name);
     bool on_companion_event(SpawnEvent const& event);
+    std::vector<std::string_view> running_companions() const;
     void end_companions();
+    void start_prefetcher(Router router);
+    void remove_own(std::string const& path) const;
     void drop_prefetched(std::string_view range_id);
     void give(std::string const& peer, WorkItem item);
     void hand_over(std::string const& peer, WorkItem const& item);
     bool fetch_file(std::string const& peer, WorkItem& item);
     void give_held();
+    void give_unsent();
+    std::optional<Held> take_waiting(HandOut what);
+    std::vector<Held> take_all_waiting();
     void refuse(std::string const& peer, HandOut what, FailKind kind, std::uint16_t error_code,
                 std::string reason, bool asks_again);
     Status list_place(WorkItem const& item);
@@ -84,6 +87,7 @@ class Channel final : public PayloadChannel {
     void hear(std::string const& peer, std::string_view body);
     void hear_request(std::string const& peer);
     void hear_result(ResultLine&& result);
+    void discard(ResultLine&& result);
     void hear_failure(Failure const& failure);
     void send_end_word(std::string const& peer);
     void look_again();
@@ -123,6 +127,8 @@ class Channel final : public PayloadChannel {
     Flights flights_;  ///< by range id
     std::deque<Refused> refused_;
     std::vector<Held> held_;
+    std::vector<Held> unsent_;              ///< the peer's queue was full
+    std::vector<std::string> unsent_ends_;  ///< peers that have not had the end word for the same reason
     std::unique_ptr<StageIn> stage_;
     std::optional<SpawnId> extractor_;
     std::optional<SpawnId> prefetching_;

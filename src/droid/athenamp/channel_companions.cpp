@@ -2,11 +2,20 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "droid/athenamp/channel.hpp"
 #include "droid/athenamp/companions.hpp"
 #include "sys/environment.hpp"
 
 namespace yoda::athenamp {
+
+namespace {
+
+constexpr std::string_view extractor_log = "token_extractor";
+constexpr std::string_view prefetcher_log = "prefetcher";
+
+}  // namespace
 
 Result<SpawnId> Channel::spawn_companion(Words arguments, std::vector<std::string> environment,
                                          std::string folder, std::string_view log_name)
@@ -35,7 +44,7 @@ Status Channel::start_companions(Launch const& launch)
             if (auto written = replace_file(path, extractor->list); !written) return written;
         }
         auto started = spawn_companion(std::move(extractor->arguments), launch.environment, start_folder_,
-                                       "token_extractor");
+                                       extractor_log);
         if (!started) return started.error();
         extractor_ = *started;
     }
@@ -43,26 +52,44 @@ Status Channel::start_companions(Launch const& launch)
     auto router = Router::bind(make_channel_name({"Prefetcher", setup_.definition.panda_id(), setup_.rank,
                                                   static_cast<int>(::getpid()), start_count_ - 1}));
     if (!router) return router.error();
-    Prefetcher::Events events;
-    events.fetched = [this](PrefetchOrder order) {
-        prefetched_[order.item.range.id] = order.item.pfn;
-        if (router_) hand_over(order.peer, order.item);
-    };
-    events.failed = [this](PrefetchOrder order, Failure const& failure) {
-        refuse(order.peer, order.item.what, failure.kind, failure.error_code, failure.text,
-               !failure.ends_payload);
-        if (failure.ends_payload) stop_for(failure.error_code, failure.text, setup_.stop_grace);
-    };
-    prefetcher_ = std::make_unique<Prefetcher>(*std::move(router), poller_, std::move(events));
+    start_prefetcher(*std::move(router));
     auto environment = launch.environment;
     set_variable(environment, "PILOT_EVENTRANGECHANNEL", prefetcher_->channel());
     set_variable(environment, "ATHENA_PROC_NUMBER", "1");
     set_variable(environment, "ATHENA_CORE_NUMBER", "1");
     auto started = spawn_companion(plan_prefetcher(places_, setup_.payload, prefetcher_->channel()),
-                                   std::move(environment), start_folder_ + "/prefetcher", "prefetcher");
+                                   std::move(environment), start_folder_ + "/prefetcher", prefetcher_log);
     if (!started) return started.error();
     prefetching_ = *started;
     return {};
+}
+
+void Channel::start_prefetcher(Router router)
+{
+    Prefetcher::Events events;
+    events.fetched = [this](PrefetchOrder order) {
+        last_sign_ = now_;
+        prefetched_[order.item.range.id] = order.item.pfn;
+        if (router_) hand_over(order.peer, order.item);
+    };
+    events.failed = [this](std::optional<PrefetchOrder> order, Failure const& failure) {
+        last_sign_ = now_;
+        // After a fatal error the peer asks in vain, and has the end word for it.
+        if (order)
+            refuse(order->peer, order->item.what, failure.kind, failure.error_code, failure.text, true);
+        else
+            events_.note("prefetcher_error", setup_.job, failure.text);
+        if (failure.ends_payload) stop_for(failure.error_code, failure.text, setup_.stop_grace);
+    };
+    events.unwanted = [this](std::vector<std::string> const& paths) {
+        for (auto const& path : paths) {
+            bool const in_use = std::any_of(prefetched_.begin(), prefetched_.end(),
+                                            [&](auto const& entry) { return entry.second == path; });
+            if (!in_use) remove_own(path);
+        }
+    };
+    events.look_again = [this] { wake(); };
+    prefetcher_ = std::make_unique<Prefetcher>(std::move(router), poller_, std::move(events));
 }
 
 /// Without them the payload cannot go on.
@@ -84,6 +111,15 @@ bool Channel::on_companion_event(SpawnEvent const& event)
     return true;
 }
 
+/// As their log files are named.
+std::vector<std::string_view> Channel::running_companions() const
+{
+    std::vector<std::string_view> names;
+    if (extractor_) names.push_back(extractor_log);
+    if (prefetching_) names.push_back(prefetcher_log);
+    return names;
+}
+
 void Channel::end_companions()
 {
     for (auto* const process : {&extractor_, &prefetching_}) {
@@ -98,9 +134,15 @@ void Channel::end_companions()
 void Channel::drop_prefetched(std::string_view range_id)
 {
     auto const found = prefetched_.find(range_id);
-    if (found == prefetched_.end()) return;
-    if (found->second.starts_with(start_folder_ + "/")) ::unlink(found->second.c_str());
+    if (found == prefetched_.end() || flights_.contains(range_id)) return;  // It may have the range twice.
+    remove_own(found->second);
     prefetched_.erase(found);
+}
+
+void Channel::remove_own(std::string const& path) const
+{
+    if (path.starts_with(start_folder_ + "/") && path.find("/../") == std::string::npos)
+        ::unlink(path.c_str());
 }
 
 }  // namespace yoda::athenamp

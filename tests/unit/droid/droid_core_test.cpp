@@ -42,7 +42,7 @@ struct Effects final : DroidEffects {
     void add_workers(JobIndex, std::uint32_t) override {}
     void answer(RequestId, WorkItem const& item) override { answered.push_back(item.what); }
     void end(JobIndex, RequestId) override {}
-    void kill_range(JobIndex, HandOut) override {}
+    void kill_range(JobIndex, HandOut, bool) override {}
     void stop_payload(JobIndex, bool) override {}
     void store(std::uint32_t, RangeOutput const&) override {}
     void discard(RangeOutput const&) override {}
