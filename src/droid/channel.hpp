@@ -60,9 +60,10 @@ struct PayloadSetup {
 struct BusyWorker {
     HandOut what;
     JobIndex job = 0;
-    pid_t pid = 0;       ///< 0: not known yet
-    std::string folder;  ///< where it writes
-    TimePoint heard;     ///< when it last said something
+    pid_t pid = 0;            ///< 0: not known yet
+    std::string folder;       ///< where it writes
+    TimePoint heard;          ///< when it last said something
+    std::uint32_t share = 1;  ///< it may use the memory of so many workers
 };
 
 class PayloadChannel {

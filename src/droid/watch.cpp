@@ -51,10 +51,11 @@ std::vector<Breach> Watch::check(TimePoint now, std::vector<BusyWorker> const& b
         }
         if (limits_.memory_bytes > 0 && worker.pid > 0) {
             auto const used = measure_tree(worker.pid).memory_bytes;
-            if (used > limits_.memory_bytes)
+            auto const limit = limits_.memory_bytes * worker.share;
+            if (used > limit)
                 breaches.push_back({worker.what, worker.job, code::exceeds_max_memory,
                                     fmt::format("its worker used {} MB of memory, the limit is {} MB",
-                                                used / 1'000'000, limits_.memory_bytes / 1'000'000)});
+                                                used / 1'000'000, limit / 1'000'000)});
         }
     }
     seen_ = std::move(seen);

@@ -231,6 +231,30 @@ TEST(AthenaChannel, RangeOverItsLimitCostsItsWorkerOnly)
     EXPECT_EQ(desk.finished(), (std::set<RangeIndex>{1, 3, 4, 5, 6}));
 }
 
+TEST(AthenaChannel, ThreadsOfOneProcessAreWatchedTogether)
+{
+    Desk desk;
+    auto fields = desk.setup.definition.fields();
+    fields["jobPars"] = "--CA --multithreaded=true --inputEVNTFile=EVNT.1.root --outputHITSFile=HITS.1.root";
+    desk.setup.definition = *Job::from_json(fields);
+    desk.mock("MOCK_DIALECT", "mtes");
+    desk.mock("MOCK_FLAT", "1");
+    desk.mock("MOCK_TROUBLE", "hang:2");
+    desk.add_ranges(1, 3);
+    desk.start(2);
+    desk.turn_until([&] { return desk.outputs.size() == 2; });
+    std::vector<BusyWorker> busy;
+    desk.channel().list_busy(busy);
+    ASSERT_THAT(busy, SizeIs(1));
+    EXPECT_EQ(busy[0].what.range, 2u);
+    EXPECT_GT(busy[0].pid, 1);
+    EXPECT_THAT(busy[0].folder, HasSubstr("/start_0"));
+    EXPECT_EQ(busy[0].share, 2u);
+    desk.channel().kill_range(busy[0].what, true);
+    desk.run_to_end();
+    EXPECT_EQ(desk.end_code, 1150) << desk.end_reason;
+}
+
 TEST(AthenaChannel, SilentPayloadIsKilledAsLooping)
 {
     Desk desk;

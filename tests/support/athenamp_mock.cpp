@@ -11,6 +11,7 @@
 //   MOCK_DIALECT   new (default), bare (no "ID:"), old (bare; an output is told with the next range or in
 //                  finalisation; end word compared whole), mtes (CPU:N/A, PFN needed, end word compared
 //                  whole)
+//   MOCK_FLAT      set: workers have no folders, as AthenaMT's threads
 //   MOCK_OUTPUTS   files a range, default 1
 //   MOCK_RANGE_MS, MOCK_START_MS, MOCK_FINALISE_MS   how long these take
 //   MOCK_TROUBLE   what goes wrong, `kind:event` joined by ';', at the range that starts with this event,
@@ -314,7 +315,9 @@ std::string work(Range const& range, Say const& say, bool& told)
 /// One worker's life: `next` gets a range or says that there is none.
 void live_as_worker(int index, std::function<bool(Range&)> const& next, Say const& say)
 {
-    auto const folder = setup.top + "/worker_" + std::to_string(index);
+    // AthenaMT's threads have no folders.
+    auto const folder =
+        variable("MOCK_FLAT").empty() ? setup.top + "/worker_" + std::to_string(index) : setup.top;
     ::mkdir(folder.c_str(), 0755);
     if (::chdir(folder.c_str()) != 0) ::_exit(1);
     std::string late;

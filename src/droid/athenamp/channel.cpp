@@ -105,6 +105,7 @@ Status Channel::try_start()
     input.inputs = places_;
     auto launch = plan_launch(std::move(input));
     if (!launch) return launch.error();
+    threaded_ = launch->is_multithreaded;
     auto const catalogue = start_folder_ + "/PoolFileCatalog.xml";
     if (auto written = replace_file(catalogue, print_pool_catalogue(places_), 0644, false); !written)
         return written;

@@ -99,6 +99,8 @@ class Channel final : public PayloadChannel {
     void kill_payload();
     void finish_if_all_heard();
     void end_payload(PayloadExited const& exited);
+    void list_workers(std::vector<BusyWorker>& busy) const;
+    void list_threads(std::vector<BusyWorker>& busy) const;
     void watch_silence();
     Duration finish_limit() const;
     void close_channel();
@@ -120,6 +122,7 @@ class Channel final : public PayloadChannel {
     bool positions_in_file_ = true;
     ProcessAccount account_;
     unsigned start_count_ = 0;
+    bool threaded_ = false;  ///< AthenaMT: one process, without folders of workers
     std::uint32_t worker_count_ = 0;
 
     std::map<RequestId, std::string> requests_;  ///< to peer

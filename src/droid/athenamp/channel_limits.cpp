@@ -62,6 +62,24 @@ void Channel::kill_range(HandOut what, bool must_stop)
 
 void Channel::list_busy(std::vector<BusyWorker>& busy) const
 {
+    auto const before = busy.size();
+    list_workers(busy);
+    if (threaded_ && busy.size() == before) list_threads(busy);
+}
+
+/// Threads of one process cannot be told apart: the range that is out the longest answers for all.
+void Channel::list_threads(std::vector<BusyWorker>& busy) const
+{
+    Flight const* oldest = nullptr;
+    for (auto const& [id, flight] : flights_) {
+        if (flight.wanted && (!oldest || flight.begun < oldest->begun)) oldest = &flight;
+    }
+    if (payload_ && oldest)
+        busy.push_back({oldest->what, setup_.job, pid_, start_folder_, last_sign_, worker_count_});
+}
+
+void Channel::list_workers(std::vector<BusyWorker>& busy) const
+{
     if (!payload_ || flights_.empty()) return;
     std::vector<std::string> ids;
     for (auto const& [id, flight] : flights_) {
@@ -87,7 +105,7 @@ void Channel::watch_silence()
     if (now_ - last_sign_ <= setup_.silence) return;
     // A range whose worker is known has its own limit, and then only that worker goes.
     std::vector<BusyWorker> busy;
-    list_busy(busy);
+    list_workers(busy);
     if (!busy.empty()) return;
     // A payload that waits for its prefetcher can do nothing else: what it has done already it may still
     // tell.

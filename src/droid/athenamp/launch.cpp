@@ -87,6 +87,7 @@ Result<Launch> plan_launch(LaunchInput input)
                                           {"inputs", input.stage_folder}};
 
     Launch launch;
+    launch.is_multithreaded = is_multithreaded(*words);
     auto const add = [&](std::string const& text) -> Status {
         if (text == "{jobPars}") {
             launch.arguments.insert(launch.arguments.end(), words->begin(), words->end());

@@ -26,6 +26,7 @@ struct LaunchInput {
 struct Launch {
     std::vector<std::string> arguments;
     std::vector<std::string> environment;
+    bool is_multithreaded = false;  ///< AthenaMT
 };
 
 /// Errors: jobPars that only a shell could read; an unknown placeholder; neither `executable` nor a
