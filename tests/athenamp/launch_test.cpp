@@ -122,6 +122,27 @@ TEST_F(LaunchTest, ThreadsAreNotToldToFork)
     ASSERT_TRUE(launch);
     EXPECT_THAT(launch->arguments, Contains("--athenaopts=--mtes --mtes-channel=\"CHANNEL_1\""));
     EXPECT_THAT(launch->environment, Contains("ATHENA_CORE_NUMBER=4"));
+    EXPECT_THAT(launch->environment, Not(Contains(StartsWith("ATHENA_PROC_NUMBER="))))
+        << "an inherited one must go too";
+}
+
+TEST_F(LaunchTest, VariablesThatAreSetForThePayloadAreKnownToItsCommandLine)
+{
+    auto const launch = plan(make_job({{"jobPars",
+                                        "--threads=$ATHENA_CORE_NUMBER --n=${ATHENA_PROC_NUMBER} "
+                                        "--fileValidation=TRUE --x=$PILOT_EVENTRANGECHANNEL"}}));
+    ASSERT_TRUE(launch) << launch.error().text();
+    EXPECT_THAT(launch->arguments,
+                ElementsAre("Sim_tf.py", "--threads=4", "--n=4", "--fileValidation=TRUE", "--x=CHANNEL_1"));
+}
+
+TEST_F(LaunchTest, AVariableThatIsNotSetIsRefusedByItsName)
+{
+    auto const launch = plan(make_job({{"jobPars", "--a=$NOT_THERE --b=\"${NOR_THIS}\" --c='$QUOTED'"}}));
+    ASSERT_FALSE(launch);
+    EXPECT_NE(launch.error().text().find("$NOR_THIS, $NOT_THERE, which"), std::string::npos)
+        << launch.error().text();
+    EXPECT_TRUE(plan(make_job({{"jobPars", "--c='$QUOTED' --d=\\$ESCAPED"}})));
 }
 
 TEST_F(LaunchTest, RunningNumbersKeepTheWholeListOfFiles)

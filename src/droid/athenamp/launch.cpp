@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <optional>
+#include <set>
 
 #include "core/job_pars.hpp"
 #include "sys/environment.hpp"
@@ -38,6 +39,9 @@ void add_variables(LaunchInput& input)
     set("PanDA_TaskID", std::to_string(job.task_id()));
     set("TRF_ECHO", "1");
     set("USING_COMPACT", "1");
+    auto const workers = std::to_string(input.worker_count);
+    set("ATHENA_CORE_NUMBER", workers);
+    set("ATHENA_PROC_NUMBER", workers);
     suggest("RUCIO_APPID", job.text("processingType"));
     suggest("RUCIO_ACCOUNT", "pilot");
     suggest("PANDA_RESOURCE", job.text("sourceSite"));
@@ -51,6 +55,23 @@ JobParsChanges wanted_changes(LaunchInput const& input)
     return changes;
 }
 
+/// jobPars as words. A variable that is set nowhere would be an empty word here, while the originals' run
+/// scripts expand the line after the release's set-up, which may set it: nobody could tell what is missing.
+Result<Words> read_job_pars(LaunchInput const& input)
+{
+    std::set<std::string> unset;
+    auto words = split_words(input.job->text("jobPars"), [&](std::string_view name) {
+        auto value = find_variable(input.environment, name);
+        if (!value) unset.emplace(name);
+        return value;
+    });
+    if (!words || unset.empty()) return words;
+    return Error{ErrorKind::bad_input, "the job's command line (jobPars) cannot be read",
+                 fmt::format("it uses ${}, which is not set", fmt::join(unset, ", $")),
+                 "set it by `environment` in payload.cfg or where yoda starts; a run script's own variables "
+                 "come too late"};
+}
+
 }  // namespace
 
 Result<Launch> plan_launch(LaunchInput input)
@@ -58,16 +79,16 @@ Result<Launch> plan_launch(LaunchInput input)
     auto const& job = *input.job;
     auto const& payload = *input.payload;
     add_variables(input);
-    auto words = split_words(job.text("jobPars"),
-                             [&](std::string_view name) { return find_variable(input.environment, name); });
+    auto words = read_job_pars(input);
     if (!words) return words.error();
     change_job_pars(*words, wanted_changes(input), input.inputs.empty() ? job.inputs() : input.inputs);
     inject_channel(*words, input.channel);
-    auto const workers = std::to_string(input.worker_count);
-    set_variable(input.environment, "ATHENA_CORE_NUMBER", workers);
-    // AthenaMT would take it for an order to fork.
-    if (!is_multithreaded(*words)) set_variable(input.environment, "ATHENA_PROC_NUMBER", workers);
+    // AthenaMT would take it for an order to fork, whoever set it.
+    if (is_multithreaded(*words))
+        std::erase_if(input.environment,
+                      [](std::string const& entry) { return entry.starts_with("ATHENA_PROC_NUMBER="); });
 
+    auto const workers = std::to_string(input.worker_count);
     auto const job_pars = print_words(*words);
     auto const transformation = job.text("transformation");
     auto release = job.text("swRelease");

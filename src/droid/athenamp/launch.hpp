@@ -28,8 +28,8 @@ struct Launch {
     std::vector<std::string> environment;
 };
 
-/// Errors: jobPars that only a shell could read; an unknown placeholder; neither `executable` nor a
-/// transformation.
+/// Errors: jobPars that only a shell could read, or with a variable that is not set; an unknown placeholder;
+/// neither `executable` nor a transformation.
 Result<Launch> plan_launch(LaunchInput input);
 
 }  // namespace yoda::athenamp
