@@ -33,8 +33,9 @@ std::string print_words(Words const& words);
 ///  - `--CA` with `--multithreaded=true`: into `--athenaopts`; `--CA`: `--preExec ConfigFlags...`; else
 ///  `--preExec
 ///    from AthenaMP...`, into an existing one behind its scope (`all:`, `EVNTtoHITS:`) and after an import of
-///    its own;
-///  - a channel that is set already is set to this one.
+///    its own; where no value reaches the Event Service's step, a further one with its scope (`all:` while it
+///    is not known, but not into `--athenaopts`: it would turn the Event Service on);
+///  - a channel that is set already, by whatever name of the flags, is set to this one.
 void inject_channel(Words& words, std::string_view channel);
 /// AthenaMT (`--CA --multithreaded=true`): threads, no worker processes.
 bool is_multithreaded(Words const& words);
