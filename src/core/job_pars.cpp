@@ -472,11 +472,6 @@ void keep_first_file(Words& words, std::vector<InputFile> const& inputs)
 
 void make_inputs_absolute(Words& words, std::vector<InputFile> const& inputs)
 {
-    auto const place = [&](std::string const& lfn) {
-        auto const found = std::find_if(inputs.begin(), inputs.end(),
-                                        [&](InputFile const& input) { return input.lfn == lfn; });
-        return found == inputs.end() || found->pfn.empty() ? lfn : found->pfn;
-    };
     auto const is_input = [](std::string_view name) { return name.starts_with("input"); };
     for (auto const& option : find_options_if(words, is_input)) {
         for (std::size_t i = 0; i < option.value_count; ++i) {
@@ -484,7 +479,7 @@ void make_inputs_absolute(Words& words, std::vector<InputFile> const& inputs)
             std::string list;
             for (std::size_t begin = 0; begin <= value.size();) {
                 auto const end = std::min(value.find(',', begin), value.size());
-                list += (begin > 0 ? "," : "") + place(value.substr(begin, end - begin));
+                list += (begin > 0 ? "," : "") + place_of(inputs, value.substr(begin, end - begin));
                 begin = end + 1;
             }
             set_value(words, option, i, list);
@@ -567,6 +562,13 @@ void inject_channel(Words& words, std::string_view channel)
         if (import != std::string::npos) return value.insert(import + jps_import.size(), ";" + assignment);
         return value.empty() ? alone : alone + ";" + value;
     });
+}
+
+std::string place_of(std::vector<InputFile> const& inputs, std::string const& lfn)
+{
+    auto const found =
+        std::find_if(inputs.begin(), inputs.end(), [&](InputFile const& input) { return input.lfn == lfn; });
+    return found == inputs.end() || found->pfn.empty() ? lfn : found->pfn;
 }
 
 void change_job_pars(Words& words, JobParsChanges const& changes, std::vector<InputFile> const& inputs)

@@ -48,6 +48,8 @@ struct JobParsChanges {
     bool no_db_release = true;  ///< removes --DBRelease
     bool no_frontier = false;   ///< removes UseFrontier.py from --postInclude
 };
+/// Where the input of this LFN is; the LFN itself while that is not known.
+std::string place_of(std::vector<InputFile> const& inputs, std::string const& lfn);
 /// Also makes the job's inputs absolute: an LFN in an --input... option becomes its PFN, where that is known.
 void change_job_pars(Words& words, JobParsChanges const& changes, std::vector<InputFile> const& inputs);
 

@@ -118,6 +118,7 @@ class Channel final : public PayloadChannel {
     std::string start_folder_;
     std::vector<std::string> out_lfns_;
     bool positions_in_file_ = true;
+    bool multithreaded_ = false;
     ProcessAccount account_;
     unsigned start_count_ = 0;
     std::uint32_t worker_count_ = 0;

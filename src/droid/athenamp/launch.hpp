@@ -23,13 +23,22 @@ struct LaunchInput {
     std::vector<InputFile> inputs;  ///< with the PFNs that it shall use; empty: the job's
 };
 
+/// A file for the payload's folder (the job's writeToFile).
+struct ListFile {
+    std::string name;
+    std::string text;  ///< one input a line
+};
+
 struct Launch {
     std::vector<std::string> arguments;
     std::vector<std::string> environment;
+    std::vector<ListFile> lists;
+    bool multithreaded = false;  ///< AthenaMT
 };
 
 /// Errors: jobPars that only a shell could read, or with a variable that is not set; an unknown placeholder;
-/// neither `executable` nor a transformation.
+/// neither `executable` nor a transformation; AthenaMT for a job whose ranges cannot name their files; a
+/// writeToFile that makes no sense.
 Result<Launch> plan_launch(LaunchInput input);
 
 }  // namespace yoda::athenamp
