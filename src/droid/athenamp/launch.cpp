@@ -9,6 +9,7 @@
 #include "core/job_pars.hpp"
 #include "droid/athenamp/companions.hpp"
 #include "sys/environment.hpp"
+#include "sys/files.hpp"
 
 namespace yoda::athenamp {
 
@@ -198,6 +199,14 @@ Result<Launch> plan_launch(LaunchInput input)
     }
     launch.environment = std::move(input.environment);
     return launch;
+}
+
+Status write_lists(Launch const& launch, std::string const& folder)
+{
+    for (auto const& list : launch.lists) {
+        if (auto written = replace_file(folder + "/" + list.name, list.text); !written) return written;
+    }
+    return {};
 }
 
 }  // namespace yoda::athenamp

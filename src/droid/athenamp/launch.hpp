@@ -1,5 +1,5 @@
 // How AthenaMP is started: the command and its environment, made from the PanDA job and the payload's
-// configuration (protocols.md §5.6; docs/athenamp.md). Pure.
+// configuration (protocols.md §5.6; docs/athenamp.md). Pure but for write_lists().
 #pragma once
 
 #include <string>
@@ -40,5 +40,7 @@ struct Launch {
 /// neither `executable` nor a transformation; AthenaMT for a job whose ranges cannot name their files; a
 /// writeToFile that makes no sense.
 Result<Launch> plan_launch(LaunchInput input);
+/// Puts the lists into the payload's folder.
+Status write_lists(Launch const& launch, std::string const& folder);
 
 }  // namespace yoda::athenamp
