@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <array>
 
+#include "core/text_pieces.hpp"
+
 namespace yoda {
 
 namespace {
@@ -12,134 +14,9 @@ namespace {
 constexpr std::string_view variable_name = "PILOT_EVENTRANGECHANNEL";
 constexpr std::string_view placeholder = "PILOT_EVENTRANGECHANNEL_CHANGE_ME";
 constexpr std::string_view jps_import = "from AthenaMP.AthenaMPFlags import jobproperties as jps";
-constexpr std::string_view jps_setting = "jps.AthenaMPFlags.EventRangeChannel";
-constexpr std::string_view ca_setting = "ConfigFlags.MP.EventRangeChannel";
-
-bool is_name_character(char c)
-{
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
-}
-
-void replace_all(std::string& text, std::string_view old, std::string_view fresh)
-{
-    for (std::size_t at = 0; (at = text.find(old, at)) != std::string::npos; at += fresh.size())
-        text.replace(at, old.size(), fresh);
-}
-
-/// Reads one text into words; each function takes what it understands off the front.
-class Splitter {
-  public:
-    Splitter(std::string_view text, VariableLookup const& variable) : rest_(text), variable_(variable) {}
-
-    Result<Words> split()
-    {
-        while (!rest_.empty()) {
-            char const c = rest_.front();
-            if (c == ' ' || c == '\t') {
-                end_word();
-                rest_.remove_prefix(1);
-            } else if (auto taken = take_piece(c); !taken) {
-                return taken.error();
-            }
-        }
-        end_word();
-        return std::move(words_);
-    }
-
-  private:
-    static Error refuse(std::string why)
-    {
-        return {ErrorKind::bad_input, "the job's command line (jobPars) cannot be read", std::move(why),
-                "quote it, or start the transform by a script of your own (executable)"};
-    }
-
-    void end_word()
-    {
-        if (in_word_) words_.push_back(std::exchange(word_, {}));
-        in_word_ = false;
-    }
-
-    Status take_piece(char c)
-    {
-        constexpr std::string_view shell_only = ";|&<>()`\n\r";
-        if (shell_only.find(c) != std::string_view::npos)
-            return refuse(
-                fmt::format("it holds {} outside of quotes, which needs a shell",
-                            c == '\n' || c == '\r' ? std::string("a new line") : fmt::format("'{}'", c)));
-        if (c == '#' && !in_word_) return refuse("it holds a comment");
-        in_word_ = true;
-        if (c == '\'') return take_single();
-        if (c == '"') return take_double();
-        if (c == '$') return take_variable();
-        rest_.remove_prefix(1);
-        if (c == '\\') {
-            if (rest_.empty()) return refuse("it ends in a backslash");
-            c = rest_.front();
-            rest_.remove_prefix(1);
-        }
-        word_ += c;
-        return {};
-    }
-
-    Status take_single()
-    {
-        auto const end = rest_.find('\'', 1);
-        if (end == std::string_view::npos) return refuse("a ' is never closed");
-        word_ += rest_.substr(1, end - 1);
-        rest_.remove_prefix(end + 1);
-        return {};
-    }
-
-    Status take_double()
-    {
-        rest_.remove_prefix(1);
-        while (!rest_.empty()) {
-            char const c = rest_.front();
-            if (c == '$') {
-                if (auto taken = take_variable(); !taken) return taken;
-                continue;
-            }
-            if (c == '`') return refuse("it holds a backquote, which needs a shell");
-            rest_.remove_prefix(1);
-            if (c == '"') return {};
-            constexpr std::string_view escaped = "$`\"\\";
-            if (c == '\\' && !rest_.empty() && escaped.find(rest_.front()) != std::string_view::npos) {
-                word_ += rest_.front();
-                rest_.remove_prefix(1);
-            } else {
-                word_ += c;
-            }
-        }
-        return refuse("a \" is never closed");
-    }
-
-    Status take_variable()
-    {
-        rest_.remove_prefix(1);
-        if (rest_.starts_with('(')) return refuse("it holds $(...), which needs a shell");
-        bool const braced = rest_.starts_with('{');
-        if (braced) rest_.remove_prefix(1);
-        auto const end = std::find_if_not(rest_.begin(), rest_.end(), is_name_character);
-        auto const name = rest_.substr(0, static_cast<std::size_t>(end - rest_.begin()));
-        if (braced && (name.empty() || rest_.substr(name.size(), 1) != "}"))
-            return refuse("it holds a ${...} that is more than a name");
-        bool const is_name = !name.empty() && (name.front() < '0' || name.front() > '9');
-        if (!is_name) {  // "$5" and "$?" are a shell's own; a lone $ is itself.
-            if (!name.empty() || braced) return refuse("it holds a $ that is no variable");
-            word_ += '$';
-            return {};
-        }
-        rest_.remove_prefix(name.size() + (braced ? 1 : 0));
-        word_ += variable_(name).value_or("");
-        return {};
-    }
-
-    std::string_view rest_;
-    VariableLookup const& variable_;
-    Words words_;
-    std::string word_;
-    bool in_word_ = false;
-};
+constexpr std::string_view channel_flag = "EventRangeChannel";
+constexpr std::string_view jps_group = "AthenaMPFlags";  ///< of the flags that hold it
+constexpr std::string_view ca_group = "MP";
 
 /// One occurrence of an option: `--name=value`, or `--name` and the words up to the next option.
 struct Option {
@@ -190,13 +67,32 @@ void set_value(Words& words, Option const& option, std::size_t number, std::stri
     word = option.joined ? word.substr(0, word.find('=') + 1) + value : value;
 }
 
-/// "EVNTtoHITS:" of "EVNTtoHITS:code"; empty without a scope.
+/// "EVNTtoHITS:" of "EVNTtoHITS:code", "A,B:" of "A,B:code"; empty without a scope.
 std::string_view scope_of(std::string_view value)
 {
-    auto const end = std::find_if_not(value.begin(), value.end(), is_name_character);
+    auto const end =
+        std::find_if_not(value.begin(), value.end(), [](char c) { return is_name_character(c) || c == ','; });
     auto const length = static_cast<std::size_t>(end - value.begin());
     bool const is_scope = length > 0 && end != value.end() && *end == ':';
     return is_scope ? value.substr(0, length + 1) : std::string_view{};
+}
+
+bool is_for_all(std::string_view scope)
+{
+    return scope.empty() || scope == "all:";
+}
+
+/// Whether a step of one scope is among those of the other.
+bool share_step(std::string_view scope, std::string_view other)
+{
+    auto const list = "," + std::string(other.substr(0, other.find(':'))) + ",";
+    for (scope = scope.substr(0, scope.find(':')); !scope.empty();) {
+        auto const length = std::min(scope.find(','), scope.size());
+        auto const name = fmt::format(",{},", scope.substr(0, length));
+        if (list.find(name) != std::string::npos) return true;
+        scope.remove_prefix(std::min(length + 1, scope.size()));
+    }
+    return false;
 }
 
 /// The step that runs the Event Service: where its include is scoped.
@@ -211,59 +107,131 @@ std::string event_service_scope(Words const& words)
     return {};
 }
 
-/// Which values of an option reach the step of the Event Service: one for all steps, else its own, else every
-/// one.
-std::vector<std::size_t> find_targets(Words const& words, Option const& option)
+/// Which values of an option reach the step of the Event Service.
+struct Targets {
+    std::vector<std::size_t> values;
+    std::string missing;  ///< the scope of a further value that it needs
+};
+
+/// A transform gives a step what is for all and then its own; without its own that of `first` (the first
+/// step) or `default`.
+Targets find_targets(Words const& words, Option const& option)
 {
-    std::vector<std::size_t> all;
-    std::optional<std::size_t> own;
     auto const step = event_service_scope(words);
+    std::optional<std::size_t> own, first, fallback;
+    Targets every;
+    every.missing = "all:";
     for (std::size_t i = 0; i < option.value_count; ++i) {
         auto const value = get_value(words, option, i);
         auto const scope = scope_of(value);
-        if (scope.empty() || scope == "all:") return {i};
-        if (scope == step) own = i;
-        all.push_back(i);
+        if (is_for_all(scope)) return {{i}, {}};
+        if (share_step(scope, step)) own = i;
+        if (scope == "default:") fallback = i;
+        if (scope == "first:") first = i;
+        every.values.push_back(i);
     }
-    return own ? std::vector{*own} : all;
+    if (own) return {{*own}, {}};
+    if (is_for_all(step)) return every;
+    // Whether the step is the first is not known, and a value of its own would hide what `first` says.
+    if (first) return {{*first}, "all:"};
+    return fallback ? Targets{{*fallback}, {}} : Targets{{}, step};
 }
 
-/// Sets `setting="old"` to `value` wherever it stands in `text`; whether it does.
-bool set_again(std::string& text, std::string_view setting, std::string_view value)
+/// Where the value that is given to the channel's flag stands, whose name ends at `at`: ` = "x"`, ` = name`,
+/// `.set_Value("x")`. Empty: nothing is given to it.
+std::string_view find_given(std::string_view text, std::size_t at)
+{
+    auto const skip_blanks = [&] { at = std::min(text.find_first_not_of(' ', at), text.size()); };
+    bool const is_call = text.substr(at).starts_with(".set_Value");
+    if (is_call) at = std::min(text.find('(', at), text.size());
+    skip_blanks();
+    auto const rest = text.substr(at);
+    if (!rest.starts_with(is_call ? "(" : "=") || rest.starts_with("==")) return {};
+    ++at;
+    skip_blanks();
+    bool const quoted = at < text.size() && (text[at] == '"' || text[at] == '\'');
+    auto const end = quoted ? text.find(text[at], at + 1) : text.find_first_of(is_call ? ");\n" : ";\n", at);
+    if (end == std::string_view::npos) return quoted ? std::string_view{} : text.substr(at);
+    return text.substr(at, end - at + (quoted ? 1 : 0));
+}
+
+/// Sets the channel to `channel` wherever `text` sets it, by whatever name it calls the flags; whether it
+/// does so in `group`.
+bool set_again(std::string& text, std::string_view group, std::string_view channel)
 {
     bool found = false;
-    for (std::size_t at = 0; (at = text.find(setting, at)) != std::string::npos;) {
-        at += setting.size();
-        auto const quote = text.find_first_not_of(" =", at);
-        if (quote == std::string::npos || quote == at || (text[quote] != '"' && text[quote] != '\''))
-            continue;
-        auto const end = text.find(text[quote], quote + 1);
-        if (end == std::string::npos) continue;
-        text.replace(quote + 1, end - quote - 1, value);
-        at = quote + value.size() + 2;
-        found = true;
+    for (std::size_t at = 0; (at = text.find(channel_flag, at)) != std::string::npos;) {
+        auto const before = std::string_view(text).substr(0, at);
+        at += channel_flag.size();
+        auto const is_in = [&](std::string_view name) {
+            auto const ending = std::string(name) + ".";
+            if (!before.ends_with(ending)) return false;
+            return before.size() == ending.size() ||
+                   !is_name_character(before[before.size() - ending.size() - 1]);
+        };
+        if (!is_in(jps_group) && !is_in(ca_group)) continue;
+        auto const given = find_given(text, at);
+        if (given.empty()) continue;
+        found |= is_in(group);
+        char const quote = given.front() == '\'' ? '\'' : '"';
+        at = static_cast<std::size_t>(given.data() - text.data());
+        text.replace(at, given.size(), fmt::format("{0}{1}{0}", quote, channel));
     }
     return found;
 }
 
-/// Changes what the Event Service's step gets by this option, behind its scope; without the option adds it
-/// with `alone`.
+/// A value that names another channel may come after ours: a step's own follows what is for all.
+void set_everywhere(Words& words, std::string_view group, std::string_view channel)
+{
+    for (auto const& option : find_options(words, "preExec")) {
+        for (std::size_t i = 0; i < option.value_count; ++i) {
+            auto value = get_value(words, option, i);
+            set_again(value, group, channel);
+            set_value(words, option, i, value);
+        }
+    }
+}
+
+/// Puts a further value behind those of the option. `--name=value` takes but one: it becomes two words.
+void add_value(Words& words, Option const& option, std::string const& value)
+{
+    auto const place = words.begin() + static_cast<std::ptrdiff_t>(option.index) + 1;
+    if (!option.joined) {
+        words.insert(place + static_cast<std::ptrdiff_t>(option.value_count), value);
+        return;
+    }
+    auto const first = get_value(words, option, 0);
+    words.insert(place, {first, value});
+    auto& name = words[option.index];
+    name.erase(name.find('='));
+}
+
+/// Whether a value may be added for all steps, where the Event Service's is not known.
+enum class Unknown { all_steps, no_step };
+
+/// Changes what the Event Service's step gets by this option, behind its scope; what does not reach it gets a
+/// further value `alone`, and so does a line without the option.
 template <class Edit>
-void edit_option(Words& words, std::string_view name, std::string const& alone, Edit edit)
+void edit_option(Words& words, std::string_view name, std::string const& alone, Unknown unknown, Edit edit)
 {
     auto const options = find_options(words, name);
     bool edited = false;
-    for (auto const& option : options) {
-        for (auto const target : find_targets(words, option)) {
-            auto const value = get_value(words, option, target);
+    // From the back: a further value moves the words behind it.
+    for (auto option = options.rbegin(); option != options.rend(); ++option) {
+        if (option->value_count == 0) continue;
+        auto const [targets, missing] = find_targets(words, *option);
+        for (auto const target : targets) {
+            auto const value = get_value(words, *option, target);
             std::string const scope(scope_of(value));
-            set_value(words, option, target, scope + edit(value.substr(scope.size())));
-            edited = true;
+            set_value(words, *option, target, scope + edit(value.substr(scope.size())));
         }
+        bool const add = !missing.empty() && (missing != "all:" || unknown == Unknown::all_steps);
+        if (add) add_value(words, *option, missing + alone);
+        edited |= add || !targets.empty();
     }
     if (edited) return;
-    for (auto const& option : options) {  // `--preExec` without a value.
-        words.insert(words.begin() + static_cast<std::ptrdiff_t>(option.index) + 1, alone);
+    if (!options.empty()) {  // `--preExec` without a value.
+        words.insert(words.begin() + static_cast<std::ptrdiff_t>(options.front().index) + 1, alone);
         return;
     }
     words.push_back(fmt::format("--{}", name));
@@ -286,7 +254,7 @@ void inject_athenaopts(Words& words, std::string_view channel)
         return value.empty() ? add : add + " " + value;
     };
     auto const before = words.size();
-    edit_option(words, "athenaopts", ours, edit);
+    edit_option(words, "athenaopts", ours, Unknown::no_step, edit);
     // A separate value that starts with dashes would be taken for an option.
     if (words.size() == before + 2 && words[before] == "--athenaopts") {
         words[before] = "--athenaopts=" + words[before + 1];
@@ -294,14 +262,37 @@ void inject_athenaopts(Words& words, std::string_view channel)
     }
 }
 
-bool has_ca(Words const& words)
+bool is_true(std::string value)
 {
-    bool on = false;
-    for (auto const& option : find_options(words, "CA")) {
-        auto const value = option.value_count > 0 ? get_value(words, option, 0) : std::string("True");
-        on = !value.ends_with("False") && !value.ends_with("false");
+    std::transform(value.begin(), value.end(), value.begin(),
+                   [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+    return value == "true";
+}
+
+/// What the values of a switch say for the Event Service's step: its own, else that for steps without their
+/// own; while the step is not known, whether it is on for any.
+bool is_on(Words const& words, Option const& option)
+{
+    auto const step = event_service_scope(words);
+    std::optional<bool> own, wide;
+    bool any = false;
+    for (std::size_t i = 0; i < option.value_count; ++i) {
+        auto const value = get_value(words, option, i);
+        auto const scope = scope_of(value);
+        bool const on = is_true(value.substr(scope.size()));
+        any |= on;
+        if (share_step(scope, step)) own = on;
+        if (is_for_all(scope) || scope == "default:" || scope == "first:") wide = on;
     }
-    return on;
+    if (option.value_count == 0) return true;
+    return is_for_all(step) ? any : own.value_or(wide.value_or(false));
+}
+
+/// The last word about it counts.
+bool is_on(Words const& words, std::string_view name)
+{
+    auto const options = find_options(words, name);
+    return !options.empty() && is_on(words, options.back());
 }
 
 bool is_event_input(std::string_view name)
@@ -357,11 +348,6 @@ void keep_first_file(Words& words, std::vector<InputFile> const& inputs)
 
 void make_inputs_absolute(Words& words, std::vector<InputFile> const& inputs)
 {
-    auto const place = [&](std::string const& lfn) {
-        auto const found = std::find_if(inputs.begin(), inputs.end(),
-                                        [&](InputFile const& input) { return input.lfn == lfn; });
-        return found == inputs.end() || found->pfn.empty() ? lfn : found->pfn;
-    };
     auto const is_input = [](std::string_view name) { return name.starts_with("input"); };
     for (auto const& option : find_options_if(words, is_input)) {
         for (std::size_t i = 0; i < option.value_count; ++i) {
@@ -369,7 +355,7 @@ void make_inputs_absolute(Words& words, std::vector<InputFile> const& inputs)
             std::string list;
             for (std::size_t begin = 0; begin <= value.size();) {
                 auto const end = std::min(value.find(',', begin), value.size());
-                list += (begin > 0 ? "," : "") + place(value.substr(begin, end - begin));
+                list += (begin > 0 ? "," : "") + place_of(inputs, value.substr(begin, end - begin));
                 begin = end + 1;
             }
             set_value(words, option, i, list);
@@ -406,37 +392,9 @@ void remove_frontier(Words& words)
 
 }  // namespace
 
-Result<Words> split_words(std::string_view text, VariableLookup const& variable)
-{
-    return Splitter(text, variable).split();
-}
-
-std::string print_words(Words const& words)
-{
-    std::string text;
-    for (auto const& word : words) {
-        if (!text.empty()) text += ' ';
-        bool const plain = !word.empty() && std::all_of(word.begin(), word.end(), [](char c) {
-            return is_name_character(c) || std::string_view("-+=:,./@%").find(c) != std::string_view::npos;
-        });
-        auto quoted = word;
-        replace_all(quoted, "'", "'\\''");
-        text += plain ? word : "'" + quoted + "'";
-    }
-    return text;
-}
-
 bool is_multithreaded(Words const& words)
 {
-    if (!has_ca(words)) return false;
-    bool on = false;
-    for (auto const& option : find_options(words, "multithreaded")) {
-        auto value = option.value_count > 0 ? get_value(words, option, 0) : std::string("true");
-        std::transform(value.begin(), value.end(), value.begin(),
-                       [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
-        on = value == "true";
-    }
-    return on;
+    return is_on(words, "CA") && is_on(words, "multithreaded");
 }
 
 void inject_channel(Words& words, std::string_view channel)
@@ -448,16 +406,25 @@ void inject_channel(Words& words, std::string_view channel)
     }
     if (told) return;
     if (is_multithreaded(words)) return inject_athenaopts(words, channel);
-    bool const ca = has_ca(words);
-    auto const setting = ca ? ca_setting : jps_setting;
-    auto const assignment = fmt::format("{}=\"{}\"", setting, channel);
+    bool const ca = is_on(words, "CA");
+    auto const group = ca ? ca_group : jps_group;
+    auto const assignment =
+        fmt::format("{}.{}.{}=\"{}\"", ca ? "ConfigFlags" : "jps", group, channel_flag, channel);
     auto const alone = ca ? assignment : fmt::format("{};{}", jps_import, assignment);
-    edit_option(words, "preExec", alone, [&](std::string value) {
-        if (set_again(value, setting, channel)) return value;
+    set_everywhere(words, group, channel);
+    edit_option(words, "preExec", alone, Unknown::all_steps, [&](std::string value) {
+        if (set_again(value, group, channel)) return value;
         auto const import = ca ? std::string::npos : value.find(jps_import);
         if (import != std::string::npos) return value.insert(import + jps_import.size(), ";" + assignment);
         return value.empty() ? alone : alone + ";" + value;
     });
+}
+
+std::string place_of(std::vector<InputFile> const& inputs, std::string const& lfn)
+{
+    auto const found =
+        std::find_if(inputs.begin(), inputs.end(), [&](InputFile const& input) { return input.lfn == lfn; });
+    return found == inputs.end() || found->pfn.empty() ? lfn : found->pfn;
 }
 
 void change_job_pars(Words& words, JobParsChanges const& changes, std::vector<InputFile> const& inputs)

@@ -33,8 +33,9 @@ std::string print_words(Words const& words);
 ///  - `--CA` with `--multithreaded=true`: into `--athenaopts`; `--CA`: `--preExec ConfigFlags...`; else
 ///  `--preExec
 ///    from AthenaMP...`, into an existing one behind its scope (`all:`, `EVNTtoHITS:`) and after an import of
-///    its own;
-///  - a channel that is set already is set to this one.
+///    its own; where no value reaches the Event Service's step, a further one with its scope (`all:` while it
+///    is not known, but not into `--athenaopts`: it would turn the Event Service on);
+///  - a channel that is set already, by whatever name of the flags, is set to this one.
 void inject_channel(Words& words, std::string_view channel);
 /// AthenaMT (`--CA --multithreaded=true`): threads, no worker processes.
 bool is_multithreaded(Words const& words);
@@ -47,6 +48,8 @@ struct JobParsChanges {
     bool no_db_release = true;  ///< removes --DBRelease
     bool no_frontier = false;   ///< removes UseFrontier.py from --postInclude
 };
+/// Where the input of this LFN is; the LFN itself while that is not known.
+std::string place_of(std::vector<InputFile> const& inputs, std::string const& lfn);
 /// Also makes the job's inputs absolute: an LFN in an --input... option becomes its PFN, where that is known.
 void change_job_pars(Words& words, JobParsChanges const& changes, std::vector<InputFile> const& inputs);
 

@@ -285,6 +285,38 @@ TEST(AthenaChannel, ValueThatThePayloadWouldMisreadIsRefusedAndNeverSent)
     }
 }
 
+TEST(AthenaChannel, RangeWithoutAGuidIsRefusedAndNeverSent)
+{
+    Desk desk;
+    desk.mock("MOCK_RECORD", desk.folder / "frames");
+    desk.add_ranges(1, 2);
+    desk.ranges[1].range.guid.clear();
+    desk.start(1);
+    desk.run_to_end();
+    EXPECT_EQ(desk.end_code, 0) << desk.end_reason;
+    EXPECT_EQ(desk.finished(), std::set<RangeIndex>{1});
+    ASSERT_THAT(desk.failures, SizeIs(1));
+    EXPECT_EQ(desk.failures[0].error_code, 1228);
+    EXPECT_THAT(desk.failures[0].reason, HasSubstr("no GUID"));
+    EXPECT_THAT(test::file_text(desk.folder / "frames"), Not(HasSubstr("4001-6001-77-2-9")));
+}
+
+TEST(AthenaChannel, ListsThatTheJobWantsInFilesAreThereWhenItStarts)
+{
+    Desk desk;
+    auto fields = desk.setup.definition.fields();
+    fields["writeToFile"] = "tmpin_mc.EVNT:EVNT.1.root";
+    desk.setup.definition = *Job::from_json(fields);
+    desk.hold = true;
+    desk.add_ranges(1, 1);
+    desk.start(1);
+    desk.turn_until([&] { return !desk.held.empty(); });
+    EXPECT_EQ(test::file_text(desk.setup.work_folder + "/start_0/tmpin_mc.EVNT"), "/data/EVNT.1.root\n");
+    desk.release();
+    desk.run_to_end();
+    EXPECT_EQ(desk.end_code, 0) << desk.end_reason;
+}
+
 TEST(AthenaChannel, SeveralFilesOfARangeKeepTheirNamesApart)
 {
     Desk desk;

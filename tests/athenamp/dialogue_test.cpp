@@ -101,6 +101,24 @@ TEST(AthenaDialogue, EveryErrorHasItsCodeAndRange)
     }
 }
 
+TEST(AthenaDialogue, RangeWithoutWhatThePayloadNeedsIsNotSent)
+{
+    EventRange range{"1-2-3-4-5", 4, 4, "EVNT.1", "G1", "mc"};
+    EXPECT_TRUE(print_for_athena(range, "/data/EVNT.1", false));
+    EXPECT_TRUE(print_for_athena(range, "", false)) << "numbers may run over all files";
+    auto const no_place = print_for_athena(range, "", true);
+    ASSERT_FALSE(no_place);
+    EXPECT_NE(no_place.error().text().find("PFN"), std::string::npos);
+    range.guid.clear();
+    auto const no_guid = print_for_athena(range, "/data/EVNT.1", false);
+    ASSERT_FALSE(no_guid);
+    EXPECT_NE(no_guid.error().text().find("1-2-3-4-5"), std::string::npos);
+    EXPECT_NE(no_guid.error().text().find("no GUID"), std::string::npos);
+    EXPECT_TRUE(print_for_athena(range, "/data/EVNT.1", true)) << "AthenaMT takes the file by its place";
+    range.id.clear();
+    EXPECT_FALSE(print_for_athena(range, "/data/EVNT.1", true));
+}
+
 TEST(AthenaDialogue, NonsenseIsNeitherRequestNorResult)
 {
     for (std::string_view const body :

@@ -48,6 +48,7 @@ struct LaunchTest : ::testing::Test {
         input.job = &job;
         input.payload = &payload;
         input.environment = {"PATH=/bin", "RUCIO_ACCOUNT=me", "ATHENA_PROC_NUMBER=99"};
+        input.environment.insert(input.environment.end(), more_environment.begin(), more_environment.end());
         input.channel = "CHANNEL_1";
         input.folder = "/scratch/start_0";
         input.stage_folder = "/scratch/inputs";
@@ -55,6 +56,7 @@ struct LaunchTest : ::testing::Test {
         return plan_launch(std::move(input));
     }
     PayloadConfig payload;
+    std::vector<std::string> more_environment;
     std::string const injected =
         "from AthenaMP.AthenaMPFlags import jobproperties as "
         "jps;jps.AthenaMPFlags.EventRangeChannel=\"CHANNEL_1\";x=1";
@@ -122,6 +124,89 @@ TEST_F(LaunchTest, ThreadsAreNotToldToFork)
     ASSERT_TRUE(launch);
     EXPECT_THAT(launch->arguments, Contains("--athenaopts=--mtes --mtes-channel=\"CHANNEL_1\""));
     EXPECT_THAT(launch->environment, Contains("ATHENA_CORE_NUMBER=4"));
+    EXPECT_THAT(launch->environment, Not(Contains(StartsWith("ATHENA_PROC_NUMBER="))))
+        << "an inherited one must go too";
+}
+
+TEST_F(LaunchTest, VariablesThatAreSetForThePayloadAreKnownToItsCommandLine)
+{
+    auto const launch = plan(make_job({{"jobPars",
+                                        "--threads=$ATHENA_CORE_NUMBER --n=${ATHENA_PROC_NUMBER} "
+                                        "--fileValidation=TRUE --x=$PILOT_EVENTRANGECHANNEL"}}));
+    ASSERT_TRUE(launch) << launch.error().text();
+    EXPECT_THAT(launch->arguments,
+                ElementsAre("Sim_tf.py", "--threads=4", "--n=4", "--fileValidation=TRUE", "--x=CHANNEL_1"));
+}
+
+TEST_F(LaunchTest, AVariableThatIsNotSetIsRefusedByItsName)
+{
+    auto const launch = plan(make_job({{"jobPars", "--a=$NOT_THERE --b=\"${NOR_THIS}\" --c='$QUOTED'"}}));
+    ASSERT_FALSE(launch);
+    EXPECT_NE(launch.error().text().find("$NOR_THIS, $NOT_THERE, which"), std::string::npos)
+        << launch.error().text();
+    EXPECT_TRUE(plan(make_job({{"jobPars", "--c='$QUOTED' --d=\\$ESCAPED"}})));
+}
+
+TEST_F(LaunchTest, QueueIsWhatHarvestAskedFor)
+{
+    auto const with_queue = plan(make_job({{"computingSite", "NERSC_Queue"}}));
+    ASSERT_TRUE(with_queue);
+    EXPECT_THAT(with_queue->environment, Contains("PANDA_RESOURCE=NERSC_Queue"));
+    auto const unknown = plan(make_job({{"sourceSite", "NULL"}}));
+    ASSERT_TRUE(unknown);
+    EXPECT_THAT(unknown->environment, Not(Contains(StartsWith("PANDA_RESOURCE="))));
+}
+
+TEST_F(LaunchTest, ThreadsNeedRangesThatNameTheirFile)
+{
+    nlohmann::json fields{{"jobPars", "--CA --multithreaded=true"}, {"inFilePosEvtNum", "NULL"}};
+    auto const launch = plan(make_job(fields));
+    ASSERT_FALSE(launch);
+    EXPECT_NE(launch.error().text().find("2 files"), std::string::npos) << launch.error().text();
+    fields["usePrefetcher"] = "True";
+    EXPECT_TRUE(plan(make_job(fields))) << "the prefetcher's file is named";
+    fields["usePrefetcher"] = "NULL";
+    for (auto const* list : {"inFiles", "GUID", "fsize", "checksum", "scopeIn", "inFilePaths"})
+        fields[list] = "1";
+    auto const one_file = plan(make_job(fields));
+    ASSERT_TRUE(one_file) << one_file.error().text();
+    EXPECT_TRUE(one_file->multithreaded);
+}
+
+TEST_F(LaunchTest, ListsThatTheJobWantsInFilesNameTheInputsPlaces)
+{
+    auto const launch =
+        plan(make_job({{"writeToFile", "tmpin_mc.x:EVNT.1,EVNT.2^inputFor_y:zip://EVNT.2,other"}}));
+    ASSERT_TRUE(launch) << launch.error().text();
+    ASSERT_EQ(launch->lists.size(), 2u);
+    EXPECT_EQ(launch->lists[0].name, "tmpin_mc.x");
+    EXPECT_EQ(launch->lists[0].text, "/data/EVNT.1\n/data/EVNT.2\n");
+    EXPECT_EQ(launch->lists[1].name, "inputFor_y");
+    EXPECT_EQ(launch->lists[1].text, "zip://EVNT.2\nother\n");
+    EXPECT_TRUE(plan(make_job({{"writeToFile", "NULL"}}))->lists.empty());
+    for (auto const* bad : {"../x:EVNT.1", "/etc/x:EVNT.1", ":EVNT.1", "x", "a:EVNT.1^..:EVNT.2"}) {
+        auto const refused = plan(make_job({{"writeToFile", bad}}));
+        ASSERT_FALSE(refused) << bad;
+        EXPECT_NE(refused.error().text().find("writeToFile"), std::string::npos);
+    }
+}
+
+TEST_F(LaunchTest, CompilersPlaceIsToldForRelease19Only)
+{
+    payload.arguments = {"{gcclocation}", "x{gcclocation}"};
+    auto const newer = plan(make_job());
+    ASSERT_TRUE(newer) << newer.error().text();
+    EXPECT_THAT(newer->arguments, ElementsAre("x"));
+    nlohmann::json const old{{"homepackage", "AtlasProduction/19.2.5.3"},
+                             {"cmtConfig", "x86_64-slc6-gcc47-opt"}};
+    auto const without = plan(make_job(old));
+    ASSERT_TRUE(without) << without.error().text();
+    EXPECT_EQ(without->arguments.at(0),
+              "--gcclocation=$VO_ATLAS_SW_DIR/software/x86_64-slc6-gcc47-opt/19.2.5/gcc-alt-472/"
+              "x86_64-slc6-gcc47-opt");
+    more_environment = {"VO_ATLAS_SW_DIR=/sw"};
+    EXPECT_EQ(plan(make_job(old))->arguments.at(1),
+              "x--gcclocation=/sw/software/x86_64-slc6-gcc47-opt/19.2.5/gcc-alt-472/x86_64-slc6-gcc47-opt");
 }
 
 TEST_F(LaunchTest, RunningNumbersKeepTheWholeListOfFiles)

@@ -54,7 +54,9 @@ def a_jumbo_job_takes_ranges_of_all_files_of_its_task(world):
     task = world.make_task(file_count=25, events=20, jumbo=True)
     run = fetch(world)
     with open(os.path.join(run, "job.json")) as file:
-        inputs = json.load(file)["jobs"][0]["inFilePaths"].split(",")
+        job = json.load(file)["jobs"][0]
+    assert job["computingSite"] == "TEST_HPC", job  # PanDA does not say it; payloads are told.
+    inputs = job["inFilePaths"].split(",")
     assert len(inputs) == 25 and all(os.path.exists(path) for path in inputs), inputs
     world.run_yoda(run)
     finish(world, run)

@@ -105,7 +105,8 @@ Status Channel::try_start()
     input.inputs = places_;
     auto launch = plan_launch(std::move(input));
     if (!launch) return launch.error();
-    threaded_ = launch->is_multithreaded;
+    multithreaded_ = launch->multithreaded;
+    if (auto written = write_lists(*launch, start_folder_); !written) return written;
     auto const catalogue = start_folder_ + "/PoolFileCatalog.xml";
     if (auto written = replace_file(catalogue, print_pool_catalogue(places_), 0644, false); !written)
         return written;
@@ -208,8 +209,7 @@ void Channel::hand_over(std::string const& peer, WorkItem const& item)
     // Numbers that run over all of the job's files count from the first of them: the payload has them in
     // order.
     bool const own_file = prefetcher_ || positions_in_file_ || setup_.definition.inputs().size() <= 1;
-    auto const text =
-        print_range_text(item.range, own_file ? std::string_view(item.pfn) : std::string_view{});
+    auto const text = print_for_athena(item.range, own_file ? item.pfn : std::string(), multithreaded_);
     if (!text)
         return refuse(peer, item.what, FailKind::fatal, yoda::code::es_fatal, text.error().text(), true);
     auto const sent = router_->send(peer, *text);

@@ -120,9 +120,9 @@ class Channel final : public PayloadChannel {
     std::string start_folder_;
     std::vector<std::string> out_lfns_;
     bool positions_in_file_ = true;
+    bool multithreaded_ = false;
     ProcessAccount account_;
     unsigned start_count_ = 0;
-    bool threaded_ = false;  ///< AthenaMT: one process, without folders of workers
     std::uint32_t worker_count_ = 0;
 
     std::map<RequestId, std::string> requests_;  ///< to peer

@@ -64,7 +64,7 @@ void Channel::list_busy(std::vector<BusyWorker>& busy) const
 {
     auto const before = busy.size();
     list_workers(busy);
-    if (threaded_ && busy.size() == before) list_threads(busy);
+    if (multithreaded_ && busy.size() == before) list_threads(busy);
 }
 
 /// Threads of one process cannot be told apart: the range that is out the longest answers for all.

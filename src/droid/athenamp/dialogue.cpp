@@ -1,5 +1,7 @@
 #include "droid/athenamp/dialogue.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 namespace yoda::athenamp {
@@ -86,6 +88,18 @@ Message read_message(std::string_view body)
     }
     if (body.find(ready_words) != std::string_view::npos) return Ready{};
     return Unknown{std::string(body.substr(0, max_text_bytes))};
+}
+
+Result<std::string> print_for_athena(RangeView const& range, std::string_view pfn, bool multithreaded)
+{
+    auto const& needed = multithreaded ? pfn : range.guid;
+    if (!range.id.empty() && !needed.empty()) return print_range_text(range, pfn);
+    return Error{ErrorKind::bad_input,
+                 fmt::format("range {} cannot be given to the payload", range.id),
+                 range.id.empty() ? "it has no eventRangeID"
+                 : multithreaded  ? "its file's place (PFN) is not known, which AthenaMT needs"
+                                  : "its file has no GUID, which AthenaMP needs",
+                 {}};
 }
 
 }  // namespace yoda::athenamp

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <variant>
 
+#include "core/event_range.hpp"
 #include "core/event_table.hpp"
 #include "droid/channel.hpp"
 
@@ -46,6 +47,10 @@ struct Unknown {
 using Message = std::variant<Ready, ResultLine, Failure, Unknown>;
 
 Message read_message(std::string_view body);
+
+/// print_range_text() with what the payload cannot do without: AthenaMP the GUID, AthenaMT the PFN. Without
+/// it the payload refuses the range only after its worker has waited for it.
+Result<std::string> print_for_athena(RangeView const& range, std::string_view pfn, bool multithreaded);
 
 /// Which code a Token Extractor's text stands for. "Invalid GUID length" is looked for before "URL Error",
 /// since that text begins with "URL Error 500".

@@ -1,5 +1,5 @@
 // How AthenaMP is started: the command and its environment, made from the PanDA job and the payload's
-// configuration (protocols.md §5.6; docs/athenamp.md). Pure.
+// configuration (protocols.md §5.6; docs/athenamp.md). Pure but for write_lists().
 #pragma once
 
 #include <string>
@@ -23,14 +23,24 @@ struct LaunchInput {
     std::vector<InputFile> inputs;  ///< with the PFNs that it shall use; empty: the job's
 };
 
+/// A file for the payload's folder (the job's writeToFile).
+struct ListFile {
+    std::string name;
+    std::string text;  ///< one input a line
+};
+
 struct Launch {
     std::vector<std::string> arguments;
     std::vector<std::string> environment;
-    bool is_multithreaded = false;  ///< AthenaMT
+    std::vector<ListFile> lists;
+    bool multithreaded = false;  ///< AthenaMT
 };
 
-/// Errors: jobPars that only a shell could read; an unknown placeholder; neither `executable` nor a
-/// transformation.
+/// Errors: jobPars that only a shell could read, or with a variable that is not set; an unknown placeholder;
+/// neither `executable` nor a transformation; AthenaMT for a job whose ranges cannot name their files; a
+/// writeToFile that makes no sense.
 Result<Launch> plan_launch(LaunchInput input);
+/// Puts the lists into the payload's folder.
+Status write_lists(Launch const& launch, std::string const& folder);
 
 }  // namespace yoda::athenamp

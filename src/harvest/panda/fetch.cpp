@@ -93,7 +93,7 @@ Status Fetcher::ask_for_jobs(FetchWish const& wish)
         auto query = wish.query;
         query.job_count = left;
         auto const asked_at = clock_.now();
-        auto const answer = client_.get_jobs(query);
+        auto answer = client_.get_jobs(query);
         auto const took_s = static_cast<std::int64_t>(std::lround((clock_.now() - asked_at).s()));
         bool const some_are_whole = answer.judgement.outcome == PandaOutcome::unknown && !answer.jobs.empty();
         if (!answer.judgement.stored())
@@ -111,6 +111,8 @@ Status Fetcher::ask_for_jobs(FetchWish const& wish)
                     lost);
             return error;
         }
+        // PanDA does not say which queue a job was given to; payloads are told (PANDA_RESOURCE).
+        for (auto& fields : answer.jobs) fields.emplace("computingSite", query.site);
         if (auto const status = journal_.keep_answer(*ask, print_json(answer.jobs)); !status) return status;
         log_.info("jobs_fetched", {{"job_count", answer.jobs.size()}});
         if (answer.jobs.empty()) return {};
