@@ -82,8 +82,8 @@ Judgement judge_http(Result<HttpResponse> const& answer, unsigned try_number, st
     } else if (status == 401 || status == 403) {
         error.fix = "check the proxy certificate or the token, and what they allow there";
         judgement.stop_endpoint = true;
-    } else if (status == 400 && try_number == 1) {
-        judgement.again = true;  // garbled on the way
+    } else if ((status == 400 || status == 501) && try_number == 1) {
+        judgement.again = true;  // Garbled on the way; XrdHttp now and then says 501 to a HEAD of a new file.
     }
     judgement.error = std::move(error);
     return judgement;
