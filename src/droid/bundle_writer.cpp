@@ -253,7 +253,7 @@ OutputFolder const& BundleWriter::Thread::folder(std::string const& path)
 void BundleWriter::Thread::carry_out(StoreOrder& order)
 {
     auto* const bundle = find_bundle(order.output.job, order.sequence);
-    if (!bundle || !bundle->trouble.empty()) return;  // It has failed, or will have at the end of this group.
+    if (!bundle) return;  // It has failed.
     outputs_.clear();
     auto const& names = order.output.names;
     for (std::size_t i = 0; i < order.output.paths.size(); ++i) {

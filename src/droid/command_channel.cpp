@@ -110,7 +110,7 @@ Result<SpawnRequest> CommandChannel::make_request(Worker const& worker, WorkItem
     std::vector<Placeholder> const values{
         {"id", item.range.id},       {"first", first},        {"last", last},
         {"pfn", item.pfn},           {"lfn", item.range.lfn}, {"guid", item.range.guid},
-        {"scope", item.range.scope}, {"output", output},      {"work", own_folder(worker)},
+        {"scope", item.range.scope}, {"output", output},      {"work", worker.folder},
         {"input", item.pfn}};
     SpawnRequest request;
     request.arguments.push_back(setup_.payload.executable);

@@ -24,10 +24,9 @@ Status Channel::open_stage()
 }
 
 /// Brings what the command line names: all files where event numbers run over all of them, else the first
-/// that can be had. Nothing: it waits for one, or none can be had, which has been told.
+/// that can be had. False: it waits for one, or none can be had, which has been told.
 bool Channel::stage_first_inputs()
 {
-    places_ = setup_.definition.inputs();
     bool const one_is_enough = setup_.definition.positions_in_file();
     std::string bad;
     for (auto& input : places_) {

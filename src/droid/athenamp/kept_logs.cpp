@@ -18,6 +18,7 @@ namespace {
 constexpr unsigned max_file_count = 300;
 constexpr std::uint64_t max_text_bytes = 2u << 20;
 constexpr std::uint64_t max_document_bytes = 32u << 20;
+constexpr std::uint64_t max_total_bytes = 600u << 20;  ///< on the shared disk, of one start
 
 /// JSON and XML: a part of it nobody can read.
 bool is_document(std::string_view name)
@@ -48,10 +49,11 @@ std::string read_end(std::string const& path, std::uint64_t bytes, std::uint64_t
 unsigned keep_logs(std::string const& from, std::string const& to)
 {
     unsigned count = 0;
+    std::uint64_t total = 0;
     std::error_code code;
     auto const options = fs::directory_options::skip_permission_denied;
     for (fs::recursive_directory_iterator it(from, options, code), end;
-         !code && it != end && count < max_file_count; it.increment(code)) {
+         !code && it != end && count < max_file_count && total < max_total_bytes; it.increment(code)) {
         std::error_code ignored;
         auto const name = it->path().filename().string();
         if (!is_wanted(name) || it->is_symlink(ignored) || !it->is_regular_file(ignored)) continue;
@@ -59,6 +61,7 @@ unsigned keep_logs(std::string const& from, std::string const& to)
         if (is_document(name) && bytes > max_document_bytes) continue;
         auto const text =
             read_end(it->path().string(), bytes, is_document(name) ? max_document_bytes : max_text_bytes);
+        total += text.size();
         auto const parent = it->path().parent_path();
         auto const kept = it.depth() == 0 ? name : parent.filename().string() + "." + name;
         if (count == 0 && !make_folders(to)) return 0;

@@ -66,9 +66,13 @@ struct Desk final : ChannelEvents {
 struct CommandChannelTest : ::testing::Test {
     void begin(std::string const& script, RangeIndex count)
     {
+        setup.payload.arguments = {"-c", "cd \"$SCRATCH\"; " + script, "payload", "{id}"};
+        begin_as_set_up(count);
+    }
+    void begin_as_set_up(RangeIndex count)
+    {
         desk.count = count;
         setup.payload.executable = "/bin/sh";
-        setup.payload.arguments = {"-c", "cd \"$SCRATCH\"; " + script, "payload", "{id}"};
         setup.payload.output = OutputKind::nothing;
         setup.environment = {"PATH=/usr/local/bin:/usr/bin:/bin", "SCRATCH=" + folder.path()};
         setup.work_folder = folder / "work";
@@ -188,6 +192,15 @@ TEST_F(CommandChannelTest, AScriptThatClearsItsFolderSparesTheOutputsBeforeIt)
     for (auto const* const id : {"0", "1", "2"})
         EXPECT_EQ(test::file_text(folder / "work/worker_0/output." + id), std::string(id) + "\n");
     EXPECT_TRUE(path_exists(folder / "work/worker_0/work/mine"));
+}
+
+TEST_F(CommandChannelTest, WhatAContainerSeesAsWorkHoldsTheOutputToo)
+{
+    setup.payload.arguments = {"-c", "echo {work} {output} > $SCRATCH/told", "payload"};
+    begin_as_set_up(1);
+    run_to_the_end();
+    auto const work = std::string(folder / "work/worker_0");
+    EXPECT_EQ(test::file_text(folder / "told"), work + " " + work + "/output.0\n");
 }
 
 TEST_F(CommandChannelTest, TellsHowAProcessFailed)
