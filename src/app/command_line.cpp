@@ -10,14 +10,13 @@ namespace yoda {
 
 namespace po = boost::program_options;
 
-int report_error(Error const& error)
+ExitCode report_error(Error const& error)
 {
     std::string text = "error: " + error.what;
     if (!error.why.empty()) text += ": " + error.why;
     if (!error.fix.empty()) text += "\n  to do: " + error.fix;
     std::fprintf(stderr, "%s\n", text.c_str());
-    return error.kind == ErrorKind::usage || error.kind == ErrorKind::bad_input ? exit_usage
-                                                                                : exit_cannot_go_on;
+    return exit_code_of(error);
 }
 
 Result<po::variables_map> parse_command_line(std::vector<std::string> const& words,

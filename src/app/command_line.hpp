@@ -5,21 +5,13 @@
 #include <string>
 #include <vector>
 
+#include "core/exit_code.hpp"
 #include "core/result.hpp"
 
 namespace yoda {
 
-/// Exit codes of both programs (docs/operations.md).
-enum ExitCode : int {
-    exit_done = 0,
-    exit_some_failed = 1,
-    exit_usage = 2,
-    exit_resumable = 3,
-    exit_cannot_go_on = 4,
-};
-
 /// "error: what: why", then what to do, on stderr. Returns the exit code that fits the kind.
-int report_error(Error const& error);
+ExitCode report_error(Error const& error);
 
 /// Parses options and positional words. Error (usage): unknown option, missing value, missing word.
 Result<boost::program_options::variables_map> parse_command_line(

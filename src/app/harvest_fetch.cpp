@@ -66,7 +66,7 @@ int exchange(po::variables_map const& values, HarvestConfig const& config, Harve
     if (!summary) return report_error(summary.error());
     if (summary->waiting) {
         std::cout << "nothing yet in " << options.access_point << ", asked for it\n";
-        return exit_some_failed;
+        return exit_again;
     }
     std::cout << summary->range_count << " ranges" << (summary->closed ? ", no more will come" : "") << "\n";
     return exit_done;
@@ -99,7 +99,7 @@ int harvest_fetch(std::vector<std::string> const& words)
                      "       harvest fetch --more RUN [--ranges N]\n\n"
                      "Asks PanDA for jobs and event ranges and makes a run folder of them. May be killed and "
                      "called again:\nwhat was received is kept in RUN.fetch. Exit code 0: made (or, without "
-                     "output, PanDA has no jobs);\n1: PanDA does not answer now, call again; 2: the settings "
+                     "output, PanDA has no jobs);\n3: PanDA does not answer now, call again; 2: the settings "
                      "are wrong; 4: PanDA refuses us.\n\n"
                   << options;
         return exit_done;
@@ -116,10 +116,7 @@ int harvest_fetch(std::vector<std::string> const& words)
     if (!choice) return report_error(choice.error());
     auto const summary = fetch_step(*choice, *config, (*tools)->step_tools());
     if (!summary) {
-        int const code = report_error(summary.error());
-        return summary.error().kind == ErrorKind::unavailable || summary.error().kind == ErrorKind::busy
-                   ? exit_some_failed
-                   : code;
+        return report_error(summary.error());
     }
     if (values->count("json"))
         std::cout << summary->json() << "\n";

@@ -46,10 +46,7 @@ int harvest_logs(std::vector<std::string> const& words)
         auto const& job = (*jobs)[index];
         auto const name = log_file_name(job);
         auto const made = write_job_log(run.path(), index, job.panda_id(), folder + "/" + name, {});
-        if (!made) {
-            report_error(made.error());
-            return exit_cannot_go_on;
-        }
+        if (!made) return report_error(made.error());
         std::cout << fmt::format("{}/{}: GUID {}, {} bytes, ad:{}, {} files\n", folder, name,
                                  job.text("logGUID").empty() ? "none" : job.text("logGUID"), made->bytes,
                                  print_adler32(made->adler32), made->file_count);

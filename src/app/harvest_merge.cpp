@@ -77,17 +77,12 @@ int harvest_merge(std::vector<std::string> const& words)
     merge.fetched_folder = (*values)["fetched"].as<std::string>();
     if (values->count("fetch")) {
         if (merge.fetched_folder.empty()) merge.fetched_folder = run + "/fetched";
-        if (auto const status = fetch_missing(*view, run, merge.fetched_folder, *values); !status) {
-            report_error(status.error());
-            return status.error().kind == ErrorKind::unavailable ? exit_resumable : exit_cannot_go_on;
-        }
+        if (auto const status = fetch_missing(*view, run, merge.fetched_folder, *values); !status)
+            return report_error(status.error());
     }
     auto const merged =
         merge_run(view->opened.table, view->opened.jobs, run, (*values)["output"].as<std::string>(), merge);
-    if (!merged) {
-        report_error(merged.error());
-        return merged.error().kind == ErrorKind::unavailable ? exit_resumable : exit_cannot_go_on;
-    }
+    if (!merged) return report_error(merged.error());
     std::cout << fmt::format("{}: {} ranges, {} events, {} bytes, every checksum verified\n", merged->output,
                              merged->range_count, merged->event_count, merged->bytes);
     for (auto const& [path, rows] : merged->datasets) std::cout << fmt::format("  {} {} rows\n", path, rows);

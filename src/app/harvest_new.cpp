@@ -69,7 +69,7 @@ int harvest_new(std::vector<std::string> const& words)
     make.search_path = path ? path : "";
     auto const made = create_run(make);
     if (!made) {
-        int const code = report_error(made.error());
+        auto const code = report_error(made.error());
         // What cannot be read is the caller's to mend, like a wrong option; a full disk is not.
         return made.error().kind == ErrorKind::io ? exit_usage : code;
     }

@@ -54,9 +54,9 @@ int harvest_push(std::vector<std::string> const& words)
                      "data of\nwhat has been reported. May run beside yoda, twice at once, and be killed. "
                      "Job logs too, when\na job is over and store.pl.url or store.logs.url is set. Quiet "
                      "when all is well "
-                     "(on a terminal or\nwith -v it tells), else one line. Exit code 0: well; 1: something "
-                     "is tried again by the next call;\n3: bundles were damaged and are in RUN/quarantine; "
-                     "2, 4: nothing could be done.\n\n"
+                     "(on a terminal or\nwith -v it tells), else one line. Exit code 0: all as planned; "
+                     "3: something is tried again by the next call;\n2: usage or settings; 4: bundles were damaged "
+                     "and are in RUN/quarantine, or nothing could be done.\n\n"
                   << options;
         return exit_done;
     }

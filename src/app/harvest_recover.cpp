@@ -32,12 +32,13 @@ int harvest_recover(std::vector<std::string> const& words)
     auto const values = parse_command_line(words, options, positions);
     if (!values) return report_error(values.error());
     if (values->count("help")) {
-        std::cout << "usage: harvest recover RUN [--check] [--data] [--json]\n\n"
-                  << options
-                  << "\nNothing is ever deleted: what is set aside lies in RUN/quarantine.\n"
-                     "Exit codes: 0 nothing is damaged, 1 damage was found (and, without --check, repaired), "
-                     "2 usage, or files that are not of this run or version: nothing is changed,\n"
-                     "4 the run cannot be opened.\n";
+        std::cout
+            << "usage: harvest recover RUN [--check] [--data] [--json]\n\n"
+            << options
+            << "\nNothing is ever deleted: what is set aside lies in RUN/quarantine.\n"
+               "Exit codes: 0 nothing is damaged, or all damage was repaired; 2 usage, or files that are "
+               "not of this run or\nversion: nothing is changed; 3 another process holds the run; 4 "
+               "--check found damage, or the run cannot be opened.\n";
         return exit_done;
     }
     if (!values->count("run"))
@@ -73,7 +74,7 @@ int harvest_recover(std::vector<std::string> const& words)
                   << " journal records replayed\n"
                   << (opened->findings.count() == 0 ? "nothing is wrong\n" : opened->findings.print());
     }
-    return opened->findings.any_damage() ? exit_some_failed : exit_done;
+    return open.mode == OpenMode::check && opened->findings.any_damage() ? exit_person : exit_done;
 }
 
 }  // namespace yoda

@@ -58,8 +58,8 @@ int harvest_report(std::vector<std::string> const& words)
                "Tells PanDA which ranges are in the stores and which failed, and how the jobs stand; "
                "obeys its\nanswers. Ranges first, a job's final state last. Call it after every harvest "
                "push, and at least every\n30 minutes. Quiet when there was nothing to say. Exit code "
-               "0: well; 1: something is tried again by the\nnext call; 3: PanDA refused ranges; 2, 4: "
-               "nothing could be done.\n\n"
+               "0: all as planned; 3: something is tried\nagain by the next call; 2: usage or settings; 4: PanDA "
+               "refused ranges, or nothing could be done.\n\n"
             << options;
         return exit_done;
     }
@@ -78,11 +78,11 @@ int harvest_report(std::vector<std::string> const& words)
         exchange.access_point = (*values)["access-point"].as<std::string>();
         auto const told =
             report_to_access_point(exchange, (*tools)->clock().unix_ns() / 1'000'000'000, (*tools)->log());
-        return told ? static_cast<int>(exit_done) : report_error(told.error());
+        return told ? exit_done : report_error(told.error());
     }
     ReportSummary all;
     all.all_ended = true;
-    int code = exit_done;
+    auto code = exit_done;
     for (auto const& run : *runs) {
         if (HarvestTools::stop_requested()) break;
         auto const facts = read_facts(*values, run);
@@ -90,7 +90,7 @@ int harvest_report(std::vector<std::string> const& words)
         auto const summary = report_step(run, *facts, (*tools)->sources(), (*tools)->step_tools());
         if (!summary) {
             // One broken run must not keep the others silent.
-            code = report_error(summary.error());
+            code = worse_exit(code, report_error(summary.error()));
             continue;
         }
         all.add(*summary);
@@ -99,7 +99,7 @@ int harvest_report(std::vector<std::string> const& words)
         std::cout << all.json();
     else if (all.did_something() || all.exit_code() != exit_done)
         std::cout << all.text() << "\n";
-    return code != exit_done ? code : all.exit_code();
+    return worse_exit(code, all.exit_code());
 }
 
 }  // namespace yoda

@@ -37,17 +37,18 @@ int step_all(std::vector<std::string> const& folders, BatchRequest const& reques
     SystemClock const clock;
     Log log;
     log.quieten_terminal();
-    int worst = exit_done;
+    auto worst = exit_done;
     auto all = nlohmann::ordered_json::array();
     for (auto const& run : *runs) {
         auto const standing = step_batch_run(run, request, clock, log);
         if (!standing) {
-            int const code = report_error(standing.error());
-            worst = std::max(worst, standing.error().kind == ErrorKind::busy ? int(exit_resumable) : code);
-            all.push_back({{"run", run}, {"error", standing.error().text()}});
+            worst = worse_exit(worst, report_error(standing.error()));
+            all.push_back({{"run", run},
+                           {"error", standing.error().text()},
+                           {"exit_code", int{exit_code_of(standing.error())}}});
             continue;
         }
-        worst = std::max(worst, standing->exit_code());
+        worst = worse_exit(worst, standing->exit_code());
         if (as_json)
             all.push_back(standing->json());
         else
@@ -59,9 +60,10 @@ int step_all(std::vector<std::string> const& folders, BatchRequest const& reques
 }
 
 constexpr char const* exit_codes =
-    "\nExit codes: 0 as it should be, 1 given up (a person is needed), 2 usage or settings, 3 the batch "
-    "system does "
-    "not\nanswer or another harvest is at it (call again later), 4 refused, or a run that cannot be read.\n";
+    "\nExit codes: 0 all as planned (a job that waits or runs is as planned); 1 the run is complete, but "
+    "some "
+    "ranges\nfailed for good; 2 usage or settings; 3 the batch system does not answer, or another harvest is "
+    "at the run: the next\ncall tries again; 4 given up or refused: a person is needed.\n";
 
 }  // namespace
 

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "core/exit_code.hpp"
 #include "core/result.hpp"
 #include "harvest/stager.hpp"
 #include "harvest/stores/make_store.hpp"
@@ -83,7 +84,7 @@ struct PushSummary {
     std::string json() const;
     /// 0: all is well; 1: something failed and will be tried again; 3: bundles were lost and put into
     /// quarantine.
-    int exit_code() const;
+    ExitCode exit_code() const;
 };
 
 /// The runs among the folders: itself, or those in a folder of runs. Error (usage): no such folder.

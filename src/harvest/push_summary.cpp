@@ -53,7 +53,7 @@ std::string PushSummary::json() const
     out["lost_count"] = lost_count;
     out["sent_bytes"] = sent_bytes;
     out["took_s"] = took.s();
-    out["exit_code"] = exit_code();
+    out["exit_code"] = int{exit_code()};
     out["failures"] = nlohmann::ordered_json::array();
     for (auto const& failure : failures)
         out["failures"].push_back({{"name", failure.name}, {"reason", failure.reason}});
@@ -61,10 +61,10 @@ std::string PushSummary::json() const
     return out.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
-int PushSummary::exit_code() const
+ExitCode PushSummary::exit_code() const
 {
-    if (lost_count > 0) return 3;
-    return failed_count > 0 ? 1 : 0;
+    if (lost_count > 0) return exit_person;
+    return failed_count > 0 ? exit_again : exit_done;
 }
 
 }  // namespace yoda

@@ -175,7 +175,7 @@ def full(world, disk, run, expected):
     except OSError:
         pass
     said = world.harvest("cycle", disk, check=False)
-    assert said.returncode in (1, 4) and "No space left" in said.stdout + said.stderr, (said.stdout, said.stderr)
+    assert said.returncode in (3, 4) and "No space left" in said.stdout + said.stderr, (said.stdout, said.stderr)
     assert not world.wait_for_no_process(120), "the job goes on for ever"
     said = world.harvest("submit", run, check=False)
     assert said.returncode == 4 and "No space left" in said.stderr + said.stdout, (said.stdout, said.stderr)

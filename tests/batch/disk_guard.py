@@ -117,7 +117,7 @@ def test(world):
         return sealed_since is not None and time.monotonic() - sealed_since > 3
 
     cycle_until(world, spool, (1,), "bundles", nothing_lost)
-    said = world.harvest("cycle", spool, codes=(1,))
+    said = world.harvest("cycle", spool, codes=(3,))
     assert said.count("nothing fetched: too little free space (disk_free)") == 1 and "less than disk_free" in said, said
     assert "nothing fetched" in next(line for line in said.splitlines() if line.startswith("runs: ")), said
 

@@ -36,7 +36,7 @@ class Explained:
         return text, json.loads(self.world.harvest("explain", self.run, *what, "--json"))
 
 
-def cycle_until(world, spool, condition, codes=(0, 1)):
+def cycle_until(world, spool, condition, codes=(0, 3)):
     end = time.monotonic() + 120
     while not condition():
         world.harvest("cycle", spool, codes=codes)
@@ -54,7 +54,7 @@ def test(world):
 
     write_spool("yes")
     os.rename(world.path("store"), world.path("store.away"))
-    world.harvest("cycle", spool, codes=(0, 1))
+    world.harvest("cycle", spool, codes=(0, 3))
     write_spool("no")
     run, = glob.glob(os.path.join(spool, "run-*[0-9]"))
     explain = Explained(world, run)

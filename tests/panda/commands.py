@@ -56,7 +56,7 @@ def a_harvesters_heartbeat_is_that_of_yoda(world):
     path = world.path("access", "worker_heartbeat.json")
 
     def beat():
-        world.harvest("report", run, "--access-point", world.path("access"), codes=(0, 1))
+        world.harvest("report", run, "--access-point", world.path("access"), codes=(0, 3))
         with open(path) as file:
             return json.load(file), os.stat(path).st_ino
 
@@ -260,7 +260,7 @@ def when_panda_takes_all_jobs_back_the_cycle_cancels_the_batch_job(world):
         file.write(SPOOL.format(payload=slow_payload(world, 0.2), config=world.config))
 
     def cycle():
-        output = world.harvest("cycle", spool, "--json", codes=(0, 1))
+        output = world.harvest("cycle", spool, "--json", codes=(0, 3))
         return json.loads(output[output.index("{"):])
 
     said = cycle()
@@ -396,8 +396,8 @@ def bundles_and_single_objects_are_never_mixed_in_one_job(world):
     assert tell(world, run)["bundles"] > 0
     world.run_yoda(run)
     # Somebody changed the configuration in between.
-    world.harvest("push", run, "--set=push.single_objects=yes", codes=(0, 1))
-    said = tell(world, run, codes=(0, 1))
+    world.harvest("push", run, "--set=push.single_objects=yes", codes=(0, 3))
+    said = tell(world, run, codes=(0, 3))
     assert any("reported by bundles" in p for p in said["problems"]), said
     rows = [r for r in world.panda.tell("events")["events"] if r["PandaID"] == task["pandaIDs"][0]]
     assert {r["zip_row"] is None for r in rows if r["status"] == "finished"} == {False}, rows

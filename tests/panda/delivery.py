@@ -56,7 +56,7 @@ def job_logs_reach_both_activities_and_until_then_the_job_is_holding(world):
     world.run_yoda(run)
     full = "--set=store.pl.url=http://%s/nowhere" % dav.ready["endpoint"]
     for tick in range(3):
-        said = world.harvest("push", run, full, codes=(0, 1))
+        said = world.harvest("push", run, full, codes=(0, 3))
         told = tell(world, run, full)
         assert not told["all_ended"], told
     assert "507" in said, said
@@ -96,7 +96,7 @@ def a_job_log_that_cannot_be_made_is_given_up_with_a_reason_and_the_job_ends(wor
     with open(os.path.join(run, "upload"), "w") as file:
         file.write("no folder")
     for tick in range(3):
-        world.harvest("push", run, codes=(0, 1))
+        world.harvest("push", run, codes=(0, 3))
         tell(world, run)
     assert job(world, panda_id)["states"][-1] == "holding"
     for name in ("log.tgz", "special.log.tgz"):
@@ -107,7 +107,7 @@ def a_job_log_that_cannot_be_made_is_given_up_with_a_reason_and_the_job_ends(wor
         record["sealed_unix_s"] -= 56 * 60
         with open(path, "w") as file:
             json.dump(record, file)
-    said = world.harvest("push", run, codes=(1,))
+    said = world.harvest("push", run, codes=(3,))
     assert "given up" in said and "within 55 min" in said, said
     finish(world, run)
     assert final_state(world, panda_id)[0] == "finished"
@@ -129,7 +129,7 @@ def outputs_that_were_sent_one_by_one_come_back_for_the_merge(world):
     world.harvest("push", run)
     left = [name for name in os.listdir(os.path.join(run, "bundles")) if name.endswith(".tar")]
     assert left == [], left
-    assert "--fetch" in world.harvest("merge", run, "-o", world.path("none.tar"), codes=(1, 2, 3, 4))
+    assert "--fetch" in world.harvest("merge", run, "-o", world.path("none.tar"), codes=(2, 3, 4))
     said = world.harvest("merge", run, "-o", world.path("after.tar"), "--fetch")
     assert "bundles fetched back" in said, said
     with open(world.path("before.tar"), "rb") as before, open(world.path("after.tar"), "rb") as after:
@@ -147,7 +147,7 @@ def the_log_of_push_is_begun_anew_at_its_size(world):
     os.rmdir(world.path("store"))
     written = 0
     for tick in range(60):
-        world.harvest("push", run, codes=(1,))
+        world.harvest("push", run, codes=(3,))
         sizes = {name: os.path.getsize(world.path("logs", name)) for name in os.listdir(world.path("logs"))}
         assert all(size <= limit for size in sizes.values()), sizes
         if sorted(sizes) == ["push.1.log", "push.2.log", "push.log"]:
@@ -189,7 +189,7 @@ def cron_hears_nothing_when_all_is_well_and_one_line_else(world):
     world.run_yoda(run)
     os.rename(world.path("store"), world.path("away"))
     code, out, err = call(world, "push", run)
-    assert code == 1 and out.count("\n") == 1 and "is not there" in out and err, (code, out, err)
+    assert code == 3 and out.count("\n") == 1 and "is not there" in out and err, (code, out, err)
     os.rename(world.path("away"), world.path("store"))
     code, out, err = call(world, "push", run, "--json")
     said = json.loads(out)
@@ -225,7 +225,7 @@ def keys_that_panda_gives_stay_in_memory(world):
     world.make_task(file_count=1, events=40)
     run = fetch(world)
     world.run_yoda(run)
-    said = world.harvest("push", run, "--verbose", "--set=store.es_events.panda_private_key=nokey", codes=(1,))
+    said = world.harvest("push", run, "--verbose", "--set=store.es_events.panda_private_key=nokey", codes=(3,))
     assert "nokey" in said, said
     finish(world, run)
     assert world.panda.tell("counts")["events"] == {"done": 40}

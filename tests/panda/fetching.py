@@ -145,7 +145,7 @@ def a_job_whose_answer_was_lost_is_known_as_lost(world):
     payload = world.write_payload()
     # The answer never comes; and a kill before it does.
     world.panda.tell("faults", rules=[{"kind": "drop_after", "method": "getJob", "count": 1}])
-    said = world.harvest("fetch", run, "--payload", payload, codes=(1,))
+    said = world.harvest("fetch", run, "--payload", payload, codes=(3,))
     assert "up to 1 jobs were lost" in said, said
     world.panda.tell("faults", rules=[{"kind": "slow", "method": "getJob", "count": 1, "seconds": 1.5}])
     process = world.start("fetch", run, "--payload", payload)

@@ -29,17 +29,17 @@ def fetch(world, name="run", *words, payload=None):
     return run
 
 
-def finish(world, run, *words, codes=(0, 1)):
+def finish(world, run, *words, codes=(0, 3)):
     """push and report until all jobs have ended."""
     for _ in range(40):
-        world.harvest("push", run, codes=(0, 1))
+        world.harvest("push", run, codes=(0, 3))
         said = tell(world, run, *words, codes=codes)
         if said["all_ended"]:
             return said
     raise AssertionError("never ended: %s" % said)
 
 
-def tell(world, run, *words, codes=(0, 1)):
+def tell(world, run, *words, codes=(0, 3)):
     output = world.harvest("report", run, "--json", *words, codes=codes)
     return json.loads(output[output.index("{\n"):])
 

@@ -215,13 +215,13 @@ def panda_proxy_signs_what_goes_to_the_store(world):
     run = fetch(world)
     world.run_yoda(run)
     # A proxy that does not know the jobs signs nothing, and says why.
-    said = world.harvest("push", run, codes=(1,))
+    said = world.harvest("push", run, codes=(3,))
     assert "wrong secret key" in said and "PROXYSECRET" not in said, said
     for panda_id, secret in secrets.items():
         proxy.tell("job", str(panda_id), secret)
     for shape in ("nested", "form", "json"):
         proxy.tell("shape", shape)
-        world.harvest("push", run, "--verbose", codes=(0, 1))
+        world.harvest("push", run, "--verbose", codes=(0, 3))
     finish(world, run)
     counts = world.panda.tell("counts")
     assert counts["events"] == {"done": 60}, counts

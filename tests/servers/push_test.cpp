@@ -156,7 +156,7 @@ TEST_F(Push, DamagedBundlesGoToQuarantineWithANoteAndNeverToTheStore)
     auto const summary = push_now();
     EXPECT_EQ(summary.lost_count, 7u) << summary.json();
     EXPECT_EQ(summary.verified_count, 1u);
-    EXPECT_EQ(summary.exit_code(), 3);
+    EXPECT_EQ(summary.exit_code(), exit_person);
     auto const there = list_by_boto(bucket_);
     EXPECT_EQ(there["keys"].size(), 1u);
     EXPECT_TRUE(there["keys"].contains(good.bundle));
@@ -213,7 +213,7 @@ TEST_F(Push, WrongKeyIsNoStormAndSaysWhatToDo)
     store.keys = keys_of(radosgw().text("access"), "not the secret");
     auto const summary = push_now();
     EXPECT_EQ(summary.verified_count, 0u);
-    EXPECT_EQ(summary.exit_code(), 1);
+    EXPECT_EQ(summary.exit_code(), exit_again);
     EXPECT_LE(proxy.tell("count")["connections"].get<int>(), 2 * static_cast<int>(options_.parallel));
     EXPECT_NE(summary.failures.at(0).reason.find("SignatureDoesNotMatch"), std::string::npos)
         << summary.json();

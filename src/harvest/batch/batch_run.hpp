@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "core/exit_code.hpp"
 #include "core/result.hpp"
 #include "harvest/batch/batch_plan.hpp"
 #include "harvest/batch/batch_system.hpp"
@@ -63,8 +64,7 @@ struct BatchStanding {
     nlohmann::ordered_json json() const;
     /// One line, and one for each trouble.
     std::string text() const;
-    /// 0: as it should be; 1: a person is needed (given up); 3: the batch system is in trouble, later more.
-    int exit_code() const;
+    ExitCode exit_code() const;
 };
 
 /// Errors: no run folder, its files broken, settings wrong or missing, another harvest at it (busy), a

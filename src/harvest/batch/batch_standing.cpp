@@ -26,6 +26,7 @@ nlohmann::ordered_json BatchStanding::json() const
         out["nodes"] = size.node_count;
         out["walltime_s"] = size.walltime_s;
     }
+    out["exit_code"] = int{exit_code()};
     out["submissions"] = nlohmann::ordered_json::array();
     for (auto const& submission : submissions) out["submissions"].push_back(print_submission(submission));
     return out;
@@ -39,11 +40,11 @@ std::string BatchStanding::text() const
     return line;
 }
 
-int BatchStanding::exit_code() const
+ExitCode BatchStanding::exit_code() const
 {
-    if (step == NextStep::give_up) return 1;
-    if (!trouble) return 0;
-    return trouble->kind == ErrorKind::unavailable ? 3 : 4;
+    if (step == NextStep::give_up) return exit_person;
+    if (trouble) return exit_code_of(*trouble);
+    return step == NextStep::complete && failed_count > 0 ? exit_some_failed : exit_done;
 }
 
 Result<std::vector<std::string>> list_run_folders(std::string const& folder)

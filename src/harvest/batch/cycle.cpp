@@ -458,14 +458,15 @@ nlohmann::ordered_json CycleSummary::json() const
     out["note"] = note;
     out["alarms"] = alarms;
     out["troubles"] = troubles;
+    out["exit_code"] = int{exit_code()};
     out["runs"] = runs;
     return out;
 }
 
-int CycleSummary::exit_code() const
+ExitCode CycleSummary::exit_code() const
 {
-    if (!alarms.empty()) return 3;
-    return troubles.empty() ? 0 : 1;
+    if (!alarms.empty()) return exit_person;
+    return troubles.empty() ? exit_done : exit_again;
 }
 
 Result<CycleSummary> run_cycle(CycleChoice const& choice, StepTools const& tools)

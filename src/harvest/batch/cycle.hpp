@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "core/exit_code.hpp"
 #include "core/result.hpp"
 #include "harvest/batch/batch_run.hpp"
 #include "harvest/steps.hpp"
@@ -46,7 +47,7 @@ struct CycleSummary {
     std::string text() const;
     nlohmann::ordered_json json() const;
     /// 0: all is well; 1: something is tried again; 3: a person is needed.
-    int exit_code() const;
+    ExitCode exit_code() const;
 };
 
 /// Errors: no such spool, its configuration wrong or incomplete, its disk read-only or full.

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "core/exit_code.hpp"
 #include "core/result.hpp"
 #include "harvest/panda/batch_facts.hpp"
 #include "harvest/panda/client.hpp"
@@ -51,7 +52,7 @@ struct ReportSummary {
     std::string text() const;
     std::string json() const;
     /// 0: all is well; 1: something will be tried again; 3: PanDA refused ranges.
-    int exit_code() const;
+    ExitCode exit_code() const;
 };
 
 /// Errors are of the call as a whole: usage (configuration), refused (credentials), bad_input (a run folder

@@ -55,14 +55,14 @@ std::string ReportSummary::json() const
     out["sent_bytes"] = traffic.sent_bytes;
     out["received_bytes"] = traffic.received_bytes;
     out["problems"] = problems;
-    out["exit_code"] = exit_code();
+    out["exit_code"] = int{exit_code()};
     return out.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
-int ReportSummary::exit_code() const
+ExitCode ReportSummary::exit_code() const
 {
-    if (refused_count > 0) return 3;
-    return problems.empty() ? 0 : 1;
+    if (refused_count > 0) return exit_person;
+    return problems.empty() ? exit_done : exit_again;
 }
 
 }  // namespace yoda
