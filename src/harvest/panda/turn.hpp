@@ -1,34 +1,31 @@
-// One harvest at a time speaks to PanDA for a run: a small file with its holder and a beat
-// (harvest/stage_holder.hpp says when a holder is dead). It saves double work; nothing goes wrong where it
-// fails (all that is sent may be sent twice, all that is asked for is numbered by whoever was first).
+// One harvest at a time speaks to PanDA for a run: the lease FOLDER/turn (sys/lease.hpp). The lease saves
+// double work; nothing goes wrong where it fails (all that is sent may be sent twice, all that is asked for
+// is numbered by whoever was first).
 #pragma once
 
 #include <memory>
 #include <string>
 
 #include "core/result.hpp"
-#include "harvest/stage_holder.hpp"
 #include "sys/clock.hpp"
+#include "sys/lease_keeper.hpp"
 
 namespace yoda {
 
-/// A thread of its own shows that we live, since a request or an input's transfer may take longer than
-/// anybody waits.
+/// A thread of its own shows that the holder lives, since a request or an input's transfer may take longer
+/// than anybody waits.
 class Turn {
   public:
-    /// busy: somebody else has it, who and since when. `folder` must exist.
-    static Result<Turn> take(std::string folder, Clock const& clock, Duration beat = Duration::from_s(10));
-    ~Turn();
-    Turn(Turn&& other) noexcept;
-    Turn& operator=(Turn&&) = delete;
+    /// Waits at most policy.silence_limit and a bit while it is not clear whether the holder lives. Error of
+    /// kind busy: another harvest lives and has the turn. `folder` must exist.
+    static Result<Turn> take(std::string const& folder, Clock const& clock, LeasePolicy policy = {});
 
-    /// busy: it was taken from us, stop. Ask before each request.
-    Status check() const;
+    /// Error of kind busy: the turn was taken over; stop. Ask before each request.
+    Status check() const { return keeper_->status(); }
 
   private:
-    class Keeper;
-    explicit Turn(std::unique_ptr<Keeper> keeper);
-    std::unique_ptr<Keeper> keeper_;  ///< null once moved from
+    explicit Turn(std::unique_ptr<LeaseKeeper> keeper) : keeper_(std::move(keeper)) {}
+    std::unique_ptr<LeaseKeeper> keeper_;
 };
 
 }  // namespace yoda

@@ -4,7 +4,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
+#include <thread>
 
 #include "support/scratch_folder.hpp"
 
@@ -15,11 +17,8 @@ using test::eventually;
 
 class TurnTest : public ::testing::Test {
   protected:
-    Result<Turn> take(Duration beat = Duration::from_s(10))
-    {
-        return Turn::take(folder_.path(), clock_, beat);
-    }
-    std::string file() const { return folder_ / "turn.json"; }
+    Result<Turn> take(LeasePolicy policy = {}) { return Turn::take(folder_.path(), clock_, policy); }
+    std::string file() const { return folder_ / "turn"; }
 
     test::ScratchFolder folder_;
     SystemClock clock_;
@@ -33,51 +32,49 @@ TEST_F(TurnTest, IsHadByOneAtATimeAndGivenBack)
         auto const second = take();
         ASSERT_FALSE(second);
         EXPECT_EQ(second.error().kind, ErrorKind::busy);
+        EXPECT_EQ(second.error().what, "another harvest speaks to PanDA for this run");
         EXPECT_TRUE(first->check());
     }
     EXPECT_FALSE(std::filesystem::exists(file()));
     EXPECT_TRUE(take());
 }
 
-TEST_F(TurnTest, ShowsThatItsHolderLivesWhateverHeWaitsFor)
+TEST_F(TurnTest, ShowsThatItsHolderLivesWhateverTheHolderWaitsFor)
 {
-    auto const turn = take(Duration::from_ms(1));
+    LeasePolicy policy;
+    policy.beat_interval = Duration::from_ms(1);
+    auto const turn = take(policy);
     ASSERT_TRUE(turn);
-    auto const beat = [this] {
-        auto const holder = parse_holder(test::file_text(file()));
-        return holder ? holder->beat : 0;
-    };
-    EXPECT_TRUE(eventually([&] { return beat() >= 3; }));
+    EXPECT_TRUE(eventually([&] {
+        auto const record = parse_lease(test::file_text(file()));
+        return record && record->beat >= 3;
+    }));
 }
 
-TEST_F(TurnTest, WhoLostItHearsOfItAndLeavesTheOthersFileAlone)
-{
-    {
-        auto const turn = take(Duration::from_ms(1));
-        ASSERT_TRUE(turn);
-        auto other = own_identity(0);
-        other.host = "elsewhere";
-        // As a taker does: the file is another one at once. A beat just under way may still put it back.
-        ASSERT_TRUE(eventually([&] {
-            test::write_text(folder_ / "other", print_holder(other));
-            std::filesystem::rename(folder_ / "other", file());
-            return !turn->check();
-        }));
-        EXPECT_EQ(turn->check().error().kind, ErrorKind::busy);
-    }
-    EXPECT_EQ(parse_holder(test::file_text(file()))->host, "elsewhere");
-}
-
-TEST_F(TurnTest, OfAHolderThatDiedIsTakenAtOnce)
+TEST_F(TurnTest, OfAHolderThatDiedIsHadByExactlyOneOfManyTakers)
 {
     pid_t const child = ::fork();
     ASSERT_GE(child, 0);
     if (child == 0) ::_exit(0);
     ASSERT_EQ(::waitpid(child, nullptr, 0), child);
-    auto dead = own_identity(0);
-    dead.pid = child;
-    test::write_text(file(), print_holder(dead));
-    EXPECT_TRUE(take());
+    LeaseRecord dead;
+    dead.token = std::string(32, 'a');
+    dead.holder = describe_holder("harvest", "", clock_);
+    dead.holder.pid = child;
+    test::write_text(file(), print_lease(dead));
+    std::vector<std::optional<Turn>> turns(8);
+    {
+        std::vector<std::jthread> takers;
+        for (auto& turn : turns) {
+            takers.emplace_back([&] {
+                auto taken = take();
+                if (taken) turn.emplace(*std::move(taken));
+            });
+        }
+    }
+    auto const holders =
+        std::count_if(turns.begin(), turns.end(), [](auto const& turn) { return turn && turn->check(); });
+    EXPECT_EQ(holders, 1);
 }
 
 }  // namespace
