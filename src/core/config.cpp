@@ -99,6 +99,8 @@ template <class... F>
 struct Overload : F... {
     using F::operator()...;
 };
+template <class... F>
+Overload(F...) -> Overload<F...>;  // clang 14 does not deduce it by itself.
 
 template <class T, class U>
 Status assign(Result<T> value, U& target)

@@ -57,9 +57,11 @@ Result<PayloadConfig> parse_payload_config(std::string_view text, std::string_vi
     auto const values = parse_key_values(text, source);
     if (!values) return values.error();
     PayloadConfig config;
-    for (auto const& [key, value, line] : *values) {
+    for (auto const& entry : *values) {
+        auto const& key = entry.key;
+        auto const& value = entry.value;
         auto const refuse = [&](std::string why, std::string fix = {}) {
-            return Error{ErrorKind::usage, fmt::format("{}:{}: {} = {}", source, line, key, value),
+            return Error{ErrorKind::usage, fmt::format("{}:{}: {} = {}", source, entry.line, key, value),
                          std::move(why), std::move(fix)};
         };
         if (key == "name") {

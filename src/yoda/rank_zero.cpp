@@ -74,15 +74,7 @@ void RankZero::send_grant(Rank to, RangeRun const& run, std::string_view text_id
 
 void RankZero::accept(Rank to, std::uint32_t sequence)
 {
-    // One word for all that the same records make durable.
-    for (std::size_t i = 0; i < unplaced_count_; ++i) {
-        auto& waiting = waiting_[waiting_.size() - 1 - i];
-        if (waiting.to != to) continue;
-        waiting.sequence = sequence;
-        return;
-    }
-    waiting_.push_back({0, to, sequence});
-    ++unplaced_count_;
+    held_words_.accept(to, sequence);
 }
 
 void RankZero::record(journal::Record const& record)
@@ -126,7 +118,7 @@ void RankZero::begin(RecoveryRecords const& found)
     record(journal::LifeStarted{parts_.facts.begun_unix_s, parts_.facts.host, parts_.facts.batch_job});
     // A life may have ended between the record and the answer: nobody else would give it.
     for (auto const& name : parts_.applied_notes) {
-        if (!path_exists(parts_.folder.outbox() + "/" + name)) pending_outbox_.insert(name);
+        if (!path_exists(parts_.folder.outbox() + "/" + name)) held_words_.answer(name);
     }
     if (parts_.checkpoint_soon) next_checkpoint_ = now_;
     // Before anybody is told that there is nothing to do: perhaps this life was begun for what lies there.
@@ -190,34 +182,17 @@ void RankZero::take_frame(Rank from, std::string_view frame)
 void RankZero::commit()
 {
     if (!journal_buffer_.empty()) {
-        auto const position = journal_.append(journal_buffer_);
+        journal_.append(journal_buffer_);
         journal_bytes_ += journal_buffer_.size();
         journal_buffer_.clear();
-        for (std::size_t i = 0; i < unplaced_count_; ++i)
-            waiting_[waiting_.size() - 1 - i].position = position;
-        unplaced_count_ = 0;
-        for (auto const& name : pending_outbox_) outbox_.push_back({position, name});
-        pending_outbox_.clear();
-    } else {
-        // Nothing new was recorded: they wait for what is in the queue already.
-        for (std::size_t i = 0; i < unplaced_count_; ++i)
-            waiting_[waiting_.size() - 1 - i].position = journal_.appended();
-        unplaced_count_ = 0;
     }
-    auto const durable = journal_.durable();
-    while (!waiting_.empty() && waiting_.front().position <= durable) {
-        auto const& front = waiting_.front();
-        // A later word for the same rank says the same and more.
-        bool const is_last =
-            waiting_.size() == 1 || waiting_[1].to != front.to || waiting_[1].position > durable;
-        if (is_last) send(front.to, Accepted{front.sequence});
-        waiting_.pop_front();
-    }
-    while (!outbox_.empty() && outbox_.front().first <= durable) {
-        auto const path = parts_.folder.outbox() + "/" + outbox_.front().second;
+    held_words_.place(journal_.appended());
+    auto const& released = held_words_.release(journal_.durable());
+    for (auto const& [to, sequence] : released.acceptances) send(to, Accepted{sequence});
+    for (auto const& note : released.answers) {
+        auto const path = parts_.folder.outbox() + "/" + note;
         if (auto written = replace_file(path, "{\"version\": 1, \"applied\": true}\n"); !written)
             log_.warning("no_outbox", written.error());
-        outbox_.pop_front();
     }
     if (auto const status = journal_.error(); !status && !broken_) {
         broken_ = status.error();
@@ -332,7 +307,7 @@ void RankZero::apply_note(std::string const& name)
     record(journal::InboxApplied{name});
     if (status) {
         log_.info("inbox_applied", {{"note", name}});
-        pending_outbox_.insert(name);
+        held_words_.answer(name);
         return;
     }
     log_.error("inbox_refused", {{"note", name}, {"why", status.error().text()}});

@@ -3,7 +3,6 @@
 // queues.
 #pragma once
 
-#include <deque>
 #include <map>
 #include <set>
 #include <string>
@@ -24,6 +23,7 @@
 #include "sys/run_folder.hpp"
 #include "sys/transport.hpp"
 #include "yoda/dispatcher.hpp"
+#include "yoda/held_words.hpp"
 #include "yoda/status_report.hpp"
 
 namespace yoda {
@@ -103,13 +103,7 @@ class RankZero final : private DispatcherEffects {
     Log& log_;
     journal::Writer writer_;
     std::string journal_buffer_;
-    struct Waiting {
-        std::uint64_t position;  ///< 0: of the records that are not in the journal's queue yet
-        Rank to;
-        std::uint32_t sequence;
-    };
-    std::deque<Waiting> waiting_;      ///< acceptances whose records are not durable yet
-    std::size_t unplaced_count_ = 0;   ///< of these, at the end, without a position
+    HeldWords held_words_;             ///< acceptances and answers whose records are not durable yet
     std::vector<FrameWriter> frames_;  ///< by rank
     std::vector<Rank> touched_;        ///< ranks with something in frames_
     std::vector<bool> is_touched_;
@@ -132,8 +126,6 @@ class RankZero final : private DispatcherEffects {
     std::uint64_t keep_segments_from_ = 0;
     RangeIndex event_file_rows_ = 0;
     RangeIndex checkpoint_rows_ = 0;  ///< of the checkpoint that is under way
-    std::set<std::string> pending_outbox_;
-    std::deque<std::pair<std::uint64_t, std::string>> outbox_;  ///< answers that wait for their records
     TimePoint first_hello_ = TimePoint::never();
     TimePoint last_step_;
     TimePoint last_end_ = TimePoint::never();  ///< when the last range ended

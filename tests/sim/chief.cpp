@@ -58,7 +58,7 @@ bool Chief::begin()
     if (!journal_.open()) return false;
     record(journal::LifeStarted{0, "node0", "batch"});
     for (auto const& name : applied_notes_) {
-        if (!outbox_.contains(name)) pending_outbox_.insert(name);
+        if (!outbox_.contains(name)) held_words_.answer(name);
     }
     read_inbox();  // Before anybody has spoken: what has come since the last life may undo that all is done.
     commit();
@@ -167,29 +167,18 @@ void Chief::tick()
 void Chief::commit()
 {
     if (!journal_buffer_.empty()) {
-        auto const position = journal_.append(journal_buffer_);
-        ledger_.on_appended(position);
+        ledger_.on_appended(journal_.append(journal_buffer_));
         journal_buffer_.clear();
-        for (std::size_t i = 0; i < unplaced_count_; ++i)
-            waiting_[waiting_.size() - 1 - i].position = position;
-        for (auto const& name : pending_outbox_) waiting_outbox_.emplace_back(position, name);
-        pending_outbox_.clear();
-    } else {
-        for (std::size_t i = 0; i < unplaced_count_; ++i)
-            waiting_[waiting_.size() - 1 - i].position = journal_.appended();
     }
-    unplaced_count_ = 0;
+    held_words_.place(journal_.appended());
     auto const durable = journal_.durable();
     ledger_.on_journal_synced(durable);
-    while (!waiting_.empty() && waiting_.front().position <= durable) {
-        ledger_.on_accepted_sent(waiting_.front().to, waiting_.front().sequence);
-        send(waiting_.front().to, Accepted{waiting_.front().sequence});
-        waiting_.pop_front();
+    auto const& released = held_words_.release(durable);
+    for (auto const& [to, sequence] : released.acceptances) {
+        ledger_.on_accepted_sent(to, sequence);
+        send(to, Accepted{sequence});
     }
-    while (!waiting_outbox_.empty() && waiting_outbox_.front().first <= durable) {
-        outbox_.insert(waiting_outbox_.front().second);
-        waiting_outbox_.pop_front();
-    }
+    outbox_.insert(released.answers.begin(), released.answers.end());
     if (journal_.failed() && !broken_) {
         broken_ = true;
         sim_.tell("the journal has failed");
@@ -222,14 +211,7 @@ void Chief::send_grant(Rank to, RangeRun const& run, std::string_view text_id)
 
 void Chief::accept(Rank to, std::uint32_t sequence)
 {
-    for (std::size_t i = 0; i < unplaced_count_; ++i) {
-        auto& waiting = waiting_[waiting_.size() - 1 - i];
-        if (waiting.to != to) continue;
-        waiting.sequence = sequence;
-        return;
-    }
-    waiting_.push_back({0, to, sequence});
-    ++unplaced_count_;
+    held_words_.accept(to, sequence);
 }
 
 void Chief::record(journal::Record const& record)
@@ -266,7 +248,7 @@ void Chief::read_inbox()
         apply(note);
         applied_notes_.insert(note.name);
         record(journal::InboxApplied{note.name});
-        pending_outbox_.insert(note.name);
+        held_words_.answer(note.name);
     }
 }
 
@@ -398,7 +380,7 @@ void Chief::check_queues() const
     }
     // Each stands for a record that is not durable yet, of which the journal's queue holds so many bytes.
     constexpr std::size_t smallest_record_bytes = 32;
-    if (waiting_.size() > JournalThread::queue_limit_bytes / smallest_record_bytes)
+    if (held_words_.acceptance_count() > JournalThread::queue_limit_bytes / smallest_record_bytes)
         throw Violation{"queues", "too many acceptances wait"};
 }
 

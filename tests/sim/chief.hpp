@@ -13,6 +13,7 @@
 #include "recovering.hpp"
 #include "sim.hpp"
 #include "yoda/dispatcher.hpp"
+#include "yoda/held_words.hpp"
 
 namespace yoda::sim {
 
@@ -89,13 +90,7 @@ class Chief final : private DispatcherEffects {
     JournalThread journal_;
     journal::Writer writer_;
     std::string journal_buffer_;
-    struct Waiting {
-        std::uint64_t position;
-        Rank to;
-        std::uint32_t sequence;
-    };
-    std::deque<Waiting> waiting_;
-    std::size_t unplaced_count_ = 0;
+    HeldWords held_words_;
     std::vector<FrameWriter> frames_;
     std::vector<Rank> touched_;
     std::vector<bool> is_touched_;
@@ -111,8 +106,6 @@ class Chief final : private DispatcherEffects {
 
     std::vector<InboxNote> const& inbox_;
     std::set<std::string> applied_notes_;
-    std::set<std::string> pending_outbox_;
-    std::deque<std::pair<std::uint64_t, std::string>> waiting_outbox_;
     std::set<std::string>& outbox_;
 
     TimePoint last_step_;

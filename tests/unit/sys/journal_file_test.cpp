@@ -12,27 +12,11 @@
 
 #include "small_disk.hpp"
 #include "support/scratch_folder.hpp"
+#include "support/sync_gate.hpp"
 #include "sys/clock.hpp"
 
 namespace yoda::test {
 namespace {
-
-/// A sync that a test holds back, or lets fail.
-class SyncGate {
-  public:
-    std::function<int(int)> hook()
-    {
-        return [this](int fd) {
-            ++begun;
-            while (closed) std::this_thread::yield();
-            int const failure = fail_with;
-            return failure != 0 ? failure : ::fdatasync(fd) != 0 ? errno : 0;
-        };
-    }
-    std::atomic<int> begun = 0;
-    std::atomic<bool> closed = false;
-    std::atomic<int> fail_with = 0;
-};
 
 class JournalFileTest : public ::testing::Test {
   protected:
