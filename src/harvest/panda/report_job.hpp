@@ -52,7 +52,10 @@ class JobReporter {
     /// Everything of this job that can be reported has been.
     bool all_settled() const;
     /// The update to send now, if any.
-    std::optional<JobUpdate> make_update() const;
+    std::optional<JobUpdate> make_update() const
+    {
+        return make_update(make_report_policy(shared_.options.panda));
+    }
     Status take_update_answer(JobUpdate const& update, JobUpdateAnswer const& answer);
     /// Notes for yoda, after answers that held commands.
     Status obey(bool whole_run_drains);
@@ -95,6 +98,9 @@ class JobReporter {
     RangeUpdate update_of(Source const& source, std::uint32_t index) const;
     Status send(RangeLedger& ledger);
     Status ask_what_became(RangeLedger& ledger);
+    Status ask_for_commands();
+    Status give_up_gone_job();
+    std::optional<JobUpdate> make_update(JobReportPolicy const& policy) const;
     Status take(RangeLedger& ledger, RangeLedger::Effects const& effects);
     Status finish(Source& source);
     Status mark_reported(std::string const& name);
