@@ -147,6 +147,7 @@ Status FetchGuard::forget_ended()
 Status FetchGuard::send_heartbeats(PandaClient& client, std::map<std::string, std::string> const& job_fields,
                                    std::int64_t heartbeat_s, std::int64_t now_unix_s, Log& log)
 {
+    Status all_written;
     for (auto& job : jobs_) {
         // A clock that was set back must not silence us.
         bool const due =
@@ -164,9 +165,10 @@ Status FetchGuard::send_heartbeats(PandaClient& client, std::map<std::string, st
                 log.warning("held_job_gone", {{"PandaID", job.panda_id}});
             }
         }
-        if (auto const status = write(job); !status) return status;
+        // A full disk must not keep the next job from its heartbeat.
+        if (auto const status = write(job); !status && all_written) all_written = status;
     }
-    return {};
+    return all_written;
 }
 
 Status FetchGuard::release(std::int64_t panda_id, PandaClient& client,
