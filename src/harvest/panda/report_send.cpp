@@ -112,7 +112,10 @@ Status JobReporter::give_up_gone_job()
 /// own updates.
 Status JobReporter::ask_for_commands()
 {
-    if (shared_.client.api() != PandaApi::v1 || !commands_are_due(record_, shared_.unix_s())) return {};
+    auto const now_s = shared_.unix_s();
+    bool const just_asked = now_s - asked_for_commands_unix_s_ < command_pause_s;
+    if (shared_.client.api() != PandaApi::v1 || just_asked || !commands_are_due(record_, now_s)) return {};
+    asked_for_commands_unix_s_ = now_s;
     auto policy = make_report_policy(shared_.options.panda);
     policy.heartbeat_s = std::min(policy.heartbeat_s, command_pause_s);
     auto const update = make_update(policy);
