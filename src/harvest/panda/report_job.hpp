@@ -115,7 +115,7 @@ class JobReporter {
     ReportedLog log_;
     JobRecord record_;
     std::int64_t asked_for_commands_unix_s_ = 0;  ///< also when PanDA did not take that update
-    std::vector<RefusedRange> refused_;  ///< when they were fetched
+    std::vector<RefusedRange> refused_;           ///< when they were fetched
     std::vector<Source> sources_;
     std::size_t offered_rows_ = 0;
 };
