@@ -159,7 +159,7 @@ def ranges_that_can_work_nowhere_are_failed_ones_unless_fatal_is_asked_for(world
         assert said["refused_ranges"] == 0 and said["exit_code"] == 0, said
         assert len(rows) == 10 and {r["status"] for r in rows} == {"failed"}, rows
         assert {r["attemptNr"] for r in rows} == {1 if fatal == "yes" else 3}, rows
-        assert {r["errorCode"] for r in rows} == {1228} and "no plain file name" in rows[0]["errorDiag"], rows
+        assert {r["errorCode"] for r in rows} == {1103} and "no plain file name" in rows[0]["errorDiag"], rows
 
 
 @scenario

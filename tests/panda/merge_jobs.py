@@ -163,7 +163,8 @@ def a_cycle_holds_merge_jobs_whatever_its_limits_say(world):
 @scenario
 def after_three_jobs_in_a_row_that_cannot_run_here_fetch_stops(world):
     world.write_config()
-    tasks = [world.make_task(task=40000010 + n, file_count=1, events=10, job_fields={"eventService": "NULL"}) for n in range(5)]
+    ordinary = dict(file_count=1, events=10, max_attempt=1, job_fields={"eventService": "NULL"})
+    tasks = [world.make_task(task=40000010 + n, **ordinary) for n in range(5)]
     said = fetch_more(world, codes=(4,))
     assert "3 jobs in a row" in said and "eventService is not True" in said and "--resume" in said, said
 
@@ -180,7 +181,7 @@ def after_three_jobs_in_a_row_that_cannot_run_here_fetch_stops(world):
     # One that comes into a run breaks the row.
     world.make_task(task=40000020, file_count=1, events=10)
     fetch_more(world)
-    world.make_task(task=40000021, file_count=1, events=10, job_fields={"eventService": "NULL"})
+    world.make_task(task=40000021, **ordinary)
     fetch_more(world, "last")
 
 

@@ -24,7 +24,8 @@ Result<std::map<std::int64_t, std::string>> parse_ended(std::string_view text)
 {
     try {
         std::map<std::int64_t, std::string> ended;
-        for (auto const& item : nlohmann::json::parse(text).at("jobs"))
+        auto const json = nlohmann::json::parse(text);
+        for (auto const& item : json.at("jobs"))
             ended.emplace(item.at("PandaID").get<std::int64_t>(), item.at("why").get<std::string>());
         return ended;
     } catch (nlohmann::json::exception const& exception) {
