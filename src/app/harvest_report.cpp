@@ -1,10 +1,12 @@
 // harvest report: what PanDA shall know of a run.
 
 #include <iostream>
+#include <set>
 
 #include "app/command_line.hpp"
 #include "app/harvest_commands.hpp"
 #include "app/harvest_tools.hpp"
+#include "harvest/panda/fetch_guard.hpp"
 #include "harvest/panda/interchange.hpp"
 
 namespace yoda {
@@ -83,6 +85,19 @@ int harvest_report(std::vector<std::string> const& words)
     ReportSummary all;
     all.all_ended = true;
     auto code = exit_done;
+    std::set<std::string> guarded;
+    for (auto const& run : *runs) guarded.insert(FetchGuard::folder_of(run));
+    for (auto const& folder : (*values)["folder"].as<std::vector<std::string>>())
+        guarded.insert(FetchGuard::folder_of(folder));
+    for (auto const& folder : guarded) {
+        auto const alarms = hold_step(folder, (*tools)->sources(), (*tools)->step_tools());
+        if (!alarms) {
+            code = worse_exit(code, report_error(alarms.error()));
+            continue;
+        }
+        for (auto const& alarm : *alarms) std::cerr << "needs a person: " << alarm << "\n";
+        if (!alarms->empty()) code = worse_exit(code, exit_person);
+    }
     for (auto const& run : *runs) {
         if (HarvestTools::stop_requested()) break;
         auto const facts = read_facts(*values, run);

@@ -11,6 +11,7 @@
 #include "harvest/batch/batch_run.hpp"
 #include "harvest/harvest_options.hpp"
 #include "harvest/panda/credentials.hpp"
+#include "harvest/panda/fetch_guard.hpp"
 #include "harvest/run_view.hpp"
 #include "harvest/stage_folder.hpp"
 #include "sys/clock.hpp"
@@ -25,7 +26,7 @@ namespace {
 /// A folder with settings for its runs, or one that holds runs and is none itself.
 bool is_spool(std::string const& folder)
 {
-    if (path_exists(folder + "/spool.cfg")) return true;
+    if (path_exists(folder + "/spool.cfg") || path_exists(folder + "/held-jobs")) return true;
     if (!path_exists(folder) || path_exists(folder + "/job.json")) return false;
     auto const runs = list_run_folders(folder);
     return runs && !runs->empty();
@@ -62,6 +63,8 @@ int show_spool(std::string const& spool, bool as_json)
 {
     auto const runs = list_run_folders(spool);
     if (!runs) return report_error(runs.error());
+    auto const guard = FetchGuard::open(spool);
+    if (!guard) return report_error(guard.error());
     SystemClock const clock;
     auto all = nlohmann::ordered_json::array();
     int worst = exit_done;
@@ -77,9 +80,20 @@ int show_spool(std::string const& spool, bool as_json)
             std::cout << standing->text() << print_delivery(survey_delivery(run, clock));
         }
     }
+    auto const alarms = guard->alarms();
+    for (auto const& job : guard->jobs())
+        if (job.state == HeldState::held)
+            all.push_back({{"held_job", job.panda_id},
+                           {"taskID", job.task_id},
+                           {"finished_ranges", job.range_ids.size()},
+                           {"since_unix_s", job.since_unix_s},
+                           {"last_heartbeat_unix_s", job.last_sent_unix_s},
+                           {"problem", job.problem}});
+    if (!as_json)
+        for (auto const& alarm : alarms) std::cout << "needs a person: " << alarm << "\n";
     if (as_json)
         std::cout << all.dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) << "\n";
-    else if (runs->empty())
+    else if (runs->empty() && alarms.empty())
         std::cout << spool << ": no runs\n";
     return worst;
 }

@@ -35,6 +35,8 @@ std::vector<HarvestConfig::Key> const& HarvestConfig::keys()
         {"panda.final_limit", Kind::seconds, "172800 s",
          "a final state that PanDA does not take is given up"},
         {"panda.log_limit", Kind::seconds, "7200 s", "a job that lacks only its log tarball waits so long"},
+        {"report.fatal", Kind::yes_no, "no",
+         "ranges that can work nowhere are reported as fatal: PanDA then discards all events of their file"},
         {"queue.source", Kind::text, "", "file or URL of the queue's description (CRIC or AGIS JSON)"},
         {"queue.endpoints", Kind::text, "", "file or URL of the storage endpoints (ddmendpoints JSON)"},
         {"queue.cache", Kind::text, "", "folder for copies of both; empty: ~/.cache/yoda"},

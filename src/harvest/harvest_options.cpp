@@ -136,6 +136,7 @@ PandaSettings make_panda_settings(HarvestConfig const& config)
     settings.debug_heartbeat_s = static_cast<std::int64_t>(config.seconds("panda.debug_heartbeat"));
     settings.final_limit_s = static_cast<std::int64_t>(config.seconds("panda.final_limit"));
     settings.log_limit_s = static_cast<std::int64_t>(config.seconds("panda.log_limit"));
+    settings.report_fatal = config.yes("report.fatal");
     settings.report_chunk = std::clamp<std::uint64_t>(config.count("panda.report_chunk"), 1, 100'000);
     for (auto const& name : config.store_names()) {
         if (name == "pl" || name == "logs") settings.log_stores.push_back(name);

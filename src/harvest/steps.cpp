@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "harvest/log_upload.hpp"
+#include "harvest/panda/fetch_guard.hpp"
 #include "harvest/panda/measured_time.hpp"
 #include "harvest/panda/queue_config.hpp"
 #include "harvest/panda/settings.hpp"
@@ -39,6 +40,38 @@ Result<FetchCommandSummary> fetch_step(FetchChoice const& choice, HarvestConfig 
     options->range_limit = choice.range_limit;
     options->settle_for_less = choice.settle_for_less;
     return fetch_run(*options, tools.http, tools.clock, tools.log);
+}
+
+Result<std::vector<std::string>> hold_step(std::string const& folder, ConfigSources const& sources,
+                                           StepTools const& tools)
+{
+    auto guard = FetchGuard::open(FetchGuard::folder_of(folder));
+    if (!guard) return guard.error();
+    if (!guard->holds_any()) return guard->alarms();
+    auto const config = load_config(sources, {});
+    if (!config) return config.error();
+    auto const panda = make_panda_settings(*config);
+    PandaClient client(tools.http, tools.clock, tools.log, panda.server, panda.credentials);
+    if (auto const status = client.check(); !status) return status.error();
+    auto const sent = guard->send_heartbeats(client, common_job_fields(panda), panda.heartbeat_s,
+                                             tools.clock.unix_ns() / 1'000'000'000, tools.log);
+    if (!sent) return sent.error();
+    return guard->alarms();
+}
+
+Status release_step(std::string const& folder, std::int64_t panda_id, ConfigSources const& sources,
+                    StepTools const& tools, std::function<void(std::string const&)> const& tell)
+{
+    auto guard = FetchGuard::open(FetchGuard::folder_of(folder));
+    if (!guard) return guard.error();
+    auto const config = load_config(sources, {});
+    if (!config) return config.error();
+    auto const panda = make_panda_settings(*config);
+    PandaClient client(tools.http, tools.clock, tools.log, panda.server, panda.credentials);
+    if (auto const status = client.check(); !status) return status;
+    if (auto const* const job = guard->find(panda_id); job != nullptr && job->state == HeldState::held)
+        tell(job->loss());
+    return guard->release(panda_id, client, common_job_fields(panda), tools.log);
 }
 
 Result<FeedSummary> feed_step(std::string const& run, std::int64_t range_count, ConfigSources const& sources,

@@ -153,6 +153,7 @@ class Replay:
         production = self.world.calls
         table.__init__(1)
         table.auto_adder = False
+        table.merge_jobs_here = True  # The recorded server knew one queue only.
         production.classic = production.v1 = True
         made = table.make_task(**task) if task is not None else {}
         if sent:

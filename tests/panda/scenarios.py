@@ -254,7 +254,7 @@ def status_warns_of_a_proxy_that_ends_soon_or_cannot_be_read(world):
 @scenario
 def jobs_that_are_not_ours_are_ended_with_a_code(world):
     world.write_config()
-    cases = [({"eventService": "NULL"}, 1110), ({"eventServiceMerge": "True"}, 1110), ({"cloneJob": "runonce"}, 1110)]
+    cases = [({"eventService": "NULL"}, 1110), ({"cloneJob": "runonce"}, 1110)]
     for number, (fields, code) in enumerate(cases):
         task = world.make_task(task=40000030 + number, file_count=1, events=10, job_fields=fields)
         world.harvest("fetch", world.path("runs", "run-%d" % number), "--payload", world.write_payload(),
@@ -275,6 +275,7 @@ def jobs_with_wrong_inputs_are_failed_before_nodes_are_burnt(world):
         task = world.make_task(task=40000040 + number, file_count=1, events=10, job_fields=fields)
         world.harvest("fetch", world.path("runs", "run-%d" % number), "--payload", world.write_payload(),
                       "--task-id", str(task["taskID"]))
+        world.harvest("fetch", "--resume", world.path("runs"))
         assert not os.path.exists(world.path("runs", "run-%d" % number))
         state, columns = final_state(world, task["pandaIDs"][0])
         assert state == "failed" and int(columns["pilotErrorCode"]) > 0, (fields, state, columns)

@@ -303,6 +303,11 @@ class Admin:
         self.world.table.assign(PandaID, set(job_processIDs))
         return {}
 
+    def rename_file(self, fileID, lfn):
+        """What ranges of this file are said to be of; the job's definition keeps the old name."""
+        self.world.table.files[fileID]["lfn"] = lfn
+        return {}
+
     def forget_file(self, fileID):
         self.world.table.files.pop(fileID)
         return {}
@@ -335,16 +340,17 @@ class Admin:
             self.world.table.auto_adder = auto
         return {"processed": self.world.table.run_adder()}
 
-    def server(self, classic=None, v1=None, v1_repaired=None, stumbles=None, tokens=None, token_keys=None, other_attempt=None):
+    def server(self, classic=None, v1=None, v1_repaired=None, stumbles=None, tokens=None, token_keys=None, other_attempt=None,
+               merge_jobs_here=None, merge_timeout_discards=None):
         calls = self.world.calls
         for name, value in (("classic", classic), ("v1", v1), ("v1_repaired", v1_repaired), ("tokens", tokens),
                             ("token_keys", token_keys)):
             if value is not None:
                 setattr(calls, name, value)
-        if stumbles is not None:
-            self.world.table.stumbles = stumbles
-        if other_attempt is not None:
-            self.world.table.other_attempt = other_attempt
+        for name, value in (("stumbles", stumbles), ("other_attempt", other_attempt), ("merge_jobs_here", merge_jobs_here),
+                            ("merge_timeout_discards", merge_timeout_discards)):
+            if value is not None:
+                setattr(self.world.table, name, value)
         return {}
 
     def events(self):
@@ -353,7 +359,7 @@ class Admin:
     def counts(self):
         table = self.world.table
         return {"events": table.count_events(), "merge_jobs": table.merge_jobs, "given": table.given,
-                "zips": len(table.zips), "requests": self.world.requests, "calls": self.world.calls.calls,
+                "zips": len(table.zips), "adder_errors": table.adder_errors, "requests": self.world.requests, "calls": self.world.calls.calls,
                 "request_bytes": self.world.request_bytes, "answer_bytes": self.world.answer_bytes}
 
     def jobs(self):

@@ -489,8 +489,8 @@ class PandaCalls:
         returns, commands = self.table.update_event_ranges(a["event_ranges"], version)
         if version == 0 and returns != '"':
             returns, commands = json.dumps(returns), json.dumps(commands)
-        if self.v1_repaired:
-            return say(True, data={"Returns": returns, "Commands": commands})
+        if self.v1_repaired:  # tobekilled comes with the heartbeat only.
+            return say(True, data={"Returns": returns, "Commands": {panda_id: None for panda_id in commands} if version else commands})
         try:
             data = {"Returns", returns, "Commands", commands}  # A set where a dictionary was meant.
         except TypeError as error:

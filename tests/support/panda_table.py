@@ -43,6 +43,7 @@ class Job:
         self.changed = 0.0
         self.states = []         # every state PanDA was told, in order
         self.rows = {}           # (file_id, process_id) -> Event, given to this job
+        self.merges = []         # of a merge job: the done rows whose outputs it is to merge
 
     @property
     def site(self):
@@ -66,6 +67,11 @@ class PandaTable:
         self.next_panda_id = 6900000001
         self.next_file_id = 5000001
         self.merge_jobs = []     # PandaIDs of merge jobs made
+        # Whether the queue gets merge jobs: jobseed is all, localEsMerge is set, or no other site was found (panda_observed.md).
+        self.merge_jobs_here = False
+        # A merge job that ends as failed discards what it was to merge. Whether a lost heartbeat does the same is not agreed upon.
+        self.merge_timeout_discards = True
+        self.adder_errors = []   # PandaIDs of jobs whose final state came without an output report: JSONDecodeError in the adder
         self.auto_adder = True
         self.other_attempt = "tobekilled"  # What the recorded server says; older ones say badattemptnr (protocols.md 1.4).
         self.heartbeat_limit_s = 7200.0
@@ -154,6 +160,8 @@ class PandaTable:
         chosen = []
         for job in self.jobs.values():
             fields = job.fields
+            if job.event_service == 2 and not self.merge_jobs_here:
+                continue
             if (job.status != "activated" or fields["destinationSE"] != site or (label and fields["prodSourceLabel"] != label)
                     or (memory and fields["minRamCount"] > memory) or (task is not None and job.task != task)
                     or (resource_type and fields["resource_type"] != resource_type)
@@ -396,7 +404,8 @@ class PandaTable:
         for pair in pairs:
             panda_id = pair["panda_id"]
             job = self.jobs.get(panda_id)
-            answer[str(panda_id)] = {} if job is None else {
+            # Also of a job that was given up: nothing is said of its rows any more.
+            answer[str(panda_id)] = {} if self.active(panda_id) is None else {
                 row.range_id(): {"status": STATUS_NAMES[row.status], "error": row.error_code, "dialog": row.error_diag}
                 for row in job.rows.values() if row.task == pair["task_id"]}
         return answer
@@ -408,6 +417,8 @@ class PandaTable:
         for job in list(self.jobs.values()):
             if job.report and job.status == "holding":
                 done.append((job.panda_id, job.report[0]))
+                if not job.output_report:
+                    self.adder_errors.append(job.panda_id)
                 self.finish_consumer(job, job.report[0])
                 job.report = None
         return done
@@ -420,10 +431,27 @@ class PandaTable:
             if job.status in ("sent", "starting", "running", "transferring") and self.now - job.changed > limit:
                 lost.append(job.panda_id)
                 job.columns["jobDispatcherErrorCode"] = 102 if job.status == "sent" else 100
-                self.finish_consumer(job, "failed")
+                if job.event_service == 2:
+                    self.finish_merge_job(job, "failed", self.merge_timeout_discards)
+                else:
+                    self.finish_consumer(job, "failed")
         return lost
 
+    def finish_merge_job(self, job, state, discards=True):
+        job.status = state
+        if state == "failed" and not discards:
+            return
+        for row in job.merges:
+            if row.status == DONE:
+                row.status = MERGED if state == "finished" else DISCARDED
+        for other in self.jobs.values():
+            if other.jobset == job.jobset and other.event_service == 1 and other.status == "merging":
+                other.status, other.sub_status = ("finished", "es_merge") if state == "finished" else ("failed", "es_merge_failed")
+
     def finish_consumer(self, job, state):
+        if job.event_service == 2:
+            self.finish_merge_job(job, state)
+            return
         if job.event_service not in (1, 4):
             job.status = state
             return
@@ -514,6 +542,7 @@ class PandaTable:
         fields.update(scopeIn=",".join(["mc16_13TeV"] * count), ddmEndPointIn="," * (count - 1),
                       realDatasetsIn=",".join([fields["realDatasets"].split(",")[0]] * count))
         merge = Job(merge_id, job.task, job.jobset, fields, 2, 2, 2)
+        merge.merges = rows
         self.add_job(merge)
         self.merge_jobs.append(merge_id)
         job.status, job.sub_status, job.error = "merging", "es_merge", 112

@@ -55,8 +55,14 @@ Decision decide_on_jobs(RunFacts const& facts, std::vector<Submission> const& su
         if (last->missed_since_unix_s > 0) why += "; the batch system does not list it just now";
         return {NextStep::wait, why};
     }
+    if (facts.returned_count > 0 && facts.yoda_lives)
+        return {NextStep::wait, "PanDA wants jobs of it to end, and a yoda still works on it"};
     if (facts.unended_count == 0 && !facts.more_may_come)
-        return {NextStep::complete, "every range has ended"};
+        return {NextStep::complete,
+                facts.returned_count == 0
+                    ? std::string("every range has ended")
+                    : fmt::format("every range that PanDA still wants has ended, {} go back to PanDA",
+                                  facts.returned_count)};
     if (facts.unended_count == 0) return {NextStep::wait, "every range so far has ended, more may come"};
     if (plan.held) return {NextStep::held, "stopped by harvest cancel; harvest submit goes on"};
     if (!plan.given_up.empty()) return {NextStep::give_up, plan.given_up};

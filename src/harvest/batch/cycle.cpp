@@ -124,6 +124,7 @@ class Cycle {
     {
         deadline_ = tools_.clock.now() + Duration::from_s(config_.time_limit_s);
         remove_trash();
+        watch_held_jobs();
         auto runs = list_run_folders(spool_);
         if (!runs) return runs.error();
         // Submissions under way count against the limits before any new one is made.
@@ -143,6 +144,21 @@ class Cycle {
                             "is room; what PanDA has not heard of stays",
                             spool_, text_in_gb(summary_.free_bytes), text_in_gb(config_.disk_free_bytes)));
         return {};
+    }
+
+    /// First of all, and whatever the limits say: a merge job that PanDA does not hear of costs finished
+    /// ranges.
+    void watch_held_jobs()
+    {
+        auto const alarms = hold_step(spool_, sources_, tools_);
+        if (!alarms) return trouble(spool_, alarms.error());
+        for (auto const& alarm : *alarms) add_alarm(alarm);
+    }
+
+    void add_alarm(std::string const& alarm)
+    {
+        auto& alarms = summary_.alarms;
+        if (std::find(alarms.begin(), alarms.end(), alarm) == alarms.end()) alarms.push_back(alarm);
     }
 
     /// The disk guard. More work makes more data: with too little room none is taken in. What is here goes
@@ -295,10 +311,10 @@ class Cycle {
         bool const over = standing.step == NextStep::complete || standing.step == NextStep::give_up;
         auto facts = find_batch_facts(run, over, unix_s());
         bool const active = has_active_job(standing);
-        facts.phase = over ? JobPhase::uploading
-                      : active && standing.submissions.back().state == SubmissionState::running
-                          ? JobPhase::running
-                          : JobPhase::waiting;
+        // A yoda may work although the batch system has not said so yet.
+        bool const works = facts.phase == JobPhase::running ||
+                           (active && standing.submissions.back().state == SubmissionState::running);
+        facts.phase = over ? JobPhase::uploading : works ? JobPhase::running : JobPhase::waiting;
         if (!standing.submissions.empty()) {
             if (facts.batch_id.empty()) facts.batch_id = standing.submissions.front().job_id;
             facts.node_count = static_cast<std::int64_t>(standing.submissions.back().node_count);
@@ -315,7 +331,8 @@ class Cycle {
                 "{}: PanDA refused {} ranges", fs::path(run).filename().string(), reported->refused_count));
         entry["panda_ended"] = reported->all_ended;
         taken_back = reported->cancel_batch;
-        if (reported->cancel_batch && active) {
+        // After a softkill a job that works drains, and one that has not begun would begin for nothing.
+        if (active && (reported->cancel_batch || (reported->submit_no_more && !works))) {
             BatchRequest cancel;
             cancel.action = BatchAction::cancel;
             cancel.program_folder = choice_.program_folder;
@@ -401,8 +418,10 @@ class Cycle {
             trouble(fetch_choice.run, fetched.error());
             return std::nullopt;
         }
+        for (auto const& alarm : fetched->alarms) add_alarm(alarm);
         if (fetched->run.empty()) {
-            summary_.note = "PanDA has no jobs for us now";
+            summary_.note = fetched->alarms.empty() ? "PanDA has no jobs for us now"
+                                                    : "nothing fetched: a person is needed";
             return std::nullopt;
         }
         ++summary_.fetched_count;

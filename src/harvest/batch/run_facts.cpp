@@ -4,6 +4,8 @@
 
 #include "core/config.hpp"
 #include "core/recovery.hpp"
+#include "harvest/panda/job_report.hpp"
+#include "harvest/panda/settings.hpp"
 #include "harvest/run_view.hpp"
 #include "sys/files.hpp"
 
@@ -39,6 +41,36 @@ Status add_inbox(RunView const& view, RunFacts& facts)
     return {};
 }
 
+/// Ranges of jobs that PanDA wants no more of (softkill, kill, final state) go back to it. Error: the record
+/// of a job that cannot be read.
+Status leave_out_returned(std::string const& run, OpenedRun const& opened, RunFacts& facts)
+{
+    PandaFolder const panda(run);
+    bool any_goes_on = opened.jobs.empty();
+    for (JobIndex job = 0; job < opened.jobs.size(); ++job) {
+        auto const path = panda.job(opened.jobs[job].panda_id());
+        JobRecord record;
+        if (path_exists(path)) {
+            auto const text = read_file(path, 1 << 20);
+            if (!text) return text.error();
+            auto const known = parse_job_record(*text);
+            if (!known) return known.error();
+            record = *known;
+        }
+        if (takes_no_more(record))
+            facts.returned_count += opened.table.unended_in_job(job);
+        else
+            any_goes_on = true;
+    }
+    facts.unended_count -= facts.returned_count;
+    // Nor do notes with more of their ranges matter then.
+    if (!any_goes_on) {
+        facts.unended_count = 0;
+        facts.more_may_come = false;
+    }
+    return {};
+}
+
 }  // namespace
 
 Result<RunFacts> read_facts(std::string const& run, std::int64_t unix_s)
@@ -61,6 +93,7 @@ Result<RunFacts> read_facts(std::string const& run, std::int64_t unix_s)
     facts.open_bundle_count = count_open_bundles(table);
     facts.yoda_lives = make_run_status(*view, unix_s).value("live", false);
     if (auto added = add_inbox(*view, facts); !added) return added.error();
+    if (auto done = leave_out_returned(run, view->opened, facts); !done) return done.error();
     return facts;
 }
 

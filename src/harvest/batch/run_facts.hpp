@@ -10,6 +10,7 @@ namespace yoda {
 
 struct RunFacts {
     std::uint64_t unended_count = 0;
+    std::uint64_t returned_count = 0;  ///< not ended either, but of jobs that PanDA wants no more of
     std::uint64_t range_count = 0;
     std::uint64_t failed_count = 0;
     std::uint64_t open_bundle_count = 0;  ///< with output in them, not sealed

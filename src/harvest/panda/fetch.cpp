@@ -68,17 +68,38 @@ Status Fetcher::load_jobs()
         auto list = nlohmann::json::parse(*text, nullptr, false);
         if (!list.is_array()) continue;  // Written by us; nothing can be done about a damaged one.
         for (auto& fields : list) {
+            if (is_merge_job(fields)) {
+                if (auto const status = hold(fields); !status) return status;
+                continue;
+            }
             auto taken = take_job(std::move(fields));
             if (auto* const job = std::get_if<Job>(&taken)) {
                 if (seen.insert(job->panda_id()).second)
                     jobs_.push_back({std::move(*job), read_state(job->panda_id()).value("gone", false)});
             } else {
                 auto& end = std::get<JobEnd>(taken);
-                if (seen.insert(end.panda_id).second) ends_.push_back(std::move(end));
+                if (!seen.insert(end.panda_id).second) continue;
+                if (auto const status = add_end(std::move(end)); !status) return status;
             }
         }
     }
     return {};
+}
+
+Status Fetcher::hold(nlohmann::json const& fields)
+{
+    auto const job = make_held_job(fields, now_s());
+    if (guard_.find(job.panda_id) != nullptr) return {};
+    log_.error("merge_job_held", {{"PandaID", job.panda_id}, {"range_count", job.range_ids.size()}});
+    return guard_.hold(job);
+}
+
+/// Counted before PanDA is told: a kill in between must not hide an end.
+Status Fetcher::add_end(JobEnd end)
+{
+    ends_.push_back(std::move(end));
+    bool const is_told = read_state(ends_.back().panda_id).value("ended", false);
+    return is_told ? Status{} : guard_.note_ended(ends_.back());
 }
 
 Status Fetcher::ask_for_jobs(FetchWish const& wish)
@@ -86,7 +107,7 @@ Status Fetcher::ask_for_jobs(FetchWish const& wish)
     auto const wanted = wish.query.job_count.value_or(1);
     for (int attempt = 0; attempt < job_ask_limit; ++attempt) {
         auto const left = wanted - static_cast<std::int64_t>(jobs_.size());
-        if (left <= 0) return {};
+        if (left <= 0 || !guard_.may_ask()) return {};
         if (auto const status = go_on(); !status) return status;
         auto const ask = journal_.begin(AskKind::jobs, 0, left, now_s());
         if (!ask) return ask.error();
@@ -167,7 +188,7 @@ Status Fetcher::check_inputs()
             good.push_back({std::move(*job), false});
             continue;
         }
-        ends_.push_back(std::get<JobEnd>(checked));
+        if (auto const status = add_end(std::get<JobEnd>(std::move(checked))); !status) return status;
         log_.warning(
             "job_inputs_wrong",
             {{"PandaID", ends_.back().panda_id}, {"code", ends_.back().code}, {"why", ends_.back().diag}});
@@ -185,6 +206,7 @@ Status Fetcher::end_jobs(FetchWish const& wish)
         update.fields["pilotErrorCode"] = std::to_string(end.code);
         update.fields["pilotErrorDiag"] = end.diag;
         update.fields["jobSubStatus"] = end.code == pilot_error::no_events ? "no_events" : "pilot_failed";
+        update.fields["xml"] = "{}";  // PanDA's adder reads it also for a job that never ran.
         auto const answer = client_.update_job(update);
         if (!answer.judgement.stored()) {
             log_.warning("job_not_ended", {{"PandaID", end.panda_id}, {"why", answer.judgement.why}});
@@ -298,14 +320,16 @@ Status Fetcher::ask_for_ranges(FetchWish const& wish)
         if (!plan.is_empty(i)) more_may_come_ = true;
         if (has) {
             with_ranges.push_back(std::move(jobs_[i]));
-        } else if (plan.is_empty(i)) {
-            ends_.push_back({panda_id, jobs_[i].job.attempt(), pilot_error::no_events,
-                             "PanDA has no event ranges left for it"});
-        } else {
-            // The limits left nothing for it: another queue should have it.
-            ends_.push_back({panda_id, jobs_[i].job.attempt(), pilot_error::over_subscribed,
-                             "the allocation has no room for its events"});
+            continue;
         }
+        JobEnd end{panda_id, jobs_[i].job.attempt(), pilot_error::no_events,
+                   "PanDA has no event ranges left for it"};
+        // The limits left nothing for it: another queue should have it.
+        if (!plan.is_empty(i)) {
+            end.code = pilot_error::over_subscribed;
+            end.diag = "the allocation has no room for its events";
+        }
+        if (auto const status = add_end(std::move(end)); !status) return status;
     }
     jobs_ = std::move(with_ranges);
     return {};

@@ -13,6 +13,7 @@
 
 #include "core/job.hpp"
 #include "harvest/panda/client.hpp"
+#include "harvest/panda/fetch_guard.hpp"
 #include "harvest/panda/fetch_journal.hpp"
 #include "harvest/panda/fetch_plan.hpp"
 #include "harvest/panda/input_check.hpp"
@@ -52,13 +53,14 @@ struct FetchSummary {
 
 class Fetcher {
   public:
-    Fetcher(PandaClient& client, FetchJournal& journal, InputChecker& inputs, Clock const& clock, Log& log)
-        : client_(client), journal_(journal), inputs_(inputs), clock_(clock), log_(log)
+    Fetcher(PandaClient& client, FetchJournal& journal, FetchGuard& guard, InputChecker& inputs,
+            Clock const& clock, Log& log)
+        : client_(client), journal_(journal), guard_(guard), inputs_(inputs), clock_(clock), log_(log)
     {}
 
-    /// Asks PanDA until the wish is fulfilled or it has no more. Errors are of the call as a whole:
-    /// unavailable (call again), refused (credentials, our request), io. What was fetched before an error is
-    /// kept.
+    /// Asks PanDA until the wish is fulfilled or it has no more, or the guard says that a person is needed:
+    /// then what is in hand goes on. Errors are of the call as a whole: unavailable (call again), refused
+    /// (credentials, our request), io. What was fetched before an error is kept.
     Status acquire(FetchWish const& wish);
     /// Gives all that the journal holds; only jobs with ranges. May be called again.
     Result<FetchSummary> deliver(RunSink& sink);
@@ -76,6 +78,8 @@ class Fetcher {
     std::int64_t now_s() const { return clock_.unix_ns() / 1'000'000'000; }
     Status ask_for_jobs(FetchWish const& wish);
     Status load_jobs();
+    Status hold(nlohmann::json const& fields);
+    Status add_end(JobEnd end);
     Status start_jobs(FetchWish const& wish);
     Status check_inputs();
     Status ask_for_ranges(FetchWish const& wish);
@@ -87,6 +91,7 @@ class Fetcher {
 
     PandaClient& client_;
     FetchJournal& journal_;
+    FetchGuard& guard_;
     InputChecker& inputs_;
     Clock const& clock_;
     Log& log_;

@@ -196,6 +196,7 @@ std::string FetchCommandSummary::json() const
     out["ended"] = nlohmann::json::array();
     for (auto const& end : fetched.ended)
         out["ended"].push_back({{"PandaID", end.panda_id}, {"code", end.code}, {"why", end.diag}});
+    out["alarms"] = alarms;
     return out.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
@@ -212,6 +213,15 @@ Result<FetchCommandSummary> fetch_run(FetchOptions const& options, HttpClient& h
     PandaFolder const folder(options.run);
     if (auto const status = folder.adopt_workplace(); !status) return status.error();
     auto const workplace = PandaFolder::workplace(options.run);
+    auto guard = FetchGuard::open(FetchGuard::folder_of(options.run));
+    if (!guard) return guard.error();
+    auto const keep_alive = [&] {
+        return guard->send_heartbeats(client, common_job_fields(options.panda), options.panda.heartbeat_s,
+                                      clock.unix_ns() / 1'000'000'000, log);
+    };
+    if (auto const status = keep_alive(); !status) return status.error();
+    if (!guard->may_ask() && !path_exists(workplace))
+        return FetchCommandSummary{{}, {}, client.traffic(), guard->alarms()};
     // The cheap things first, so that nothing is fetched for a run that cannot be made.
     auto builder = RunBuilder::create(options.run);
     if (!builder) return builder.error();
@@ -226,17 +236,18 @@ Result<FetchCommandSummary> fetch_run(FetchOptions const& options, HttpClient& h
     InputChecker inputs(
         options.inputs,
         input_sources_from(options.input_stores, options.input_try_time, clock, log, breakers), log);
-    Fetcher fetcher(client, *journal, inputs, clock, log);
+    Fetcher fetcher(client, *journal, *guard, inputs, clock, log);
     fetcher.set_go_on([&turn] { return turn->check(); });
     fetcher.set_on_job([&workplace](Job const& job) { return keep_secrets(workplace, job); });
     auto const acquired = fetcher.acquire(make_wish(options));
+    if (auto const status = keep_alive(); !status) return status.error();
     if (!acquired && !(options.settle_for_less && acquired.error().kind == ErrorKind::unavailable))
         return acquired.error();
 
     RunFolderSink sink(*builder);
     auto summary = fetcher.deliver(sink);
     if (!summary) return summary.error();
-    FetchCommandSummary result{std::move(*summary), {}, client.traffic()};
+    FetchCommandSummary result{std::move(*summary), {}, client.traffic(), guard->alarms()};
     if (result.fetched.range_count == 0) {
         if (!acquired) return acquired.error();
         return result;
@@ -251,6 +262,8 @@ Result<FetchCommandSummary> fetch_run(FetchOptions const& options, HttpClient& h
         return status.error();
     auto const made = builder->commit();
     if (!made) return made.error();
+    if (auto const status = guard->forget_ended(); !status) return status.error();
+    result.alarms = guard->alarms();
     turn.reset();  // It lies in the workplace, which moves now.
     if (auto const status = folder.adopt_workplace(); !status) return status.error();
     result.run = options.run;

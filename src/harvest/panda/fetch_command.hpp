@@ -53,6 +53,7 @@ struct FetchCommandSummary {
     FetchSummary fetched;
     std::string run;  ///< empty: no run was made, there is nothing to do
     PandaTraffic traffic;
+    std::vector<std::string> alarms;  ///< why no more jobs are asked for: a person is needed
     std::string text() const;
     std::string json() const;
 };

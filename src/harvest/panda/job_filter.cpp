@@ -48,8 +48,27 @@ std::optional<std::string> decode_base64(std::string_view text)
     return out;
 }
 
-/// A number, or a text of one: URL-encoded answers have no types.
-std::int64_t number_of(nlohmann::json const& fields, char const* name)
+bool is_set(nlohmann::json const& fields, char const* name)
+{
+    auto const found = fields.find(name);
+    return found != fields.end() && found->is_string() && *found != "" && *found != "NULL" &&
+           *found != "False";
+}
+
+/// Empty for a job of ours.
+std::string why_not_ours(nlohmann::json const& fields)
+{
+    if (is_merge_job(fields)) return "an event-service merge job; this queue runs event-service jobs only";
+    if (is_set(fields, "cloneJob")) return "a cloned job; this queue runs event-service jobs only";
+    auto const found = fields.find("eventService");
+    if (found == fields.end() || *found != "True")
+        return "no event-service job (eventService is not True); this queue runs nothing else";
+    return {};
+}
+
+}  // namespace
+
+std::int64_t number_in(nlohmann::json const& fields, char const* name)
 {
     auto const found = fields.find(name);
     if (found == fields.end()) return 0;
@@ -61,26 +80,15 @@ std::int64_t number_of(nlohmann::json const& fields, char const* name)
     return number;
 }
 
-bool is_set(nlohmann::json const& fields, char const* name)
+bool is_merge_job(nlohmann::json const& fields)
 {
-    auto const found = fields.find(name);
-    return found != fields.end() && found->is_string() && *found != "" && *found != "NULL" &&
-           *found != "False";
+    auto const found = fields.find("eventServiceMerge");
+    if (is_set(fields, "eventServiceMerge") || (found != fields.end() && *found == true)) return true;
+    // Its list of inputs gives it away too: what is taken for another job would be ended.
+    auto const inputs = fields.find("writeToFile");
+    return inputs != fields.end() && inputs->is_string() &&
+           inputs->get_ref<std::string const&>().starts_with("inputFor_") && !is_set(fields, "eventService");
 }
-
-/// Empty for a job of ours.
-std::string why_not_ours(nlohmann::json const& fields)
-{
-    if (is_set(fields, "eventServiceMerge"))
-        return "an event-service merge job; this queue runs event-service jobs only";
-    if (is_set(fields, "cloneJob")) return "a cloned job; this queue runs event-service jobs only";
-    auto const found = fields.find("eventService");
-    if (found == fields.end() || *found != "True")
-        return "no event-service job (eventService is not True); this queue runs nothing else";
-    return {};
-}
-
-}  // namespace
 
 std::map<std::string, std::string> cut_overwrites(std::string& parameters)
 {
@@ -133,7 +141,7 @@ std::string decode_parameters(std::string const& parameters)
 std::variant<Job, JobEnd> take_job(nlohmann::json fields)
 {
     // Here it cannot be set up, elsewhere it can.
-    JobEnd end{number_of(fields, "PandaID"), number_of(fields, "attemptNr"), pilot_error::setup_failure,
+    JobEnd end{number_in(fields, "PandaID"), number_in(fields, "attemptNr"), pilot_error::setup_failure,
                why_not_ours(fields)};
     if (!end.diag.empty()) return end;
     end.code = pilot_error::general;

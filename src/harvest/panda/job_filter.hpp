@@ -22,6 +22,13 @@ struct JobEnd {
     bool operator==(JobEnd const&) const = default;
 };
 
+/// A number, or a text of one (URL-encoded answers have no types); 0 if it is neither.
+std::int64_t number_in(nlohmann::json const& fields, char const* name);
+
+/// A job that merges the outputs of finished ranges. Never to be ended as failed: PanDA then discards all
+/// these ranges (held_job.hpp says what becomes of such a job).
+bool is_merge_job(nlohmann::json const& fields);
+
 /// A job as it came -> a job of ours, or why not: not an event-service job, a merge job, a clone, a
 /// definition that makes no sense. In jobPars base64 is decoded and --overwriteQueuedata cut out; the text as
 /// it came then stays in the field jobParsAsReceived.

@@ -13,9 +13,10 @@ namespace {
 
 using Fields = std::map<std::string, std::string>;
 
-bool is_final(std::string_view state)
+/// A clock that was set back must not silence us.
+bool is_silent_for(JobRecord const& record, std::int64_t pause_s, std::int64_t now_unix_s)
 {
-    return state == "finished" || state == "failed";
+    return now_unix_s - record.last_sent_unix_s >= pause_s || now_unix_s < record.last_sent_unix_s;
 }
 
 /// The state that PanDA should have.
@@ -79,6 +80,7 @@ std::string mismatch_note(JobProgress const& progress)
 std::string sub_status(JobRecord const& record, JobProgress const& progress)
 {
     if (record.killed || record.gone) return "pilot_killed";
+    if (record.drain && progress.finished_ranges < progress.range_count) return "softkilled";
     if (record.accepted_ranges == 0) return progress.range_count == 0 ? "no_events" : "pilot_failed";
     if (progress.finished_ranges >= progress.range_count) return "all_success";
     return progress.finished_ranges * 2 >= progress.range_count ? "partly_failed" : "mostly_failed";
@@ -93,6 +95,8 @@ struct JobError {
 JobError reason_of_failure(JobRecord const& record, JobProgress const& progress)
 {
     if (record.killed || record.gone) return {pilot_error::killed_by_panda, "PanDA took the job back"};
+    if (record.drain && progress.finished_ranges == 0)
+        return {pilot_error::preemption, "PanDA asked the job to end before an event range was finished"};
     if (progress.range_count == 0) return {pilot_error::no_events, "the job got no event ranges"};
     if (progress.finished_ranges > 0)
         return {pilot_error::es_recoverable, "PanDA accepted none of the finished event ranges"};
@@ -131,6 +135,16 @@ void add_final_fields(Fields& fields, bool finished, JobRecord const& record, Jo
 
 }  // namespace
 
+bool is_final_state(std::string_view state)
+{
+    return state == "finished" || state == "failed";
+}
+
+bool commands_are_due(JobRecord const& record, std::int64_t now_unix_s)
+{
+    return is_silent_for(record, command_pause_s, now_unix_s);
+}
+
 std::string print_panda_time(std::int64_t unix_s)
 {
     auto const time = static_cast<std::time_t>(unix_s);
@@ -166,10 +180,9 @@ std::optional<JobUpdate> next_update(JobRecord const& record, JobProgress const&
 {
     if (record.ended) return std::nullopt;
     auto const state = wanted_state(record, progress, settled, policy, now_unix_s);
-    auto const pause_s = record.debug ? policy.debug_heartbeat_s : policy.heartbeat_s;
-    // A clock that was set back must not silence us.
-    bool const due = now_unix_s - record.last_sent_unix_s >= pause_s || now_unix_s < record.last_sent_unix_s;
-    if (state == record.last_state && !is_final(state) && !due) return std::nullopt;
+    bool const due =
+        is_silent_for(record, record.debug ? policy.debug_heartbeat_s : policy.heartbeat_s, now_unix_s);
+    if (state == record.last_state && !is_final_state(state) && !due) return std::nullopt;
     JobUpdate update{record.panda_id, state, {}};
     if (record.attempt > 0) update.fields["attemptNr"] = std::to_string(record.attempt);
     if (!record.essentials_only) {
@@ -177,7 +190,7 @@ std::optional<JobUpdate> next_update(JobRecord const& record, JobProgress const&
         put(update.fields, "batchID", record.batch_id.empty() ? progress.batch_id : record.batch_id);
         add_running_fields(update.fields, record, progress);
     }
-    if (is_final(state)) {
+    if (is_final_state(state)) {
         add_final_fields(update.fields, state == "finished", record, progress);
         if (record.essentials_only)
             for (auto const* name : {"metaData", "pilotLog", "pilotTiming", "startTime", "endTime"})
@@ -204,7 +217,7 @@ void on_job_gone(JobRecord& record)
 void on_update_answer(JobRecord& record, JobUpdate const& update, JobUpdateAnswer const& answer,
                       JobReportPolicy const& policy, std::int64_t now_unix_s)
 {
-    bool const last = is_final(update.state);
+    bool const last = is_final_state(update.state);
     if (last && record.final_since_unix_s == 0) record.final_since_unix_s = now_unix_s;
     if (!answer.judgement.stored()) {
         record.problem = answer.judgement.why;

@@ -90,6 +90,12 @@ struct JobRecord {
     std::string problem;  ///< why the last update was not stored
     bool operator==(JobRecord const&) const = default;
 };
+/// Its ranges are not to be worked on any more: it is to end (softkill), is to be killed, is gone, or has
+/// ended.
+inline bool takes_no_more(JobRecord const& record)
+{
+    return record.drain || record.killed || record.gone || record.ended;
+}
 std::string print_job_record(JobRecord const& record);
 /// Errors: not JSON, another version, a value of the wrong kind.
 Result<JobRecord> parse_job_record(std::string_view text);
@@ -105,6 +111,14 @@ struct JobReportPolicy {
 std::optional<JobUpdate> next_update(JobRecord const& record, JobProgress const& progress, bool settled,
                                      std::map<std::string, std::string> const& common_fields,
                                      JobReportPolicy const& policy, std::int64_t now_unix_s);
+
+/// "finished" or "failed": PanDA takes nothing of the job after it.
+bool is_final_state(std::string_view state);
+
+/// While ranges are reported over v1 the job's commands are asked for so often; other heartbeats may be
+/// rarer.
+inline constexpr std::int64_t command_pause_s = 300;
+bool commands_are_due(JobRecord const& record, std::int64_t now_unix_s);
 
 /// What PanDA said to it.
 void on_update_answer(JobRecord& record, JobUpdate const& update, JobUpdateAnswer const& answer,

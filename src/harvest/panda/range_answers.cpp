@@ -117,6 +117,7 @@ RangeUpdatesAnswer read_range_updates(PandaApi api, std::size_t sent_count, RawA
     auto const envelope = open_envelope(api, CallKind::update, raw);
     RangeUpdatesAnswer answer;
     answer.judgement = envelope.judgement;
+    answer.names_gone_jobs = api == PandaApi::classic;
     if (!answer.judgement.stored()) return answer;
     auto const& content = envelope.content;
     if (!content.is_object() || !content.contains("Returns")) {

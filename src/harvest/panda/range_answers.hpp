@@ -48,6 +48,7 @@ enum class RangeReturn { accepted, refused, later };
 struct RangeUpdatesAnswer {
     PandaJudgement judgement;
     bool length_differs = false;
+    bool names_gone_jobs = true;  ///< false (v1): a refusal may also mean that the job is not there any more
     std::vector<RangeReturn> returns;
     std::map<std::int64_t, PandaCommands> commands;  ///< by PandaID; those without a command are left out
 };

@@ -6,6 +6,19 @@
 
 namespace yoda {
 
+namespace {
+
+/// What PanDA stores as fatal it stores under an id with attempt number 1.
+std::string id_when_fatal(std::string_view id)
+{
+    auto parsed = RangeId::parse(id);
+    if (!parsed) return {};
+    parsed->attempt = 1;
+    return parsed->text();
+}
+
+}  // namespace
+
 void add_to_spans(RangeSpans& spans, std::uint32_t index)
 {
     auto at = std::upper_bound(spans.begin(), spans.end(), index,
@@ -98,14 +111,26 @@ void RangeLedger::settle(Slot slot, bool accepted, std::string why, Effects& eff
     if (!accepted) effects.refused.push_back({slot, std::move(why)});
 }
 
-void RangeLedger::retry(Slot slot, std::string const& why, Effects& effects)
+std::uint8_t& RangeLedger::tries_of(Slot slot)
 {
     auto& group = groups_[slot.group];
     if (group.tries.empty()) group.tries.assign(group.states.size(), 0);
+    return group.tries[slot.index];
+}
+
+/// Whether the job is still there its table says; if it is, the range was refused.
+void RangeLedger::doubt(Slot slot)
+{
+    tries_of(slot) = static_cast<std::uint8_t>(std::min(policy_.tries, 255u));
+    set(slot, State::unknown);
+}
+
+void RangeLedger::retry(Slot slot, std::string const& why, Effects& effects)
+{
     effects.not_stored = true;
     // In company a range is not to blame: only what fails alone is given up.
-    if (piece_ == 1) ++group.tries[slot.index];
-    if (group.tries[slot.index] >= policy_.tries)
+    if (piece_ == 1) ++tries_of(slot);
+    if (tries_of(slot) >= policy_.tries)
         settle(slot, false, why, effects);
     else
         set(slot, State::open);
@@ -148,6 +173,8 @@ RangeLedger::Effects RangeLedger::on_answer(Call const& call, RangeUpdatesAnswer
                         // The word "tobekilled" alone is a wish; with a refusal the job is no longer there.
                         if (gone)
                             effects.job_gone = true;
+                        else if (!answer.names_gone_jobs)
+                            doubt(call.slots[i]);
                         else
                             settle(call.slots[i], false, "PanDA refused it", effects);
                         break;
@@ -193,7 +220,8 @@ RangeLedger::Effects RangeLedger::on_statuses(Group group, std::vector<std::stri
     for (std::uint32_t i = 0; i < count; ++i) {
         if (groups_[group].states[i] != State::unknown) continue;
         Slot const slot{group, i};
-        auto const found = standings.find(ids[i]);
+        auto found = standings.find(ids[i]);
+        if (!found && !finished[i]) found = standings.find(id_when_fatal(ids[i]));
         if (!found) {
             settle(slot, false, "PanDA has no such range for this job any more", effects);
             continue;

@@ -4,6 +4,7 @@
 //
 //            compose            stored: true            accepted  --+
 //   open ------------> sent --- stored: false ------->  refused   --+--> settled
+//    | |                 |----- stored: false over v1 > unknown (the job may be gone)
 //    ^ ^                 |----- stored: null, later --> open (not again in this tick)
 //    | |                 |----- refused as a whole ---> open, in smaller pieces; alone: refused
 //    | |                 +----- unknown --------------> unknown
@@ -105,6 +106,8 @@ class RangeLedger {
         std::uint32_t unknown = 0;
     };
     void set(Slot slot, State state);
+    std::uint8_t& tries_of(Slot slot);
+    void doubt(Slot slot);
     void settle(Slot slot, bool accepted, std::string why, Effects& effects);
     /// Not stored though sent: once more, or never.
     void retry(Slot slot, std::string const& why, Effects& effects);

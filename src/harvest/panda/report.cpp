@@ -37,6 +37,8 @@ class RunReporter {
         // First what PanDA is told first: a job in `starting` takes no heartbeat of ranges for granted.
         if (auto const status = update_jobs(false); !status) return status;
         if (auto const status = report_stage(); !status) return status;
+        // Yoda is told before PanDA has a final state: what is over for PanDA must not be worked on.
+        if (auto const status = obey(); !status) return status;
         if (auto const status = update_jobs(true); !status) return status;
         return obey();
     }
@@ -47,6 +49,8 @@ class RunReporter {
         auto const is_lost = [](auto const& job) { return job->record().killed || job->record().gone; };
         shared_.summary.all_ended = std::all_of(jobs_.begin(), jobs_.end(), is_done);
         shared_.summary.cancel_batch = std::all_of(jobs_.begin(), jobs_.end(), is_lost);
+        shared_.summary.submit_no_more = std::all_of(
+            jobs_.begin(), jobs_.end(), [](auto const& job) { return takes_no_more(job->record()); });
     }
 
   private:
@@ -96,17 +100,12 @@ class RunReporter {
         return {};
     }
 
-    static bool is_final(JobUpdate const& update)
-    {
-        return update.state == "finished" || update.state == "failed";
-    }
-
     /// Several jobs in one call, except for final states, whose every answer matters most.
     Status update_jobs(bool final_states)
     {
         std::vector<std::pair<JobReporter*, JobUpdate>> due;
         for (auto& job : jobs_)
-            if (auto update = job->make_update(); update && is_final(*update) == final_states)
+            if (auto update = job->make_update(); update && is_final_state(update->state) == final_states)
                 due.emplace_back(job.get(), *std::move(update));
         if (!final_states && due.size() > 1) return update_in_bulk(due);
         for (auto const& [job, update] : due) {

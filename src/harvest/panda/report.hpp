@@ -43,6 +43,7 @@ struct ReportSummary {
     std::vector<std::string> problems;  ///< the first 20: what will be tried again
     bool busy = false;                  ///< another harvest reports this run
     bool cancel_batch = false;          ///< PanDA took all jobs back: end the batch job
+    bool submit_no_more = false;        ///< PanDA wants no job of it to go on: no further batch job
     bool all_ended = false;             ///< PanDA has the final state of every job
     PandaTraffic traffic;
 

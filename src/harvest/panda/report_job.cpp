@@ -226,11 +226,14 @@ std::string JobReporter::id_of(Source const& source, std::uint32_t index) const
 
 RangeUpdate JobReporter::update_of(Source const& source, std::uint32_t index) const
 {
+    auto const word_for = [&](bool fatal) {
+        return fatal && shared_.options.panda.report_fatal ? "fatal" : "failed";
+    };
     RangeUpdate update;
     update.id = id_of(source, index);
     if (source.kind == Source::Kind::listed) {
         auto const& range = refused_[index];
-        update.status = range.fatal ? "fatal" : "failed";
+        update.status = word_for(range.fatal);
         update.error_code = range.code;
         update.error_diag = range.why;
         return update;
@@ -244,7 +247,7 @@ RangeUpdate JobReporter::update_of(Source const& source, std::uint32_t index) co
         return update;
     }
     bool const fatal = state == RangeState::fatal;
-    update.status = fatal ? "fatal" : "failed";
+    update.status = word_for(fatal);
     auto const code = table().progress(row).holder;
     bool const has_code = code != none && code > 0 && code <= 99'999;
     update.error_code = has_code ? static_cast<int>(code)
@@ -286,6 +289,9 @@ bool JobReporter::all_settled() const
 bool JobReporter::is_over() const
 {
     if (shared_.facts.phase == JobPhase::uploading) return true;
+    // After a softkill no batch job begins for it: what has not ended goes back to PanDA with its final
+    // state.
+    if (record_.drain && shared_.facts.phase == JobPhase::waiting) return true;
     bool const no_more = shared_.closed || record_.killed || record_.drain || record_.gone;
     return no_more && table().unended_in_job(job_) == 0;
 }
@@ -327,10 +333,11 @@ Status JobReporter::obey(bool whole_run_drains)
     };
     // Nobody is there any more to take a note, or there is nothing left to drop.
     if (shared_.facts.phase == JobPhase::uploading || table().unended_in_job(job_) == 0) return {};
-    if (record_.killed)
+    // Other jobs of the run go on: yoda drops this one's ranges (ADR 0033).
+    if (record_.killed || (record_.drain && !whole_run_drains))
         return write(record_.kill_note, record_.kill_note_written, "job_killed",
                      print_job_killed_note(record_.panda_id));
-    if (record_.drain && whole_run_drains && !record_.ended)
+    if (record_.drain && !record_.ended)
         return write(record_.drain_note, record_.drain_note_written, "drain", print_drain_note());
     return {};
 }

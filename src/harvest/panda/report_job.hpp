@@ -52,7 +52,10 @@ class JobReporter {
     /// Everything of this job that can be reported has been.
     bool all_settled() const;
     /// The update to send now, if any.
-    std::optional<JobUpdate> make_update() const;
+    std::optional<JobUpdate> make_update() const
+    {
+        return make_update(make_report_policy(shared_.options.panda));
+    }
     Status take_update_answer(JobUpdate const& update, JobUpdateAnswer const& answer);
     /// Notes for yoda, after answers that held commands.
     Status obey(bool whole_run_drains);
@@ -95,6 +98,9 @@ class JobReporter {
     RangeUpdate update_of(Source const& source, std::uint32_t index) const;
     Status send(RangeLedger& ledger);
     Status ask_what_became(RangeLedger& ledger);
+    Status ask_for_commands();
+    Status give_up_gone_job();
+    std::optional<JobUpdate> make_update(JobReportPolicy const& policy) const;
     Status take(RangeLedger& ledger, RangeLedger::Effects const& effects);
     Status finish(Source& source);
     Status mark_reported(std::string const& name);
@@ -108,7 +114,8 @@ class JobReporter {
     JobIndex job_;
     ReportedLog log_;
     JobRecord record_;
-    std::vector<RefusedRange> refused_;  ///< when they were fetched
+    std::int64_t asked_for_commands_unix_s_ = 0;  ///< also when PanDA did not take that update
+    std::vector<RefusedRange> refused_;           ///< when they were fetched
     std::vector<Source> sources_;
     std::size_t offered_rows_ = 0;
 };

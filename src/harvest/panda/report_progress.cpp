@@ -138,18 +138,16 @@ JobReportPolicy make_report_policy(PandaSettings const& panda)
     return {panda.heartbeat_s, panda.debug_heartbeat_s, panda.final_limit_s, panda.log_limit_s};
 }
 
-std::optional<JobUpdate> JobReporter::make_update() const
+std::optional<JobUpdate> JobReporter::make_update(JobReportPolicy const& policy) const
 {
-    auto const& panda = shared_.options.panda;
-    auto const policy = make_report_policy(panda);
-    auto const common = common_job_fields(panda);
+    auto const common = common_job_fields(shared_.options.panda);
     auto progress = make_progress();
     bool const settled = all_settled();
     if (progress.phase == JobPhase::over && settled) add_log_tarballs(progress);
     auto update = next_update(record_, progress, settled, common, policy, shared_.unix_s());
     if (!update) return update;
     // The rest is read from many files: only for the update that tells it.
-    bool const is_final = update->state == "finished" || update->state == "failed";
+    bool const is_final = is_final_state(update->state);
     if (!is_final && !record_.debug) return update;
     auto const logs = RunFolder(shared_.options.run).logs();
     if (record_.debug) progress.log_tail = read_payload_tail(logs, job_);

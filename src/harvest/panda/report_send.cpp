@@ -56,6 +56,8 @@ Status JobReporter::send(RangeLedger& ledger)
     unsigned calls = 0;
     while (!shared_.stopping() && !record_.gone) {
         if (auto const status = shared_.turn.check(); !status) return status;
+        if (auto const status = ask_for_commands(); !status) return status;
+        if (record_.gone) return {};
         // v1 answers every report by HTTP 500: asking after each would list the whole job each time.
         bool const asks_now =
             shared_.client.api() != PandaApi::v1 || calls >= calls_before_look_up || !ledger.next_open(0);
@@ -93,13 +95,33 @@ Status JobReporter::send(RangeLedger& ledger)
             on_commands(record_, found->second);
             if (auto const status = save(); !status) return status;
         }
-        if (effects.job_gone) {
-            on_job_gone(record_);
-            shared_.log.warning("job_gone", {{"PandaID", record_.panda_id}});
-            return save();
-        }
+        if (effects.job_gone) return give_up_gone_job();
     }
     return {};
+}
+
+/// Nothing of the job counts any more: told once, not range by range.
+Status JobReporter::give_up_gone_job()
+{
+    on_job_gone(record_);
+    shared_.log.warning("job_gone", {{"PandaID", record_.panda_id}});
+    return save();
+}
+
+/// Answers to range updates carry commands over the classic interface only; over v1 they come with the job's
+/// own updates.
+Status JobReporter::ask_for_commands()
+{
+    auto const now_s = shared_.unix_s();
+    bool const just_asked = now_s - asked_for_commands_unix_s_ < command_pause_s;
+    if (shared_.client.api() != PandaApi::v1 || just_asked || !commands_are_due(record_, now_s)) return {};
+    asked_for_commands_unix_s_ = now_s;
+    auto policy = make_report_policy(shared_.options.panda);
+    policy.heartbeat_s = std::min(policy.heartbeat_s, command_pause_s);
+    auto const update = make_update(policy);
+    // A final state is for later: ranges are still on their way.
+    if (!update || is_final_state(update->state)) return {};
+    return take_update_answer(*update, shared_.client.update_job(*update));
 }
 
 /// PanDA may or may not have stored what was sent: its table says.
@@ -117,6 +139,8 @@ Status JobReporter::ask_what_became(RangeLedger& ledger)
         shared_.stop = true;
         return {};
     }
+    // Of a job that is there all ranges that it was given are listed.
+    if (standings.size() == 0) return give_up_gone_job();
     bool not_stored = false;
     for (auto const group : ledger.unknown_groups()) {
         auto const& source = sources_[group];

@@ -18,6 +18,7 @@ void ReportSummary::add(ReportSummary const& other)
         if (problems.size() < 20) problems.push_back(problem);
     busy = busy || other.busy;
     cancel_batch = cancel_batch || other.cancel_batch;
+    submit_no_more = submit_no_more || other.submit_no_more;
     all_ended = all_ended && other.all_ended;
     traffic.request_count += other.traffic.request_count;
     traffic.sent_bytes += other.traffic.sent_bytes;
@@ -34,7 +35,10 @@ std::string ReportSummary::text() const
     add(refused_count, "ranges refused");
     add(waiting_count, "bundles waiting");
     if (all_ended && job_count > 0) line += ", all jobs have ended";
-    if (cancel_batch) line += ", PanDA took the jobs back";
+    if (cancel_batch)
+        line += ", PanDA took the jobs back";
+    else if (submit_no_more && !all_ended)
+        line += ", PanDA wants the jobs to end";
     if (!problems.empty()) line += "; first problem: " + problems.front();
     return line;
 }
@@ -50,6 +54,7 @@ std::string ReportSummary::json() const
     out["job_updates"] = update_count;
     out["busy"] = busy;
     out["cancel_batch"] = cancel_batch;
+    out["submit_no_more"] = submit_no_more;
     out["all_ended"] = all_ended;
     out["requests"] = traffic.request_count;
     out["sent_bytes"] = traffic.sent_bytes;

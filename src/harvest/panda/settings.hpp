@@ -28,7 +28,8 @@ struct PandaSettings {
     std::int64_t final_limit_s = 48 * 3600;  ///< a final state that PanDA does not take is given up then
     std::int64_t log_limit_s = 2 * 3600;     ///< a job waits no longer for its log tarball
     std::size_t report_chunk = 10'000;       ///< ranges in one report
-    std::vector<std::string> log_stores;     ///< activities of logs that have a store: pl, logs
+    bool report_fatal = false;            ///< else as failed: PanDA discards a file's events for a fatal one
+    std::vector<std::string> log_stores;  ///< activities of logs that have a store: pl, logs
     /// Numeric storage ids by activity ("es_events" -> 117), and the paths' convention there.
     std::map<std::string, std::int64_t> objstore_ids;
     std::map<std::string, std::int64_t> path_conventions;

@@ -146,6 +146,14 @@ TEST(BatchPlan, SubmitsUntilNothingIsLeft)
     EXPECT_EQ(decide(facts_of(0), {ended}, {}, {}, 2000).step, NextStep::complete);
     EXPECT_EQ(decide(facts_of(0, true), {ended}, {}, {}, 2000).step, NextStep::wait);
     EXPECT_EQ(decide(facts_of(50), {ended}, {true, "", 0}, {}, 2000).step, NextStep::held);
+    auto returned = facts_of(0);
+    returned.returned_count = 7;
+    auto const decision = decide(returned, {ended}, {}, {}, 2000);
+    EXPECT_EQ(decision.step, NextStep::complete);
+    EXPECT_THAT(decision.why, HasSubstr("7 go back to PanDA"));
+    // What a yoda of nobody's submission is about to finish is waited for.
+    returned.yoda_lives = true;
+    EXPECT_EQ(decide(returned, {ended}, {}, {}, 2000).step, NextStep::wait);
 }
 
 TEST(BatchPlan, SealsWhatAKilledJobLeftOpenOnceNoOtherComes)

@@ -176,6 +176,33 @@ TEST(JobReport, AKilledJobThatStillWaitsFailsAtOnce)
     EXPECT_EQ(update->fields.at("pilotErrorCode"), "1144");
 }
 
+TEST(JobReport, ASoftkilledJobEndsAsWhatItHasDone)
+{
+    auto record = new_record();
+    record.drain = true;
+    auto progress = progress_in(JobPhase::over);
+    auto update = next(record, progress, true, 1000);
+    ASSERT_TRUE(update);
+    EXPECT_EQ(update->state, "failed");
+    EXPECT_EQ(update->fields.at("pilotErrorCode"), "1379");
+    record.accepted_ranges = progress.finished_ranges = 3;
+    update = next(record, progress, true, 1000);
+    ASSERT_TRUE(update);
+    EXPECT_EQ(update->state, "finished");
+    EXPECT_EQ(update->fields.at("jobSubStatus"), "softkilled");
+    EXPECT_TRUE(takes_no_more(record));
+    EXPECT_FALSE(takes_no_more(new_record()));
+}
+
+TEST(JobReport, CommandsAreDueFiveMinutesAfterTheLastUpdate)
+{
+    auto record = new_record();
+    record.last_sent_unix_s = 1000;
+    EXPECT_FALSE(commands_are_due(record, 1299));
+    EXPECT_TRUE(commands_are_due(record, 1300));
+    EXPECT_TRUE(commands_are_due(record, 900)) << "the clock was set back";
+}
+
 TEST(JobReport, TheBatchIdThatPandaHasIsNeverChanged)
 {
     auto record = new_record();

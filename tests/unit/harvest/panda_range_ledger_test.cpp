@@ -141,6 +141,38 @@ TEST(RangeLedger, AFailedRangeThatPandaHasAsFailedIsSettledWell)
     EXPECT_EQ(ledger.accepted_count(), 1u);
 }
 
+TEST(RangeLedger, AFatalRangeIsFoundUnderTheAttemptNumberThatPandaGivesIt)
+{
+    RangeLedger ledger;
+    auto const group = ledger.add_group("a", 3);
+    ledger.on_answer(fill(ledger), outcome(PandaOutcome::unknown), panda_id);
+    auto const map =
+        standings({{"1-2-3-1-1", RangeStanding::failed}, {"1-2-3-2-1", RangeStanding::finished}});
+    // A finished range never changes its id, so that the third one is not there.
+    auto const effects =
+        ledger.on_statuses(group, {"1-2-3-1-9", "text", "1-2-3-2-9"}, {false, false, true}, map);
+    EXPECT_EQ(ledger.accepted_count(), 1u);
+    EXPECT_EQ(effects.refused.size(), 2u);
+}
+
+TEST(RangeLedger, FalseOverV1IsLookedUpBeforeItCountsAsRefused)
+{
+    RangeLedger ledger;
+    auto const group = ledger.add_group("a", 2);
+    auto answer = stored(2, RangeReturn::refused);
+    answer.names_gone_jobs = false;
+    auto effects = ledger.on_answer(fill(ledger), answer, panda_id);
+    EXPECT_TRUE(effects.refused.empty());
+    ASSERT_TRUE(ledger.has_unknown());
+    effects = ledger.on_statuses(
+        group, {"1-2-3-1-9", "1-2-3-2-9"}, {true, true},
+        standings({{"1-2-3-1-9", RangeStanding::open}, {"1-2-3-2-9", RangeStanding::finished}}));
+    // The job is there, and PanDA has said no: nothing is sent again and again.
+    ASSERT_EQ(effects.refused.size(), 1u);
+    EXPECT_EQ(effects.refused[0].slot.index, 0u);
+    EXPECT_TRUE(ledger.all_settled());
+}
+
 /// A server that rolls every call back that holds one poisoned range.
 TEST(RangeLedger, OnePoisonedRangeIsFoundAndOnlyItIsGivenUp)
 {
