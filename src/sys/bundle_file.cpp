@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "core/checksum.hpp"
+#include "core/output_names.hpp"
 #include "sys/files.hpp"
 
 namespace yoda {
@@ -27,8 +28,9 @@ std::string member_name(std::string_view base, std::string_view range_id,
     if (base.ends_with(ending)) base.remove_suffix(ending.size());
     auto name = fmt::format("{}{}", base, ending);
     auto const is_taken = [&] {
-        return std::any_of(taken.begin(), taken.end(),
-                           [&](auto const& member) { return member.name == name; });
+        return std::any_of(taken.begin(), taken.end(), [&](auto const& member) {
+            return member.name == name || record_name(member.name) == record_name(name);
+        });
     };
     for (unsigned number = 2; is_taken(); ++number) name = fmt::format("{}_{}{}", base, number, ending);
     return name;
@@ -112,6 +114,12 @@ Result<std::optional<OutputFault>> BundleFile::append_members(std::span<OutputFi
     for (auto& output : outputs) {
         BundleMember member;
         member.name = member_name(output.name, entry.range_id, entry.members);
+        if (record_name(member.name).size() > max_record_name_bytes)
+            return std::optional(OutputFault{
+                code::es_fatal,
+                fmt::format("output {} cannot be taken: its name in stores would have more than {} "
+                            "bytes; the payload must give it a shorter name",
+                            output.path, max_record_name_bytes)});
         member.bytes = output.bytes;
         if (auto status = tar_.begin_member(member.name, member.bytes); !status) return status.error();
         member.data_offset = tar_.bytes();
