@@ -122,9 +122,9 @@ Result<std::vector<Job>> parse_jobs(std::string_view text)
                      "use the program that wrote it"};
     std::uint32_t run_id = 0;
     if (version == jobs_version) {
-        auto const text = json.value("run_id", nlohmann::json());
+        auto const value = json.value("run_id", nlohmann::json());
         auto const parsed =
-            text.is_string() ? parse_run_id(text.get_ref<std::string const&>()) : std::nullopt;
+            value.is_string() ? parse_run_id(value.get_ref<std::string const&>()) : std::nullopt;
         if (!parsed) return bad_job("the run_id of job.json is not eight hexadecimal digits");
         run_id = *parsed;
     }

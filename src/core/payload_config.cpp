@@ -129,10 +129,10 @@ Result<PayloadConfig> parse_payload_config(std::string_view text, std::string_vi
                      {},
                      "add `executable = PROGRAM`"};
     }
-    bool const names_none =
+    bool const says_output =
         std::any_of(config.arguments.begin(), config.arguments.end(),
-                    [](auto const& text) { return text.find("{output}") != std::string::npos; });
-    if (config.channel == ChannelKind::command && config.outputs.size() > 1 && names_none)
+                    [](auto const& argument) { return argument.find("{output}") != std::string::npos; });
+    if (config.channel == ChannelKind::command && config.outputs.size() > 1 && says_output)
         return Error{ErrorKind::usage,
                      fmt::format("{}: {{output}} can be any of {} files", source, config.outputs.size()),
                      "there are several output.NAME", "write {output.NAME} for each of them"};
