@@ -87,8 +87,8 @@ Status Droid::try_set_up()
         // A run that was made before keeps the names of its outputs to its end (ADR 0034).
         if (jobs_[job].run_id() != 0 || payload_.channel == ChannelKind::athenamp) {
             auto outputs = OutputNames::make(jobs_[job], payload_);
-            if (!outputs) return outputs.error();
-            setup.outputs = *std::move(outputs);
+            if (!outputs && jobs_[job].run_id() != 0) return outputs.error();
+            if (outputs) setup.outputs = *std::move(outputs);
         }
         auto const& outputs = setup.outputs.outputs();
         if (outputs.size() == 1) set_variable(setup.environment, "YODA_OUT_LFN", outputs[0].lfn);

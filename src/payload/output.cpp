@@ -48,7 +48,9 @@ std::string Output::file(std::string_view stem)
 void Output::add(std::string_view path)
 {
     if (path.empty()) throw Fatal("an output file has an empty name");
-    if (is_unspeakable(path)) throw Fatal(why_unspeakable(path));
+    auto own = path;
+    if (path.starts_with(folder_ + "/")) own.remove_prefix(folder_.size());
+    if (is_unspeakable(own)) throw Fatal(why_unspeakable(path));
     auto full = path.starts_with('/') ? std::string(path) : folder_ + "/" + std::string(path);
     if (is_unspeakable(full))
         throw std::invalid_argument(why_unspeakable(full));  // The folder is this worker's.

@@ -89,8 +89,9 @@ class Output:
             raise Fatal("an output file has an empty name")
         full = os.path.join(self._folder, path)
         if _is_unspeakable(full):
-            # A folder's name is this worker's, and another one's may be fine.
-            raise (Fatal if _is_unspeakable(path) else ValueError)(
+            # The folder's name is this worker's, and another one's may be fine.
+            own = path[len(self._folder) :] if path.startswith(self._folder + "/") else path
+            raise (Fatal if _is_unspeakable(own) else ValueError)(
                 "output file %r cannot be reported: its path holds a comma or a control character" % full
             )
         self.paths.append(full)
