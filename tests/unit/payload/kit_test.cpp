@@ -331,6 +331,16 @@ TEST_F(KitProbe, AWorkerWorksInItsFolder)
         << content;
 }
 
+TEST(Kit, KnowsTheLfnsOfTheJobsOutputs)
+{
+    MiniDroid droid{{program("kit_probe")}, {{"YODA_OUT_LFN", "HITS.1"}, {"YODA_OUT_LFN_hist", "HIST.1"}}};
+    expect_ready(droid);
+    auto worker = droid.add_worker(0);
+    worker.meet();
+    auto const content = read_file(path_of(worker.work(range_text("probe", 1, 1))));
+    EXPECT_NE(content.find("\nout HITS.1|HIST.1\n"), std::string::npos) << content;
+}
+
 TEST_F(KitProbe, ExceptionsBecomeErrorsOnOneLineAndTheWorkerGoesOn)
 {
     expect_ready(droid);
