@@ -212,7 +212,11 @@ def a_job_whose_outputs_cannot_be_told_apart_is_refused_with_the_reason(world):
                                   **{"output.hits": "HITS.*", "output.hist": "HIST.*"})
     world.harvest("fetch", run, "--payload", payload)
     world.run_yoda(run)
-    ids = [row["eventRangeID"] for row in world.panda.tell("events")["events"] if row["eventRangeID"].startswith("40000002")]
+    with open(os.path.join(run, "job.json")) as file:
+        panda_id = json.load(file)["jobs"][0]["PandaID"]
+    ids = ["%(taskID)d-%(PandaID)d-%(fileID)d-%(job_processID)d-%(attemptNr)d" % row
+           for row in world.panda.tell("events")["events"] if row["PandaID"] == panda_id]
+    assert len(ids) == 10
     assert members_of(run) == sorted("%s.%s" % (lfn, id) for id in ids for lfn in ("HITS.1.root", "HIST.1.root")), members_of(run)
 
 
