@@ -8,14 +8,18 @@
 #include "core/bytes.hpp"
 #include "core/checksum.hpp"
 #include "core/event_range.hpp"
+#include "core/job.hpp"
 
 namespace yoda {
 
 namespace {
 
 constexpr std::string_view magic = "YODAINDX";
+// Version 2 names the run too; what is of a run without a run id is written as version 1, as before.
 constexpr std::uint32_t version = 1;
+constexpr std::uint32_t version_with_run = 2;
 constexpr int manifest_version = 1;
+constexpr int manifest_version_with_run = 2;
 constexpr std::uint64_t frame_head_bytes = 8;
 
 /// length u32, CRC-32C of the payload u32, payload.
@@ -62,7 +66,8 @@ bool decode_entry(std::string_view payload, BundleEntry& entry)
 
 std::string bundle_name(BundleOrigin const& origin)
 {
-    return fmt::format("EventService_premerge_{}_{}_{}_{}", origin.panda_id, origin.life, origin.rank,
+    auto const run = origin.run == 0 ? std::string() : fmt::format("{:08x}_", origin.run);
+    return fmt::format("EventService_premerge_{}_{}{}_{}_{}", origin.panda_id, run, origin.life, origin.rank,
                        origin.sequence);
 }
 
@@ -70,12 +75,13 @@ std::string encode_index_header(BundleOrigin const& origin)
 {
     std::string payload(magic);
     ByteWriter writer(payload);
-    writer.put(version);
+    writer.put(origin.run == 0 ? version : version_with_run);
     writer.put(origin.panda_id);
     writer.put(origin.job);
     writer.put(origin.life);
     writer.put(origin.rank);
     writer.put(origin.sequence);
+    if (origin.run != 0) writer.put(origin.run);
     std::string out;
     append_frame(payload, out);
     return out;
@@ -111,15 +117,16 @@ Result<BundleIndex> decode_index(std::string_view bytes)
         return Error{ErrorKind::bad_input, "not a bundle index", "its header does not check", {}};
     ByteReader header(payload.substr(magic.size()));
     auto const found = header.get<std::uint32_t>();
-    if (found != version)
+    if (found != version && found != version_with_run)
         return Error{ErrorKind::bad_input, "bundle index of another version",
-                     fmt::format("it has {}, this program reads {}", found, version),
+                     fmt::format("it has {}, this program reads {} and {}", found, version, version_with_run),
                      "use the yoda that wrote it"};
     index.origin.panda_id = header.get<std::int64_t>();
     index.origin.job = header.get<std::uint32_t>();
     index.origin.life = header.get<std::uint32_t>();
     index.origin.rank = header.get<std::uint32_t>();
     index.origin.sequence = header.get<std::uint32_t>();
+    if (found == version_with_run) index.origin.run = header.get<std::uint32_t>();
     if (!header.ok()) return Error{ErrorKind::bad_input, "not a bundle index", "its header is too short", {}};
     index.good_bytes = bytes.size() - reader.left();
     while (!reader.at_end()) {
@@ -155,9 +162,11 @@ std::uint64_t index_frame_bytes(std::string_view bytes)
 std::string print_manifest(BundleManifest const& manifest)
 {
     nlohmann::ordered_json json;
-    json["version"] = manifest_version;
+    bool const has_run = manifest.origin.run != 0;
+    json["version"] = has_run ? manifest_version_with_run : manifest_version;
     json["bundle"] = manifest.bundle;
     json["PandaID"] = manifest.origin.panda_id;
+    if (has_run) json["run_id"] = fmt::format("{:08x}", manifest.origin.run);
     json["taskID"] = manifest.task_id;
     json["jobsetID"] = manifest.jobset_id;
     json["job"] = manifest.origin.job;
@@ -198,13 +207,20 @@ Result<BundleManifest> parse_manifest(std::string_view text)
     };
     try {
         auto const json = nlohmann::json::parse(text);
-        if (auto const found = whole_number<int>(json, "version"); found != manifest_version)
-            return broken(fmt::format("it has version {}, this program reads {}", found, manifest_version));
+        auto const found = whole_number<int>(json, "version");
+        if (found != manifest_version && found != manifest_version_with_run)
+            return broken(fmt::format("it has version {}, this program reads {} and {}", found,
+                                      manifest_version, manifest_version_with_run));
         BundleManifest manifest;
         manifest.bundle = json.at("bundle").get<std::string>();
         if (!is_plain_file_name(manifest.bundle) || manifest.bundle[0] == '.')
             return broken("the bundle's name is no plain file name");
         manifest.origin.panda_id = whole_number<std::int64_t>(json, "PandaID");
+        if (found == manifest_version_with_run) {
+            auto const run = parse_run_id(json.at("run_id").get<std::string>());
+            if (!run) return broken("its run_id is not eight hexadecimal digits");
+            manifest.origin.run = *run;
+        }
         manifest.task_id = whole_number<std::int64_t>(json, "taskID");
         manifest.jobset_id = whole_number<std::int64_t>(json, "jobsetID");
         manifest.origin.job = whole_number<std::uint32_t>(json, "job");

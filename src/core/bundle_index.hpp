@@ -38,17 +38,20 @@ struct BundleEntry {
     bool operator==(BundleEntry const&) const = default;
 };
 
-/// Who made the bundle; with `sequence` it never names two bundles.
+/// Who made the bundle; with `sequence` it never names two bundles, also of two runs of one PandaID (ADR
+/// 0034).
 struct BundleOrigin {
     std::int64_t panda_id = 0;
     std::uint32_t job = 0;  ///< position of the job in job.json
     std::uint32_t life = 0;
     std::uint32_t rank = 0;
     std::uint32_t sequence = 0;
+    std::uint32_t run = 0;  ///< Job::run_id(); 0 in runs that were made before runs had one
     bool operator==(BundleOrigin const&) const = default;
 };
 
-/// "EventService_premerge_<PandaID>_<life>_<rank>_<sequence>", without folder or suffix.
+/// "EventService_premerge_<PandaID>_<run, 8 hex digits>_<life>_<rank>_<sequence>", without folder or suffix;
+/// the run is left out where it is 0.
 std::string bundle_name(BundleOrigin const& origin);
 
 /// The bytes that begin an index file.

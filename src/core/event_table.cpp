@@ -420,6 +420,12 @@ std::uint64_t EventTable::drop_job(JobIndex job)
     return dropped;
 }
 
+void EventTable::set_run_id(std::uint32_t run_id)
+{
+    run_id_ = run_id;
+    for (auto& bundle : bundles_) bundle.origin.run = run_id;
+}
+
 BundleNumber EventTable::bundle(BundleOrigin const& origin)
 {
     auto const [found, fresh] =
@@ -430,6 +436,7 @@ BundleNumber EventTable::bundle(BundleOrigin const& origin)
 
 BundleNumber EventTable::find_bundle(BundleOrigin const& origin) const
 {
+    if (origin.run != run_id_) return none;  // Another run of the same job made it.
     auto const found = bundle_numbers_.find(origin_key(origin));
     return found == bundle_numbers_.end() ? none : found->second;
 }

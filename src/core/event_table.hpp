@@ -156,6 +156,9 @@ class EventTable {
     std::uint64_t drop_job(JobIndex job);
 
     // Bundles.
+    /// The run's id (Job::run_id()), which all names of its bundles hold; neither journal nor state.h5 do.
+    std::uint32_t run_id() const { return run_id_; }
+    void set_run_id(std::uint32_t run_id);
     BundleNumber bundle(BundleOrigin const& origin);  ///< finds or adds
     BundleNumber find_bundle(BundleOrigin const& origin) const;
     std::vector<BundleState> const& bundles() const { return bundles_; }
@@ -227,6 +230,7 @@ class EventTable {
 
     TablePolicy policy_;
     Life life_ = 1;
+    std::uint32_t run_id_ = 0;
     std::vector<RangeRow> rows_;
     std::vector<RangeProgress> progress_;
     std::vector<FileEntry> files_;

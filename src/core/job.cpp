@@ -11,7 +11,8 @@ namespace yoda {
 
 namespace {
 
-constexpr int jobs_version = 1;
+constexpr int jobs_version = 2;
+constexpr int jobs_version_without_run_id = 1;
 
 Error bad_job(std::string why)
 {
@@ -89,9 +90,20 @@ std::vector<std::string> Job::list(std::string_view field) const
     return values;
 }
 
+std::optional<std::uint32_t> parse_run_id(std::string_view text)
+{
+    std::uint32_t value = 0;
+    auto const [end, code] = std::from_chars(text.data(), text.data() + text.size(), value, 16);
+    bool const whole = code == std::errc{} && end == text.data() + text.size();
+    return whole && value != 0 && fmt::format("{:08x}", value) == text ? std::optional(value) : std::nullopt;
+}
+
 std::string print_jobs(std::vector<Job> const& jobs)
 {
-    nlohmann::json json{{"version", jobs_version}, {"jobs", nlohmann::json::array()}};
+    auto const run_id = jobs.empty() ? 0 : jobs.front().run_id();
+    nlohmann::json json{{"version", run_id == 0 ? jobs_version_without_run_id : jobs_version},
+                        {"jobs", nlohmann::json::array()}};
+    if (run_id != 0) json["run_id"] = fmt::format("{:08x}", run_id);
     for (auto const& job : jobs) json["jobs"].push_back(job.fields());
     // A field that came in another encoding than UTF-8 must not cost the job: JSON cannot hold it as it is.
     return json.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
@@ -102,10 +114,20 @@ Result<std::vector<Job>> parse_jobs(std::string_view text)
     auto json = nlohmann::json::parse(text, nullptr, false);
     if (json.is_discarded() || !json.is_object() || !json.contains("jobs") || !json["jobs"].is_array())
         return bad_job("job.json is no JSON object with a list of jobs");
-    if (json.value("version", nlohmann::json()) != jobs_version)
+    auto const version = json.value("version", nlohmann::json());
+    if (version != jobs_version && version != jobs_version_without_run_id)
         return Error{ErrorKind::bad_input, "job.json of another version",
-                     fmt::format("this program reads version {}", jobs_version),
+                     fmt::format("this program reads the versions {} and {}", jobs_version_without_run_id,
+                                 jobs_version),
                      "use the program that wrote it"};
+    std::uint32_t run_id = 0;
+    if (version == jobs_version) {
+        auto const value = json.value("run_id", nlohmann::json());
+        auto const parsed =
+            value.is_string() ? parse_run_id(value.get_ref<std::string const&>()) : std::nullopt;
+        if (!parsed) return bad_job("the run_id of job.json is not eight hexadecimal digits");
+        run_id = *parsed;
+    }
     std::vector<Job> jobs;
     std::set<std::int64_t> seen;
     for (auto& fields : json["jobs"]) {
@@ -113,6 +135,7 @@ Result<std::vector<Job>> parse_jobs(std::string_view text)
         if (!job) return job.error();
         if (!seen.insert(job->panda_id()).second)
             return bad_job(fmt::format("PandaID {} is there twice", job->panda_id()));
+        job->set_run_id(run_id);
         jobs.push_back(std::move(*job));
     }
     if (jobs.empty()) return bad_job("job.json lists no job");

@@ -1,9 +1,12 @@
 // A PanDA job as it came (every field kept verbatim, protocols.md §2) with typed access to what we use.
-// RUN/job.json holds the jobs of a run: {"version": 1, "jobs": [{<PanDA fields>}, ...]}.
+// RUN/job.json holds the jobs of a run: {"version": 2, "run_id": "8 hex digits", "jobs": [{<PanDA fields>},
+// ...]}. Version 1 has no run_id: a run that was made before, whose bundles and outputs keep their names (ADR
+// 0034).
 #pragma once
 
 #include <cstdint>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -35,6 +38,10 @@ class Job {
     std::int64_t task_id() const { return number("taskID", 0); }
     std::int64_t jobset_id() const { return number("jobsetID", 0); }
     std::int64_t attempt() const { return number("attemptNr", 0); }
+    /// The run that it lies in, given at random when that run was made; 0: in none, or in one made before
+    /// runs had one. Keeps apart what two runs of one PandaID make (Harvester's OneToMany).
+    std::uint32_t run_id() const { return run_id_; }
+    void set_run_id(std::uint32_t run_id) { run_id_ = run_id; }
     std::vector<InputFile> const& inputs() const { return inputs_; }
     /// A copy of input number `index` lies here.
     void set_pfn(std::size_t index, std::string pfn) { inputs_.at(index).pfn = std::move(pfn); }
@@ -55,10 +62,15 @@ class Job {
   private:
     nlohmann::json fields_;
     std::vector<InputFile> inputs_;
+    std::uint32_t run_id_ = 0;
 };
 
+/// Eight hexadecimal digits in lower case; nullopt for anything else, and for zero.
+std::optional<std::uint32_t> parse_run_id(std::string_view text);
+
 std::string print_jobs(std::vector<Job> const& jobs);
-/// Errors: not JSON, another version, no jobs, a job that Job::from_json refuses, one PandaID twice.
+/// Errors: not JSON, another version, a run_id that is none, no jobs, a job that Job::from_json refuses, one
+/// PandaID twice.
 Result<std::vector<Job>> parse_jobs(std::string_view text);
 
 }  // namespace yoda

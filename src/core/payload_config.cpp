@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "core/key_values.hpp"
+#include "core/text_pieces.hpp"
 #include "core/units.hpp"
 
 namespace yoda {
@@ -36,6 +37,19 @@ bool find_kind(Names const& names, std::string_view value, Kind& kind)
         }
     }
     return false;
+}
+
+constexpr std::string_view output_prefix = "output.";
+
+/// Empty when the rule can be taken.
+std::string_view find_fault(OutputRule const& rule, std::vector<OutputRule> const& known)
+{
+    if (rule.name.empty() || !std::all_of(rule.name.begin(), rule.name.end(), is_name_character))
+        return "the name of an output has letters, digits and underscores";
+    if (rule.pattern.empty()) return "an output needs the pattern of its LFN";
+    bool const is_known = std::any_of(known.begin(), known.end(),
+                                      [&](OutputRule const& other) { return other.name == rule.name; });
+    return is_known ? "the output is there twice" : "";
 }
 
 bool* find_flag(PayloadConfig& config, std::string_view key)
@@ -80,6 +94,11 @@ Result<PayloadConfig> parse_payload_config(std::string_view text, std::string_vi
         } else if (key == "output") {
             if (!find_kind(output_names, value, config.output))
                 return refuse("no such output", "one of hdf5, opaque, none");
+        } else if (key.starts_with(output_prefix)) {
+            OutputRule rule{key.substr(output_prefix.size()), value};
+            if (auto const fault = find_fault(rule, config.outputs); !fault.empty())
+                return refuse(std::string(fault), "write output.NAME = LFN pattern");
+            config.outputs.push_back(std::move(rule));
         } else if (key == "prefix") {
             config.prefix.push_back(value);
         } else if (key == "token_extractor") {
@@ -112,6 +131,13 @@ Result<PayloadConfig> parse_payload_config(std::string_view text, std::string_vi
                      {},
                      "add `executable = PROGRAM`"};
     }
+    bool const says_output =
+        std::any_of(config.arguments.begin(), config.arguments.end(),
+                    [](auto const& argument) { return argument.find("{output}") != std::string::npos; });
+    if (config.channel == ChannelKind::command && config.outputs.size() > 1 && says_output)
+        return Error{ErrorKind::usage,
+                     fmt::format("{}: {{output}} can be any of {} files", source, config.outputs.size()),
+                     "there are several output.NAME", "write {output.NAME} for each of them"};
     if (config.name.empty())
         config.name = !config.executable.empty()                ? config.executable
                       : config.channel == ChannelKind::athenamp ? "athenamp"
@@ -131,6 +157,8 @@ std::string print_payload_config(PayloadConfig const& config)
     for (auto const& variable : config.environment) text += fmt::format("environment = {}\n", variable);
     text +=
         fmt::format("output = {}\ndeterministic = {}\n", output->name, config.deterministic ? "yes" : "no");
+    for (auto const& rule : config.outputs)
+        text += fmt::format("{}{} = {}\n", output_prefix, rule.name, rule.pattern);
     if (config.in_container) text += "in_container = yes\n";
     if (config.channel != ChannelKind::athenamp) return text;
     for (auto const& word : config.prefix) text += fmt::format("prefix = {}\n", word);

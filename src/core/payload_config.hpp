@@ -23,6 +23,14 @@ enum class OutputKind {
     nothing,  ///< no output file
 };
 
+/// `output.NAME = LFN pattern`: which of a job's outFiles the payload's output NAME is. `*` and `?` in the
+/// pattern stand for any text and any character.
+struct OutputRule {
+    std::string name;  ///< letters, digits, underscores
+    std::string pattern;
+    bool operator==(OutputRule const&) const = default;
+};
+
 struct PayloadConfig {
     std::string name;
     ChannelKind channel = ChannelKind::worker;
@@ -30,7 +38,8 @@ struct PayloadConfig {
     std::vector<std::string> arguments;
     std::vector<std::string> environment;  ///< NAME=value
     OutputKind output = OutputKind::opaque;
-    bool deterministic = true;  ///< the same range gives the same bytes; no: no second copies
+    std::vector<OutputRule> outputs;  ///< several outputs; empty: there is but one
+    bool deterministic = true;        ///< the same range gives the same bytes; no: no second copies
     bool in_container =
         false;  ///< the executable is a path inside of the job's container: not looked for here
     // Of channel athenamp only (docs/athenamp.md).
@@ -42,7 +51,8 @@ struct PayloadConfig {
     bool stage_in = false;       ///< copy inputs to the node first
 };
 
-/// Errors name `source` and the line: unknown key or value, no executable, NAME=value without a name.
+/// Errors name `source` and the line: unknown key or value, no executable, NAME=value without a name, an
+/// output that has no name or is there twice, or whose file no argument of a command can name.
 Result<PayloadConfig> parse_payload_config(std::string_view text, std::string_view source);
 std::string print_payload_config(PayloadConfig const& config);
 

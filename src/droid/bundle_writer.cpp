@@ -233,8 +233,9 @@ BundleWriter::Thread::OpenBundle* BundleWriter::Thread::find_bundle(JobIndex job
     if (failed_.contains(sequence)) return nullptr;
     if (auto const found = open_.find(sequence); found != open_.end()) return &found->second;
     YODA_CHECK(job < setup_.jobs.size(), "jobs are known before their outputs");
+    auto const& ids = setup_.jobs[job];
     auto file = BundleFile::create(setup_.bundle_folder,
-                                   {setup_.jobs[job].panda_id, job, setup_.life, setup_.rank, sequence});
+                                   {ids.panda_id, job, setup_.life, setup_.rank, sequence, ids.run_id});
     if (!file) {
         fail(sequence, job, file.error().text());
         return nullptr;
@@ -255,6 +256,8 @@ void BundleWriter::Thread::carry_out(StoreOrder& order)
     auto* const bundle = find_bundle(order.output.job, order.sequence);
     if (!bundle) return;  // It has failed.
     outputs_.clear();
+    if (!order.output.missing.empty())
+        return refuse(order.output, {code::missing_output, order.output.missing});
     auto const& names = order.output.names;
     for (std::size_t i = 0; i < order.output.paths.size(); ++i) {
         auto opened = folder(order.output.folder).open(order.output.paths[i]);

@@ -40,6 +40,7 @@ struct BundleWriterSetup {
         std::int64_t panda_id = 0;
         std::int64_t task_id = 0;
         std::int64_t jobset_id = 0;
+        std::uint32_t run_id = 0;
     };
     std::vector<JobIds> jobs;        ///< by JobIndex
     std::size_t queue_limit = 4096;  ///< orders, from which on it is full()

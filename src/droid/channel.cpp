@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 
@@ -11,6 +12,22 @@ std::string print_exit(PayloadExited const& exited)
 {
     if (exited.signal != 0) return fmt::format("was killed by signal {}", exited.signal);
     return fmt::format("ended with exit code {}", exited.exit_code);
+}
+
+OutputPlaceholders::OutputPlaceholders(PayloadSetup const& setup)
+{
+    auto const& outputs = setup.outputs.outputs();
+    values_.emplace_back("out_lfn", outputs.size() == 1 ? outputs[0].lfn : std::string());
+    for (auto const& rule : setup.payload.outputs) {
+        auto const found = std::find_if(outputs.begin(), outputs.end(),
+                                        [&](auto const& output) { return output.name == rule.name; });
+        values_.emplace_back("out_lfn." + rule.name, found == outputs.end() ? std::string() : found->lfn);
+    }
+}
+
+void OutputPlaceholders::add_to(std::vector<Placeholder>& values) const
+{
+    for (auto const& [name, value] : values_) values.push_back({name, value});
 }
 
 namespace {

@@ -4,9 +4,11 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/job.hpp"
+#include "core/output_names.hpp"
 #include "core/payload_config.hpp"
 #include "core/time.hpp"
 #include "droid/droid_core.hpp"
@@ -43,6 +45,7 @@ struct PayloadSetup {
     JobIndex job = 0;
     Job definition;
     PayloadConfig payload;
+    OutputNames outputs;
     std::vector<std::string> environment;      ///< clean, complete
     std::string work_folder;                   ///< of this job on this Droid; each start makes a folder in it
     std::string log_prefix;                    ///< RUN/logs/payload_<rank>_<job>: ".out" and ".err" are added
@@ -64,6 +67,17 @@ struct BusyWorker {
     std::string folder;       ///< where it writes
     TimePoint heard;          ///< when it last said something
     std::uint32_t share = 1;  ///< it may use the memory of so many workers
+};
+
+/// What placeholders `{out_lfn}` and `{out_lfn.NAME}` stand for; empty where the job has no such output.
+class OutputPlaceholders {
+  public:
+    explicit OutputPlaceholders(PayloadSetup const& setup);
+    /// Adds them. Valid as long as this object.
+    void add_to(std::vector<Placeholder>& values) const;
+
+  private:
+    std::vector<std::pair<std::string, std::string>> values_;
 };
 
 class PayloadChannel {

@@ -84,12 +84,15 @@ void CommandChannel::answer(TimePoint now, RequestId request, WorkItem const& it
     process.worker = worker.number;
     process.range = item.what;
     process.range_id = item.range.id;
-    process.output = fmt::format("{}/output.{}", worker.folder, item.range.id);
+    for (auto const& rule : setup_.payload.outputs)
+        process.outputs.push_back(fmt::format("{}/{}.{}", worker.folder, rule.name, item.range.id));
+    if (process.outputs.empty())
+        process.outputs.push_back(fmt::format("{}/output.{}", worker.folder, item.range.id));
     process.begun = now;
 
     // What an earlier try left there must not pass for this one's.
-    ::unlink(process.output.c_str());
-    auto order = make_request(worker, item, process.output);
+    for (auto const& output : process.outputs) ::unlink(output.c_str());
+    auto order = make_request(worker, item, process.outputs);
     auto id = order ? spawner_.spawn(*std::move(order)) : order.error();
     if (id) {
         (worker.running == 0 ? worker.running : worker.waiting) = *id;
@@ -103,15 +106,20 @@ void CommandChannel::answer(TimePoint now, RequestId request, WorkItem const& it
 }
 
 Result<SpawnRequest> CommandChannel::make_request(Worker const& worker, WorkItem const& item,
-                                                  std::string const& output) const
+                                                  std::vector<std::string> const& outputs) const
 {
     auto const first = std::to_string(item.range.start_event);
     auto const last = std::to_string(item.range.last_event);
-    std::vector<Placeholder> const values{
+    std::vector<Placeholder> values{
         {"id", item.range.id},       {"first", first},        {"last", last},
         {"pfn", item.pfn},           {"lfn", item.range.lfn}, {"guid", item.range.guid},
-        {"scope", item.range.scope}, {"output", output},      {"work", worker.folder},
-        {"input", item.pfn}};
+        {"scope", item.range.scope}, {"work", worker.folder}, {"input", item.pfn}};
+    if (outputs.size() == 1) values.push_back({"output", outputs[0]});
+    std::vector<std::string> names;
+    for (auto const& rule : setup_.payload.outputs) names.push_back("output." + rule.name);
+    for (std::size_t i = 0; i < names.size(); ++i) values.push_back({names[i], outputs[i]});
+    OutputPlaceholders const lfns(setup_);
+    lfns.add_to(values);
     SpawnRequest request;
     request.arguments.push_back(setup_.payload.executable);
     for (auto const& argument : setup_.payload.arguments) {
@@ -250,7 +258,8 @@ void CommandChannel::on_exit(Process const& process, PayloadExited const& exited
     output.job = setup_.job;
     output.range_id = process.range_id;
     output.folder = workers_.at(process.worker).folder;
-    if (setup_.payload.output != OutputKind::nothing) output.paths.push_back(process.output);
+    if (setup_.payload.output != OutputKind::nothing) output.paths = process.outputs;
+    output.names = setup_.outputs.name(output.paths, output.range_id).names;
     output.cpu_ms = static_cast<std::uint32_t>(
         std::min<std::int64_t>((exited.user_us + exited.system_us + 999) / 1000, UINT32_MAX));
     output.wall_ms =

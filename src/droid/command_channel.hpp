@@ -40,7 +40,7 @@ class CommandChannel final : public PayloadChannel {
         std::uint32_t worker = 0;
         std::optional<HandOut> range;  ///< none: its exit is of no interest
         std::string range_id;
-        std::string output;
+        std::vector<std::string> outputs;  ///< one for each output.NAME, or the only one
         pid_t pid = 0;
         TimePoint begun;
     };
@@ -48,7 +48,7 @@ class CommandChannel final : public PayloadChannel {
     void ask_ahead(Worker const& worker);
     static std::string own_folder(Worker const& worker);
     Result<SpawnRequest> make_request(Worker const& worker, WorkItem const& item,
-                                      std::string const& output) const;
+                                      std::vector<std::string> const& outputs) const;
     void take_back_waiting(Worker const& worker);
     void end_worker(std::uint32_t number);
     void finish_if_idle();

@@ -86,7 +86,8 @@ void DroidCore::on_output_bad(TimePoint now, HandOut what, std::uint16_t error_c
     auto const bundle = flight->bundle;
     end_flight(flights_.find(what.range));
     if (auto const found = bundles_.find(bundle); found != bundles_.end()) --found->second.pending;
-    effects.send(Failed{what, FailKind::failed, error_code, reason});
+    auto const kind = error_code == code::es_fatal ? FailKind::fatal : FailKind::failed;
+    effects.send(Failed{what, kind, error_code, reason});
     seal_if_settled(bundle, effects);
     check_leaving(now, effects);
 }

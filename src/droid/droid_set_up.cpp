@@ -84,6 +84,17 @@ Status Droid::try_set_up()
         setup.payload = payload_;
         setup.environment = environment;
         set_variable(setup.environment, "PandaID", std::to_string(jobs_[job].panda_id()));
+        // A run that was made before keeps the names of its outputs to its end (ADR 0034).
+        if (jobs_[job].run_id() != 0 || payload_.channel == ChannelKind::athenamp) {
+            auto outputs = OutputNames::make(jobs_[job], payload_);
+            if (!outputs && jobs_[job].run_id() != 0) return outputs.error();
+            if (outputs) setup.outputs = *std::move(outputs);
+        }
+        auto const& outputs = setup.outputs.outputs();
+        if (outputs.size() == 1) set_variable(setup.environment, "YODA_OUT_LFN", outputs[0].lfn);
+        for (auto const& output : outputs)
+            if (!output.name.empty())
+                set_variable(setup.environment, "YODA_OUT_LFN_" + output.name, output.lfn);
         setup.work_folder = fmt::format("{}/job_{}", work_folder_, job);
         setup.log_prefix = fmt::format("{}/payload_{}_{}", folder_.logs(), transport_.rank(), job);
         setup.cores = cores;
@@ -127,7 +138,8 @@ Status Droid::try_set_up()
     writing.work_root = work_folder_;
     writing.life = life_;
     writing.rank = transport_.rank();
-    for (auto const& job : jobs_) writing.jobs.push_back({job.panda_id(), job.task_id(), job.jobset_id()});
+    for (auto const& job : jobs_)
+        writing.jobs.push_back({job.panda_id(), job.task_id(), job.jobset_id(), job.run_id()});
     writer_ = std::make_unique<BundleWriter>(std::move(writing), clock_);
     poller_.add(writer_->event_fd(), [this] { take_news(); });
 

@@ -41,6 +41,7 @@ struct RangeOutput {
     std::string range_id;
     std::vector<std::string> paths;  ///< absolute or in `folder`; empty if the payload makes no output
     std::vector<std::string> names;  ///< in the bundle, by path; empty: the files' own
+    std::string missing;             ///< why these are not all that there must be; empty: they are
     std::string folder;              ///< the worker's; all outputs must lie in it
     std::uint32_t cpu_ms = 0;
     std::uint32_t wall_ms = 0;

@@ -85,10 +85,12 @@ void WorkerChannel::start(TimePoint now, std::uint32_t worker_count)
     std::string const first_input =
         setup_.definition.inputs().empty() ? "" : setup_.definition.inputs()[0].pfn;
     auto const threads = std::to_string(worker_count);
+    std::vector<Placeholder> values{
+        {"input", first_input}, {"inputs", all_inputs}, {"work", start_folder_}, {"threads", threads}};
+    OutputPlaceholders const outputs(setup_);
+    outputs.add_to(values);
     for (auto const& argument : setup_.payload.arguments) {
-        auto filled = fill_placeholders(
-            argument,
-            {{"input", first_input}, {"inputs", all_inputs}, {"work", start_folder_}, {"threads", threads}});
+        auto filled = fill_placeholders(argument, values);
         if (!filled) return fail(filled.error());
         request.arguments.push_back(*std::move(filled));
     }
@@ -245,6 +247,9 @@ void WorkerChannel::on_result(Worker& worker, std::string_view line)
     output.what = *worker.range;
     output.job = setup_.job;
     output.range_id = std::move(result.range_id);
+    auto named = setup_.outputs.name(result.paths, output.range_id);
+    output.names = std::move(named.names);
+    output.missing = std::move(named.missing);
     output.paths = std::move(result.paths);
     output.cpu_ms = result.cpu_ms;
     output.wall_ms = result.wall_ms;

@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "core/checksum.hpp"
+#include "core/output_names.hpp"
 #include "harvest/job_store.hpp"
 #include "harvest/push_bundle.hpp"
 #include "harvest/remade_bundle.hpp"
@@ -66,7 +67,7 @@ class FetchBack {
         std::string const output = path + ".output";
         for (auto const& entry : index->entries) {
             for (auto const& member : entry.members) {
-                auto const record = stage_.read(member.name);
+                auto const record = stage_.read(record_name(member.name));
                 if (!record) return record.error();
                 auto status = bring(*record, output);
                 if (status) status = remade->add(member, output);

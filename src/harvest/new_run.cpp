@@ -7,6 +7,8 @@
 
 #include "core/checksum.hpp"
 #include "core/config.hpp"
+#include "core/output_names.hpp"
+#include "core/text_pieces.hpp"
 #include "harvest/new_run_inputs.hpp"
 #include "harvest/new_run_payload.hpp"
 #include "sys/files.hpp"
@@ -53,12 +55,37 @@ std::string join(std::vector<NewRunInput> const& inputs, Print print)
     return list;
 }
 
+/// A part of an LFN: a payload without a name is called as its program, with folders.
+std::string lfn_part(std::string_view name)
+{
+    std::string part(name.substr(name.rfind('/') + 1));
+    std::replace_if(
+        part.begin(), part.end(), [](char c) { return !is_name_character(c) && c != '.' && c != '-'; }, '_');
+    return part;
+}
+
+/// One LFN for each output.NAME of the payload, which its pattern matches; without any the one that is called
+/// `whole`.
+std::vector<std::string> make_lfns(std::vector<OutputRule> const& outputs, std::string const& whole)
+{
+    if (outputs.empty()) return {whole};
+    std::vector<std::string> lfns;
+    for (auto const& output : outputs) {
+        auto lfn = output.pattern;
+        replace_all(lfn, "*", whole);
+        replace_all(lfn, "?", "_");
+        lfns.push_back(std::move(lfn));
+    }
+    return lfns;
+}
+
 /// The fields that a PanDA job of this kind would have (protocols.md §2).
 nlohmann::json make_job(NewRunOptions const& options, std::vector<NewRunInput> const& inputs,
                         PayloadConfig const& payload, std::int64_t panda_id, std::int64_t task_id)
 {
-    std::string const output = fmt::format("{}.{}", payload.name, panda_id);
+    std::string const output = fmt::format("{}.{}", lfn_part(payload.name), panda_id);
     std::string const log = fmt::format("log.{}.tgz", output);
+    auto const lfns = make_lfns(payload.outputs, output);
     nlohmann::json job;
     job["PandaID"] = panda_id;
     job["taskID"] = task_id;
@@ -77,8 +104,8 @@ nlohmann::json make_job(NewRunOptions const& options, std::vector<NewRunInput> c
     job["inFilePaths"] = join(inputs, [](NewRunInput const& input) { return input.pfn; });
     job["nEventsPerInputFile"] =
         join(inputs, [](NewRunInput const& input) { return std::to_string(input.event_count); });
-    job["outFiles"] = output + "," + log;
-    job["scopeOut"] = options.scope;
+    job["outFiles"] = fmt::format("{},{}", fmt::join(lfns, ","), log);
+    job["scopeOut"] = fmt::format("{}", fmt::join(std::vector(lfns.size(), options.scope), ","));
     job["logFile"] = log;
     job["scopeLog"] = options.scope;
     job["inFilePosEvtNum"] = "True";
@@ -131,6 +158,7 @@ Result<NewRunSummary> create_run(NewRunOptions const& options)
     std::int64_t const task_id = options.task_id ? options.task_id : panda_id;
     auto job = Job::from_json(make_job(options, *inputs, *payload, panda_id, task_id));
     if (!job) return job.error();
+    if (auto const names = OutputNames::make(*job, *payload); !names) return names.error();
     JobIndex const index = builder->add_job(std::move(*job));
     builder->set_payload(std::move(*payload));
     builder->set_options(std::move(*settings));

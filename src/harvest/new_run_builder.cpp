@@ -42,6 +42,12 @@ std::string parent_of(std::string const& path)
     return parent.empty() ? "." : parent;
 }
 
+/// What names of bundles hold of the run's id; never zero.
+std::uint32_t short_run_id(std::string_view run_id)
+{
+    return parse_run_id(run_id.substr(0, 8)).value_or(1);
+}
+
 /// Renames a folder to a name that must be free.
 Status rename_new(std::string const& from, std::string const& to)
 {
@@ -152,10 +158,12 @@ Status RunBuilder::write_files() const
         !again || print_payload_config(*again) != payload)
         return Error{ErrorKind::usage, "the payload's settings cannot be kept",
                      "a value holds a line break or ' #', which begins a comment", "rename the file"};
-    if (auto status = replace_file(part_ + "/job.json", print_jobs(jobs_)); !status) return status;
+    EventFileInfo const info{make_run_id(), 0};
+    auto jobs = jobs_;
+    for (auto& job : jobs) job.set_run_id(short_run_id(info.run_id));
+    if (auto status = replace_file(part_ + "/job.json", print_jobs(jobs)); !status) return status;
     if (auto status = replace_file(part_ + "/payload.cfg", payload); !status) return status;
     if (auto status = replace_file(part_ + "/yoda.cfg", options_); !status) return status;
-    EventFileInfo const info{make_run_id(), 0};
     if (auto status = write_state_file(part_, table_, info.run_id, {}); !status) return status;
     return write_event_file(part_, table_, info);
 }

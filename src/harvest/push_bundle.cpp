@@ -84,10 +84,11 @@ Result<BundleManifest> read_manifest(std::string const& run_folder, std::string 
     if (!text) return text.error();
     auto const json = nlohmann::json::parse(*text, nullptr, false);
     if (json.is_object() && json.contains("version") && json["version"].is_number_integer() &&
-        json["version"] != 1)
-        return Error{ErrorKind::refused, "bundle " + tar_name + " is left alone",
-                     fmt::format("its manifest has version {}, this program reads 1", json["version"].dump()),
-                     "use the harvest of that yoda"};
+        json["version"] != 1 && json["version"] != 2)
+        return Error{
+            ErrorKind::refused, "bundle " + tar_name + " is left alone",
+            fmt::format("its manifest has version {}, this program reads 1 and 2", json["version"].dump()),
+            "use the harvest of that yoda"};
     auto manifest = parse_manifest(*text);
     if (!manifest) return damaged(tar_name, manifest.error().text());
     if (manifest->bundle != tar_name) return damaged(tar_name, "its manifest is of " + manifest->bundle);

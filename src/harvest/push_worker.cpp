@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/checksum.hpp"
+#include "core/output_names.hpp"
 #include "harvest/log_upload.hpp"
 #include "harvest/push_bundle.hpp"
 #include "harvest/push_cleanup.hpp"
@@ -410,7 +411,8 @@ Status PushWorker::stage_outputs(StageRecord& bundle)
     for (auto const& entry : index->entries) {
         for (auto const& member : entry.members) {
             StageRecord output = make_bundle_record(*manifest);
-            output.name = member.name;
+            output.name = record_name(member.name);
+            if (auto stored = object_name(member.name); stored != output.name) output.lfn = std::move(stored);
             output.offset = member.data_offset;
             output.bytes = member.bytes;
             output.adler32 = member.adler32;
@@ -421,7 +423,7 @@ Status PushWorker::stage_outputs(StageRecord& bundle)
                 all_reported = false;
                 continue;
             }
-            auto const known = folder_.read(member.name);
+            auto const known = folder_.read(output.name);
             all_reported =
                 all_reported && known && (known->stage == Stage::reported || known->stage == Stage::cleaned);
         }

@@ -312,9 +312,10 @@ bool StageFolder::is_known_elsewhere(std::string const& name, std::string const&
 Result<bool> StageFolder::add(StageRecord const& record)
 {
     std::string const target = fmt::format("{}/open/{}{}", root_, record.name, suffix);
-    // A name for each call: two threads of this harvest may add the same record.
+    // A name for each call: two threads of this harvest may add the same record. The record's name is not
+    // part of it, so that a long one has room.
     static std::atomic<std::uint64_t> calls{0};
-    std::string const made = fmt::format("{}/open/.{}.{}.{}", root_, record.name, holder_, ++calls);
+    std::string const made = fmt::format("{}/open/.{}.{}", root_, holder_, ++calls);
     auto fd = open_file(made, O_WRONLY | O_CREAT | O_EXCL);
     if (!fd) return fd.error();
     if (Status const status = write_all(fd->get(), print_stage_record(record), made); !status)
@@ -360,6 +361,11 @@ Result<std::optional<Claim>> StageFolder::claim(std::string const& name)
         else
             ::unlink(own_path(name).c_str());
         return record.error();
+    }
+    if (record->name != name) {
+        // Made before names that are not UTF-8 had a form for records: its output has another record now.
+        ::unlink(own_path(name).c_str());
+        return std::optional<Claim>{};
     }
     return std::optional<Claim>(Claim(*this, *std::move(record)));
 }

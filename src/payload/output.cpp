@@ -1,23 +1,33 @@
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstdlib>
+
 #include "payload/yoda_payload.hpp"
 
 namespace yoda::payload {
 namespace {
 
-void refuse_unspeakable(std::string_view path)
+bool is_unspeakable(std::string_view path)
 {
-    if (path.empty()) throw std::invalid_argument("an output file has an empty name");
-    for (char const c : path) {
-        if (c == ',' || static_cast<unsigned char>(c) < 0x20) {
-            throw std::invalid_argument(
-                "output file '" + std::string(path) +
-                "' cannot be reported: its path holds a comma or a control character");
-        }
-    }
+    return std::any_of(path.begin(), path.end(),
+                       [](char c) { return c == ',' || static_cast<unsigned char>(c) < 0x20; });
+}
+
+std::string why_unspeakable(std::string_view path)
+{
+    return "output file '" + std::string(path) +
+           "' cannot be reported: its path holds a comma or a control character";
 }
 
 }  // namespace
+
+std::string out_lfn(std::string_view name)
+{
+    auto const variable = "YODA_OUT_LFN" + (name.empty() ? std::string() : "_" + std::string(name));
+    auto const* const value = std::getenv(variable.c_str());
+    return value ? value : "";
+}
 
 Output::Output(std::string folder) : folder_(std::move(folder)) {}
 
@@ -37,8 +47,13 @@ std::string Output::file(std::string_view stem)
 
 void Output::add(std::string_view path)
 {
+    if (path.empty()) throw Fatal("an output file has an empty name");
+    auto own = path;
+    if (path.starts_with(folder_ + "/")) own.remove_prefix(folder_.size());
+    if (is_unspeakable(own)) throw Fatal(why_unspeakable(path));
     auto full = path.starts_with('/') ? std::string(path) : folder_ + "/" + std::string(path);
-    refuse_unspeakable(full);
+    if (is_unspeakable(full))
+        throw std::invalid_argument(why_unspeakable(full));  // The folder is this worker's.
     paths_.push_back(std::move(full));
 }
 

@@ -46,17 +46,24 @@ class Fatal : public std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
+/// The LFN of the job's output, under which, with the eventRangeID behind it, a range's file is stored: of
+/// `output.NAME` in payload.cfg, or of the job's only output. Empty: the job has no such output, or there is
+/// no Droid.
+std::string out_lfn(std::string_view name = {});
+
 /// Names the files that a range produced. None at all is fine for payloads that declare `output = none`.
 class Output {
   public:
     explicit Output(std::string folder);
 
     /// Registers `<worker folder>/<stem>.<eventRangeID>` and returns it; the caller writes it before it
-    /// returns. The kit removes it when the range fails. Throws Fatal when the id cannot be part of a file
-    /// name.
+    /// returns. The kit removes it when the range fails. Where payload.cfg has `output.NAME`, NAME is the
+    /// stem of that output. Throws Fatal when the id cannot be part of a file name, or when the stem holds a
+    /// comma or a control character.
     std::string file(std::string_view stem);
 
     /// Registers a file with a name of the caller's choice; a relative path starts at the worker's folder.
+    /// Throws as file().
     void add(std::string_view path);
 
     std::vector<std::string> const& paths() const { return paths_; }

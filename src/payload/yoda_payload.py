@@ -58,6 +58,12 @@ class Range:
         self.guid, self.lfn, self.scope, self.pfn = guid, lfn, scope, pfn
 
 
+def out_lfn(name=""):
+    """The LFN of the job's output, under which, with the eventRangeID behind it, a range's file is stored: of
+    `output.NAME` in payload.cfg, or of the job's only output. Empty: the job has no such output, or there is no Droid."""
+    return os.environ.get("YODA_OUT_LFN" + ("_" + name if name else ""), "")
+
+
 class Output:
     """Names the files that a range produced. None at all is fine for payloads that declare `output = none`."""
 
@@ -68,20 +74,27 @@ class Output:
 
     def file(self, stem):
         """Registers `<worker folder>/<stem>.<eventRangeID>` and returns it; the caller writes it before it returns.
-        The kit removes it when the range fails."""
+        The kit removes it when the range fails. Where payload.cfg has `output.NAME`, NAME is the stem of that output.
+        Raises Fatal when the stem holds a comma or a control character."""
         if "/" in self._id:
             raise Fatal("eventRangeID '%s' holds a '/' and cannot be part of a file name" % self._id)
         self.add("%s.%s" % (stem, self._id))
         return self.paths[-1]
 
     def add(self, path):
-        """Registers a file with a name of the caller's choice; a relative path starts at the worker's folder."""
-        path = os.path.join(self._folder, os.fspath(path))
-        if "," in path or min(path) < " ":
-            raise ValueError(
-                "output file %r cannot be reported: its path holds a comma or a control character" % path
+        """Registers a file with a name of the caller's choice; a relative path starts at the worker's folder. Raises as
+        file()."""
+        path = os.fspath(path)
+        if not path:
+            raise Fatal("an output file has an empty name")
+        full = os.path.join(self._folder, path)
+        if _is_unspeakable(full):
+            # The folder's name is this worker's, and another one's may be fine.
+            own = path[len(self._folder) :] if path.startswith(self._folder + "/") else path
+            raise (Fatal if _is_unspeakable(own) else ValueError)(
+                "output file %r cannot be reported: its path holds a comma or a control character" % full
             )
-        self.paths.append(path)
+        self.paths.append(full)
 
     def _start(self, id):
         self._id = id
@@ -429,6 +442,10 @@ def _drain(fd):
             pass
     except BlockingIOError:
         pass
+
+
+def _is_unspeakable(path):
+    return "," in path or min(path) < " "
 
 
 def _describe(error):

@@ -7,8 +7,10 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <unordered_set>
 
 #include "core/checksum.hpp"
+#include "core/output_names.hpp"
 #include "sys/files.hpp"
 
 namespace yoda {
@@ -18,19 +20,16 @@ namespace {
 constexpr std::size_t chunk_bytes = 1u << 18;
 constexpr std::size_t max_members = 4096;
 
-/// "<base>.<id>"; base names that end so already stay as they are. Two of one range are made distinct by a
-/// number before the id.
+/// "<base>.<id>"; base names that end so already stay as they are. Two of one range, as records and stores
+/// name them, are made distinct by a number before the id.
 std::string member_name(std::string_view base, std::string_view range_id,
-                        std::vector<BundleMember> const& taken)
+                        std::unordered_set<std::string> const& taken_records)
 {
     auto const ending = fmt::format(".{}", range_id);
     if (base.ends_with(ending)) base.remove_suffix(ending.size());
     auto name = fmt::format("{}{}", base, ending);
-    auto const is_taken = [&] {
-        return std::any_of(taken.begin(), taken.end(),
-                           [&](auto const& member) { return member.name == name; });
-    };
-    for (unsigned number = 2; is_taken(); ++number) name = fmt::format("{}_{}{}", base, number, ending);
+    for (unsigned number = 2; taken_records.contains(record_name(name)); ++number)
+        name = fmt::format("{}_{}{}", base, number, ending);
     return name;
 }
 
@@ -109,9 +108,17 @@ Result<std::optional<OutputFault>> BundleFile::append_members(std::span<OutputFi
         return std::optional(
             OutputFault{code::payload_failure,
                         fmt::format("{} output files for one range are too many", outputs.size())});
+    std::unordered_set<std::string> taken_records;
     for (auto& output : outputs) {
         BundleMember member;
-        member.name = member_name(output.name, entry.range_id, entry.members);
+        member.name = member_name(output.name, entry.range_id, taken_records);
+        auto const& record = *taken_records.insert(record_name(member.name)).first;
+        if (record.size() > max_record_name_bytes)
+            return std::optional(OutputFault{
+                code::es_fatal,
+                fmt::format("output {} cannot be taken: its name in stores would have more than {} "
+                            "bytes; the payload must give it a shorter name",
+                            output.path, max_record_name_bytes)});
         member.bytes = output.bytes;
         if (auto status = tar_.begin_member(member.name, member.bytes); !status) return status.error();
         member.data_offset = tar_.bytes();

@@ -14,6 +14,7 @@
 #include <unordered_map>
 
 #include "core/checksum.hpp"
+#include "core/job.hpp"
 #include "sys/files.hpp"
 #include "sys/run_folder.hpp"
 
@@ -273,8 +274,8 @@ void Scanner::read_index(FoundBundle& found, Findings& findings)
 void Scanner::take_entries(BundleIndex const& index, FoundBundle& found, Findings& findings)
 {
     auto const& panda_ids = options_.panda_ids;
-    bool const ours =
-        index.origin.job < panda_ids.size() && panda_ids[index.origin.job] == index.origin.panda_id;
+    bool const ours = index.origin.run == table_.run_id() && index.origin.job < panda_ids.size() &&
+                      panda_ids[index.origin.job] == index.origin.panda_id;
     std::uint64_t foreign_count = 0;
     for (std::uint32_t position = 0; position < index.entries.size(); ++position) {
         auto const& entry = index.entries[position];
@@ -309,8 +310,17 @@ bool parse_bundle_name(std::string_view name, BundleOrigin& origin, std::string_
         return true;
     };
     origin = {};
-    return take(origin.panda_id, false) && take(origin.life, false) && take(origin.rank, false) &&
-           take(origin.sequence, true) && name.substr(0, dot) == bundle_name(origin);
+    auto const number_count = 1 + std::count(at, end, '_');
+    if (!take(origin.panda_id, false)) return false;
+    if (number_count == 5) {  // One more than in runs without a run id.
+        auto const run_end = std::find(at, end, '_');
+        auto const run = parse_run_id({at, run_end});
+        if (!run) return false;
+        origin.run = *run;
+        at = run_end + 1;
+    }
+    return take(origin.life, false) && take(origin.rank, false) && take(origin.sequence, true) &&
+           name.substr(0, dot) == bundle_name(origin);
 }
 
 Result<BundleScan> scan_bundles(std::string const& folder, EventTable const& table,

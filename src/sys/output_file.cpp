@@ -66,7 +66,8 @@ OutputFolder::Place OutputFolder::walk(std::string_view path) const
             return place;
         }
         if (!is_plain_file_name(part)) {
-            place.why = part == ".." ? "it goes up by '..'" : "a part of it is no plain file name";
+            place.is_bad_name = part != "..";
+            place.why = place.is_bad_name ? "a part of it is no plain file name" : "it goes up by '..'";
             return place;
         }
         place.name = part;
@@ -93,7 +94,8 @@ std::variant<OutputFile, OutputFault> OutputFolder::open(std::string_view path) 
         return OutputFault{error_code, fmt::format("output {} cannot be taken: {}", path, why)};
     };
     Place const place = walk(path);
-    if (!place.why.empty()) return refuse(code::payload_failure, place.why);
+    if (!place.why.empty())
+        return refuse(place.is_bad_name ? code::es_fatal : code::payload_failure, place.why);
     if (place.error_number != 0) return refuse(code::missing_output, std::strerror(place.error_number));
     int const folder = place.folder ? place.folder.get() : fd_.get();
     OutputFile output;

@@ -20,7 +20,8 @@ struct OutputFile {
     std::uint64_t bytes = 0;
 };
 
-/// Why an output cannot be taken, with the code of protocols.md §9.1 that its range fails with.
+/// Why an output cannot be taken, with the code of protocols.md §9.1 that its range fails with. es_fatal:
+/// however often the range is tried, since it lies in the name that the payload gives the file.
 struct OutputFault {
     std::uint16_t error_code = 0;
     std::string reason;
@@ -43,6 +44,7 @@ class OutputFolder {
         std::string name;
         int error_number = 0;  ///< why the way to it could not be walked
         std::string why;       ///< it is not below the folder
+        bool is_bad_name = false;
     };
     Place walk(std::string_view path) const;
 

@@ -202,6 +202,7 @@ Result<OpenedRun> open_run(RunFolder const& run, OpenOptions const& options)
     opened.jobs = std::move(*jobs);
     bool incomplete = false;
     if (auto status = load_and_replay(run, options, opened, incomplete); !status) return status.error();
+    opened.table.set_run_id(opened.jobs.front().run_id());
     if (auto status = check_jobs(run, opened.table, opened.jobs); !status) return status.error();
     opened.wants_checkpoint |= incomplete;
     if (options.mode == OpenMode::look) return opened;

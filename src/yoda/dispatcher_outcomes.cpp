@@ -119,7 +119,7 @@ BundleNumber Dispatcher::find_bundle(Rank from, DroidInfo& droid, JobIndex job, 
 {
     if (sequence == none) return none;
     if (sequence == droid.last_bundle_sequence && job == droid.last_bundle_job) return droid.last_bundle;
-    BundleOrigin const origin{panda_ids_[job], job, table_.life(), from, sequence};
+    BundleOrigin const origin{panda_ids_[job], job, table_.life(), from, sequence, table_.run_id()};
     auto const known = table_.find_bundle(origin);
     droid.last_bundle = known != none ? known : table_.bundle(origin);
     droid.last_bundle_sequence = sequence;
@@ -132,8 +132,8 @@ BundleNumber Dispatcher::find_bundle(Rank from, DroidInfo& droid, JobIndex job, 
 void Dispatcher::handle(TimePoint, Rank from, Sealed const& sealed, DispatcherEffects& effects)
 {
     if (sealed.job >= panda_ids_.size()) return;
-    auto const number =
-        table_.find_bundle({panda_ids_[sealed.job], sealed.job, table_.life(), from, sealed.bundle_sequence});
+    auto const number = table_.find_bundle(
+        {panda_ids_[sealed.job], sealed.job, table_.life(), from, sealed.bundle_sequence, table_.run_id()});
     if (number == none) return;
     table_.seal_bundle(number);
     effects.record(journal::BundleChanged{number, table_.bundles()[number]});

@@ -44,6 +44,7 @@ class Desk : public ChannelEvents {
         setup.definition = *Job::from_json(job);
         setup.payload.channel = ChannelKind::athenamp;
         setup.payload.executable = ATHENAMP_MOCK;
+        setup.outputs = *OutputNames::make(setup.definition, setup.payload);
         setup.payload.finalisation_s = 10;
         setup.environment = current_environment();
         setup.work_folder = folder / "work";

@@ -3,7 +3,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "droid/athenamp/output_names.hpp"
 #include "droid/athenamp/pool_catalogue.hpp"
 #include "source_folder.hpp"
 #include "support/python.hpp"
@@ -224,16 +223,6 @@ TEST_F(LaunchTest, WhatCannotBeStartedSaysWhy)
     EXPECT_FALSE(plan(make_job({{"transformation", "NULL"}})));
     payload.arguments = {"{nonsense}"};
     EXPECT_FALSE(plan(make_job()));
-}
-
-TEST(MergeNames, AreThoseOfTheJobsOutputs)
-{
-    std::vector<std::string> const one{"HITS.1"}, two{"HITS.1", "RDO.1"};
-    EXPECT_EQ(merge_name("HITS.1_000.1-2", "1-2", one), "HITS.1.1-2");
-    EXPECT_EQ(merge_name("HITS.1.1-2", "1-2", one), "HITS.1.1-2");
-    EXPECT_EQ(merge_name("RDO.1_000.1-2", "1-2", two), "RDO.1.1-2");
-    EXPECT_EQ(merge_name("tmp.HITS_000.1-2", "1-2", one), "HITS.1.1-2") << "the job has but one output";
-    EXPECT_EQ(merge_name("other.1-2", "1-2", two), "other.1-2") << "nobody can tell which output it is";
 }
 
 TEST(AthenaConfigurations, ThatComeWithYodaAreReadAndPrintedTheSame)

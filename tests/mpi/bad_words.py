@@ -62,7 +62,10 @@ def test(world, long):
         with open(path, "w") as file:
             file.write(RAW % (at_start + "\ndef answer(path, name, folder):\n    " + answer))
         os.chmod(path, 0o755)
-        return world.write_payload(name, executable=path)
+        payload = world.write_payload(name, executable=path)
+        with open(payload, "a") as file:
+            file.write("name = raw\n")  # The outputs' LFN, so that those of all can be compared.
+        return payload
 
     def run(name, payload, settings=()):
         folder = world.new_run(name, [source], payload, settings=[*SMALL, *settings])

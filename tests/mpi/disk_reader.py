@@ -107,7 +107,7 @@ def count_states(run):
 
 
 def read_index(path):
-    """(header, entries) of a bundle's index; an entry is (range, epoch, begin, end, id, [(name, offset, bytes, adler32)])."""
+    """(header, entries) of the index of a bundle of a run with an id; an entry is (range, epoch, begin, end, id, [(name, offset, bytes, adler32)])."""
     with open(path, "rb") as file:
         data = file.read()
     payloads, at = [], 0
@@ -117,8 +117,8 @@ def read_index(path):
         assert length > 0 and len(payload) == length and crc32c(payload) == crc, "%s is damaged at %d" % (path, at)
         payloads.append(payload)
         at += 8 + length
-    magic, version, *header = struct.unpack("<8sIqIIII", payloads[0])
-    assert magic == b"YODAINDX" and version == 1, path
+    magic, version, *header = struct.unpack("<8sIqIIIII", payloads[0])
+    assert magic == b"YODAINDX" and version == 2, path
     entries = []
     for payload in payloads[1:]:
         def text(at):
@@ -144,6 +144,8 @@ def check_bundles(run):
     with h5py.File(os.path.join(run, "state.h5"), "r") as file:
         winners, states, bundles = (file["ranges/" + name][:] for name in ("winner", "state", "bundle"))
         table = {name: file["bundles/" + name][:] for name in ("panda_id", "life", "rank", "sequence", "epoch_life")}
+    with open(os.path.join(run, "job.json")) as file:
+        run_id = json.load(file)["run_id"]
     found, contents = {}, {}
     for path in sorted(glob.glob(os.path.join(run, "bundles", "*.manifest.json"))):
         with open(path) as file:
@@ -154,7 +156,9 @@ def check_bundles(run):
         assert len(data) == manifest["bytes"] and "%08x" % zlib.adler32(data) == manifest["adler32"], tar_path
         header, entries = read_index(tar_path[:-len("tar")] + "index")
         origin = (manifest["PandaID"], manifest["life"], manifest["rank"], manifest["sequence"])
-        assert (header[0], *header[2:]) == origin and len(entries) == manifest["entry_count"], tar_path
+        assert manifest["run_id"] == run_id and manifest["bundle"] == "EventService_premerge_%d_%s_%d_%d_%d.tar" % (
+            origin[0], run_id, *origin[1:]), manifest
+        assert (header[0], *header[2:]) == (*origin, int(run_id, 16)) and len(entries) == manifest["entry_count"], tar_path
         numbers = [i for i in range(len(table["life"])) if
                    tuple(int(table[name][i]) for name in ("panda_id", "life", "rank", "sequence")) == origin]
         with tarfile.open(tar_path) as tar:

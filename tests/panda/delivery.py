@@ -239,5 +239,47 @@ def keys_that_panda_gives_stay_in_memory(world):
     assert searched > 20
 
 
+@scenario
+def outputs_are_sent_one_by_one_whatever_their_names_are(world):
+    """One that begins with a dot, one that is not UTF-8; and a range whose output can never be sent ends at once."""
+    gateway = world.add_gateway()
+    world.write_config(store__es_events__url="s3+http://%s/outputs" % gateway.ready["endpoint"],
+                       store__es_events__create_bucket="yes", push__single_objects="yes", yoda__bundle__size="4 KB")
+    world.make_task(file_count=1, events=20)
+    program = world.path("odd_names.py")
+    with open(program, "w") as file:
+        file.write("#!/usr/bin/python3\nimport os, sys\nsys.path.insert(0, %r)\nimport yoda_payload\n"
+                   "def work(range, output):\n"
+                   "    if range.first == 7:\n"
+                   "        open(%r, 'a').write('tried\\n')\n"
+                   "        names = ['n' * (236 - len(range.id) - 1)]\n"
+                   "    else:\n"
+                   "        names = ['hits', '.hidden', os.fsdecode(b'caf\\xe9')]\n"
+                   "    for name in [yoda_payload.out_lfn()] + names:\n"
+                   "        open(output.file(name), 'w').write('%%s of %%s' %% (ascii(name), range.id))\n"
+                   "sys.exit(yoda_payload.Kit().run(work))\n" % (world.bin, world.path("tries")))
+    os.chmod(program, 0o755)
+    run = fetch(world, payload=world.write_payload("odd", channel="worker", executable=program, output="opaque"))
+    world.run_yoda(run, codes=(0, 1))
+    with open(world.path("tries")) as file:
+        assert file.read() == "tried\n", "a range that can never be sent is tried once"
+    world.harvest("merge", run, "-o", world.path("before.tar"), "--partial")
+    finish(world, run)
+    with open(os.path.join(run, "status.json")) as file:
+        status = json.load(file)
+    assert status["ranges"]["fatal"] == 1 and "more than 230 bytes" in status["failures"][0]["why"], status
+    script = ("import boto3, sys; print('\\n'.join(o['Key'] for o in boto3.client('s3', endpoint_url=sys.argv[1], "
+              "region_name='us-east-1').list_objects_v2(Bucket='outputs')['Contents']))")
+    keys = subprocess.run(["/usr/bin/python3", "-c", script, "http://" + gateway.ready["endpoint"]], check=True,
+                          env=world.environment, stdout=subprocess.PIPE, text=True).stdout.split()
+    for stem in ("HITS.40000001._000001.pool.root.1.", "hits.", ".hidden.", "caf%E9."):
+        assert sum(key.startswith(stem) for key in keys) == 19, (stem, keys)
+    assert len(keys) == 4 * 19, keys
+    world.harvest("push", run)
+    world.harvest("merge", run, "-o", world.path("after.tar"), "--partial", "--fetch")
+    with open(world.path("before.tar"), "rb") as before, open(world.path("after.tar"), "rb") as after:
+        assert before.read() == after.read()
+
+
 if __name__ == "__main__":
     run_scenarios()

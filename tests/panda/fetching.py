@@ -3,14 +3,19 @@
 
     fetching.py BIN [NAME...]
 """
+import io
 import json
 import os
+import re
 import signal
 import sys
+import tarfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from scenario import fetch, final_state, finish, job, run_scenarios, scenario, tell  # noqa: E402
 from yoda_at_work import ranges, RunningYoda, slow_payload  # noqa: E402
+
+SCOPE = "mc16_13TeV"
 
 
 def feed(world, run, *words):
@@ -178,6 +183,91 @@ def what_earlier_runs_measured_limits_what_is_fetched(world):
         panda_id = json.load(file)["jobs"][0]["PandaID"]
     sent = [r for r in world.panda.tell("events")["events"] if r["PandaID"] == panda_id]
     assert len(sent) == 2 * int(10 / mean_s), (len(sent), mean_s)
+
+
+def members_of(run):
+    names = []
+    for name in sorted(os.listdir(os.path.join(run, "bundles"))):
+        if name.endswith(".tar"):
+            with tarfile.open(os.path.join(run, "bundles", name)) as tar:
+                names += tar.getnames()
+    return sorted(names)
+
+
+@scenario
+def a_job_whose_outputs_cannot_be_told_apart_is_refused_with_the_reason(world):
+    world.write_config()
+    more = {"outFiles": "HITS.1.root,HIST.1.root,log.1.tgz", "logFile": "log.1.tgz"}
+    task = world.make_task(file_count=1, events=10, job_fields=more)
+    run = world.path("runs", "run")
+    world.harvest("fetch", run, "--payload", world.write_payload(), codes=(0, 1, 2, 3, 4))
+    assert not os.path.exists(run)
+    state, columns = final_state(world, task["pandaIDs"][0])
+    assert state == "failed" and int(columns["pilotErrorCode"]) == 1110, (state, columns)
+    assert "output.NAME" in columns["pilotErrorDiag"] and "HIST.1.root" in columns["pilotErrorDiag"], columns
+    # Told apart, each lies under the name that the merge job looks for.
+    world.make_task(task=40000002, file_count=1, events=10, job_fields=more)
+    script = "echo {out_lfn.hits} > {output.hits}; echo {out_lfn.hist} > {output.hist}"
+    payload = world.write_payload("two", channel="command", executable="/bin/sh", argument=["-c", script], output="opaque",
+                                  **{"output.hits": "HITS.*", "output.hist": "HIST.*"})
+    world.harvest("fetch", run, "--payload", payload)
+    world.run_yoda(run)
+    with open(os.path.join(run, "job.json")) as file:
+        panda_id = json.load(file)["jobs"][0]["PandaID"]
+    ids = ["%(taskID)d-%(PandaID)d-%(fileID)d-%(job_processID)d-%(attemptNr)d" % row
+           for row in world.panda.tell("events")["events"] if row["PandaID"] == panda_id]
+    assert len(ids) == 10
+    assert members_of(run) == sorted("%s.%s" % (lfn, id) for id in ids for lfn in ("HITS.1.root", "HIST.1.root")), members_of(run)
+
+
+@scenario
+def a_run_that_was_made_before_runs_had_an_id_keeps_all_its_names(world):
+    world.write_config()
+    world.make_task(file_count=1, events=10)
+    run = fetch(world)
+    path = os.path.join(run, "job.json")
+    with open(path) as file:
+        jobs = json.load(file)
+    assert jobs["version"] == 2 and re.fullmatch("[0-9a-f]{8}", jobs.pop("run_id")), jobs
+    with open(path, "w") as file:
+        json.dump(dict(jobs, version=1), file)
+    world.run_yoda(run)
+    panda_id = jobs["jobs"][0]["PandaID"]
+    bundles = [name for name in os.listdir(os.path.join(run, "bundles")) if name.endswith(".tar")]
+    assert bundles and all(re.fullmatch(r"EventService_premerge_%d_\d+_\d+_\d+\.tar" % panda_id, name) for name in bundles), bundles
+    members = members_of(run)
+    assert len(members) == 10 and all(not name.startswith("HITS") for name in members), members
+    finish(world, run)
+    assert world.panda.tell("counts")["events"] == {"done": 10}
+
+
+@scenario
+def two_workers_of_one_job_make_bundles_of_different_names(world):
+    """Harvester's OneToMany: each worker has an access point, some of the job's ranges and the same PandaID."""
+    world.write_config()
+    task = world.make_task(file_count=1, events=40)
+    panda_id = task["pandaIDs"][0]
+    fields = world.panda.tell("definition", PandaID=panda_id)["fields"]
+    for worker in (0, 1):
+        point = world.path("access_%d" % worker)
+        os.mkdir(point)
+        ranges_of_it = [{"eventRangeID": "40000001-%d-5000001-%d-9" % (panda_id, event), "startEvent": event, "lastEvent": event,
+                         "LFN": "EVNT.40000001._000001.txt", "GUID": "G", "scope": SCOPE}
+                        for event in range(20 * worker + 1, 20 * worker + 21)]
+        for name, content in (("HPCJobs.json", fields), ("JobsEventRanges.json", ranges_of_it)):
+            with open(os.path.join(point, name), "w") as file:
+                json.dump({str(panda_id): content}, file)
+        run = world.path("runs", "run_%d" % worker)
+        world.harvest("fetch", run, "--payload", world.write_payload(), "--access-point", point)
+        world.run_yoda(run)
+        world.harvest("push", run)
+    members = []
+    bundles = world.stored_bundles()
+    for name, data in bundles.items():
+        assert re.fullmatch(r"EventService_premerge_%d_[0-9a-f]{8}_\d+_\d+_\d+\.tar" % panda_id, name), name
+        with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+            members += tar.getnames()
+    assert len(bundles) >= 2 and len(members) == 40 and len(set(members)) == 40, (sorted(bundles), len(members))
 
 
 if __name__ == "__main__":

@@ -206,11 +206,10 @@ class LoopWorld:
                     file.write(data)
                 with tarfile.open(self.path("tmp", "look.tar")) as tar:
                     for member in tar.getnames():
-                        there.setdefault(member.rpartition(".")[2], []).append(name)
-            # The payload chooses the name before the last dot; what is behind it is the range.
+                        there.setdefault(member, []).append(name)
             assert len(set(wanted)) == len(wanted)
             for member in wanted:
-                places = there.get(member.rpartition(".")[2], [])
+                places = there.get(member, [])
                 assert len(places) == 1, "%s is in the bundles %s" % (member, places)
         return fields
 

@@ -196,8 +196,10 @@ def outputs_as_objects_of_their_own(world):
     finish(world, run)
     rows = [r for r in world.panda.tell("events")["events"]]
     assert all(r["status"] == "done" and r["objstoreID"] == 117 and r["zip_row"] is None for r in rows), rows[0]
+    # As the merge job has them in its inFiles.
     names = sorted(world.stored_bundles())
-    assert len(names) == 30 and all(re.search(r"\.\d+-%d-\d+-\d+-\d+$" % task["pandaIDs"][0], n) for n in names), names[:3]
+    merge = world.panda.tell("definition", PandaID=world.panda.tell("counts")["merge_jobs"][0])["fields"]
+    assert len(names) == 30 and names == sorted(merge["inFiles"].split(",")), names[:3]
 
 
 @scenario

@@ -54,7 +54,8 @@ void work(Range const& range, Output& output, std::string const& shared)
     write(output.file("probe"), shared + "\ncwd " + std::filesystem::current_path().string() + "\nevents " +
                                     std::to_string(range.first) + "-" + std::to_string(range.last) +
                                     "\npfn " + range.pfn + "\nguid " + range.guid + "\nlfn " + range.lfn +
-                                    "\n");
+                                    "\nout " + yoda::payload::out_lfn() + "|" +
+                                    yoda::payload::out_lfn("hist") + "\n");
 }
 
 }  // namespace

@@ -194,12 +194,12 @@ TEST_F(Push, ManifestOfAnotherVersionIsLeftAlone)
 {
     auto const bundle = add_bundle(run_, 1, some_bytes(1000));
     auto manifest = nlohmann::json::parse(file_text(path(bundle, ".manifest.json")));
-    manifest["version"] = 2;
+    manifest["version"] = 3;
     write_text(path(bundle, ".manifest.json"), manifest.dump());
     auto const summary = push_now();
     EXPECT_EQ(summary.failed_count, 1u);
     EXPECT_EQ(summary.lost_count, 0u);
-    EXPECT_NE(summary.failures.at(0).reason.find("version 2"), std::string::npos);
+    EXPECT_NE(summary.failures.at(0).reason.find("version 3"), std::string::npos);
     EXPECT_TRUE(fs::exists(path(bundle, ".tar")));
     EXPECT_TRUE(notes().empty());
 }
@@ -277,6 +277,35 @@ TEST_F(Push, OutputsGoOneByOneWhereBundlesAreNotWanted)
     EXPECT_EQ(record_of(bundle.bundle).stage, Stage::cleaned);
     EXPECT_FALSE(fs::exists(path(bundle, ".tar")));
     EXPECT_EQ(push_now().found_count, 0u);
+}
+
+TEST_F(Push, OutputsWithNamesThatNoRecordCanHaveAreSentToo)
+{
+    std::string const bytes = some_bytes(3000);
+    auto const bundle = add_bundle(run_, 1, bytes, {".hidden.", "caf\xe9."});
+    options_.one_object_per_output = true;
+    auto const summary = push_now();
+    EXPECT_EQ(summary.verified_count, 2u) << summary.json();
+    EXPECT_EQ(read_by_boto(bucket_, ".hidden.18-4000000001-77-2-3"), bytes.substr(1, 1499));
+    EXPECT_EQ(read_by_boto(bucket_, "caf%E9.18-4000000001-77-3-3"), bytes.substr(1501));
+    EXPECT_EQ(record_of(bundle.bundle).stage, Stage::cleaned);
+    EXPECT_EQ(record_of("%2Ehidden.18-4000000001-77-2-3").stage, Stage::cleaned);
+    EXPECT_EQ(push_now().found_count, 0u);
+}
+
+TEST_F(Push, TheLongestNamesArriveInAFolderToo)
+{
+    std::string const id = "18-4000000001-77-2-3";
+    std::string const longest = std::string(230 - id.size() - 1, 'n') + ".";
+    auto const bundle = add_bundle(run_, 1, some_bytes(3000), {longest, longest});
+    options_.one_object_per_output = true;
+    options_.stores["es_events"] = {};
+    fs::create_directory(folder_ / "store");
+    options_.stores["es_events"].url = "file://" + (folder_ / "store");
+    auto const summary = push_now();
+    EXPECT_EQ(summary.verified_count, 2u) << summary.json();
+    EXPECT_TRUE(fs::exists((folder_ / "store/") + longest + id));
+    EXPECT_EQ(record_of(bundle.bundle).stage, Stage::cleaned);
 }
 
 TEST_F(Push, DryRunOnlyTells)

@@ -101,7 +101,8 @@ class TestLife {
         if (bundle.number != none)
             record(journal::BundleChanged{bundle.number, {origin(sequence), life_, true, false}});
     }
-    BundleOrigin origin(std::uint32_t sequence) const { return {200, 0, life_, 1, sequence}; }
+    BundleOrigin origin(std::uint32_t sequence) const { return {200, 0, life_, 1, sequence, run_id}; }
+    std::uint32_t run_id = 0;
     BundlePaths paths(std::uint32_t sequence) const
     {
         return bundle_paths(run_ + "/bundles", origin(sequence));

@@ -1,6 +1,7 @@
 // Run folders with sealed bundles, as a Droid leaves them.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <string>
@@ -25,8 +26,11 @@ inline std::string some_bytes(std::uint64_t count, std::uint64_t seed = 1)
     return out;
 }
 
-/// Adds a sealed bundle of two outputs to RUN/bundles; returns its manifest. `bytes` >= 4.
-inline BundleManifest add_bundle(std::string const& run, std::uint32_t sequence, std::string const& bytes)
+/// Adds a sealed bundle of two outputs to RUN/bundles; returns its manifest. `bytes` >= 4. A member's name is
+/// its stem and the id of its range.
+inline BundleManifest add_bundle(std::string const& run, std::uint32_t sequence, std::string const& bytes,
+                                 std::array<std::string, 2> const& stems = {"HITS.pool.root.",
+                                                                            "HITS.pool.root."})
 {
     std::filesystem::create_directories(run + "/bundles");
     BundleOrigin const origin{4000000001, 0, 1, 1, sequence};
@@ -41,7 +45,7 @@ inline BundleManifest add_bundle(std::string const& run, std::uint32_t sequence,
         entry.end = i == 0 ? half : bytes.size();
         entry.range_id = "18-4000000001-77-" + std::to_string(entry.range) + "-3";
         BundleMember member;
-        member.name = "HITS.pool.root." + entry.range_id;
+        member.name = stems[i] + entry.range_id;
         member.data_offset = entry.begin + 1;
         member.bytes = entry.end - entry.begin - 1;
         member.adler32 = adler32(std::string_view(bytes).substr(member.data_offset, member.bytes));

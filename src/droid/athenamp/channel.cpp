@@ -9,7 +9,6 @@
 
 #include "droid/athenamp/kept_logs.hpp"
 #include "droid/athenamp/launch.hpp"
-#include "droid/athenamp/output_names.hpp"
 #include "droid/athenamp/pool_catalogue.hpp"
 
 namespace yoda::athenamp {
@@ -28,7 +27,6 @@ Channel::Channel(PayloadSetup setup, Spawner& spawner, Poller& poller, ChannelEv
       spawner_(spawner),
       poller_(poller),
       events_(events),
-      out_lfns_(out_lfns(setup_.definition)),
       positions_in_file_(setup_.definition.positions_in_file())
 {
     wake_.reset(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
@@ -285,7 +283,7 @@ void Channel::hear_result(ResultLine&& result)
     output.what = flight.what;
     output.job = setup_.job;
     output.folder = start_folder_;
-    output.names = merge_names(result.paths, result.range_id, out_lfns_);
+    output.names = setup_.outputs.name(result.paths, result.range_id).names;
     output.paths = std::move(result.paths);
     output.cpu_ms = result.cpu_ms;
     output.wall_ms = result.wall_ms > 0

@@ -118,7 +118,6 @@ class Channel final : public PayloadChannel {
     std::optional<SpawnId> payload_;
     pid_t pid_ = 0;
     std::string start_folder_;
-    std::vector<std::string> out_lfns_;
     bool positions_in_file_ = true;
     bool multithreaded_ = false;
     ProcessAccount account_;

@@ -7,6 +7,7 @@
 
 #include "core/event_range.hpp"
 #include "core/job_pars.hpp"
+#include "core/output_names.hpp"
 #include "droid/athenamp/companions.hpp"
 #include "sys/environment.hpp"
 #include "sys/files.hpp"
@@ -163,13 +164,22 @@ Result<Launch> plan_launch(LaunchInput input)
     auto const task_id = std::to_string(job.task_id());
     auto const image = job.text("container_name");
     auto const gcc = gcc_location(package, platform, input.environment);
-    std::vector<Placeholder> const values{{"jobPars", job_pars},          {"transformation", transformation},
-                                          {"release", release},           {"package", package},
-                                          {"cmtConfig", platform},        {"processingType", processing},
-                                          {"pandaID", panda_id},          {"taskID", task_id},
-                                          {"work", input.folder},         {"channel", input.channel},
-                                          {"threads", workers},           {"image", image},
-                                          {"inputs", input.stage_folder}, {"gcclocation", gcc}};
+    auto const lfns = out_lfns(job);
+    std::vector<Placeholder> const values{{"jobPars", job_pars},
+                                          {"transformation", transformation},
+                                          {"release", release},
+                                          {"package", package},
+                                          {"cmtConfig", platform},
+                                          {"processingType", processing},
+                                          {"pandaID", panda_id},
+                                          {"taskID", task_id},
+                                          {"work", input.folder},
+                                          {"channel", input.channel},
+                                          {"threads", workers},
+                                          {"image", image},
+                                          {"inputs", input.stage_folder},
+                                          {"gcclocation", gcc},
+                                          {"out_lfn", lfns.size() == 1 ? lfns[0] : std::string_view()}};
 
     auto const add = [&](std::string const& text) -> Status {
         if (text == "{jobPars}") {

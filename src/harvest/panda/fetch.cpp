@@ -176,6 +176,12 @@ Status Fetcher::check_inputs()
     for (auto& candidate : jobs_) {
         if (auto const status = go_on(); !status) return status;
         if (candidate.gone) continue;
+        if (auto const fits = check_job_ ? check_job_(candidate.job) : Status{}; !fits) {
+            ends_.push_back({candidate.job.panda_id(), candidate.job.attempt(), pilot_error::setup_failure,
+                             fits.error().text()});
+            log_.warning("job_refused", {{"PandaID", ends_.back().panda_id}, {"why", ends_.back().diag}});
+            continue;
+        }
         if (on_job_)
             if (auto const status = on_job_(candidate.job); !status) return status;
         auto const begin = clock_.now();

@@ -68,6 +68,8 @@ class Fetcher {
     void set_go_on(std::function<Status()> may_go_on) { may_go_on_ = std::move(may_go_on); }
     /// Called with each job before its inputs are looked for, again in a later call of acquire().
     void set_on_job(std::function<Status(Job const&)> on_job) { on_job_ = std::move(on_job); }
+    /// Says why this queue's payload cannot do a job, which then ends at once; it may run elsewhere.
+    void set_check_job(std::function<Status(Job const&)> check_job) { check_job_ = std::move(check_job); }
 
   private:
     struct Candidate {
@@ -97,6 +99,7 @@ class Fetcher {
     Log& log_;
     std::function<Status()> may_go_on_;
     std::function<Status(Job const&)> on_job_;
+    std::function<Status(Job const&)> check_job_;
     std::vector<Candidate> jobs_;
     std::vector<JobEnd> ends_;
     bool more_may_come_ = false;

@@ -6,6 +6,7 @@
 #include <optional>
 #include <unordered_map>
 
+#include "core/output_names.hpp"
 #include "harvest/new_run_builder.hpp"
 #include "harvest/panda/turn.hpp"
 #include "sys/files.hpp"
@@ -238,6 +239,10 @@ Result<FetchCommandSummary> fetch_run(FetchOptions const& options, HttpClient& h
         input_sources_from(options.input_stores, options.input_try_time, clock, log, breakers), log);
     Fetcher fetcher(client, *journal, *guard, inputs, clock, log);
     fetcher.set_go_on([&turn] { return turn->check(); });
+    fetcher.set_check_job([&options](Job const& job) {
+        auto const names = OutputNames::make(job, options.payload);
+        return names ? Status{} : Status(names.error());
+    });
     fetcher.set_on_job([&workplace](Job const& job) { return keep_secrets(workplace, job); });
     auto const acquired = fetcher.acquire(make_wish(options));
     if (auto const status = keep_alive(); !status) return status.error();

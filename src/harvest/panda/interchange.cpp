@@ -9,8 +9,10 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "core/output_names.hpp"
 #include "harvest/new_run_builder.hpp"
 #include "harvest/panda/batch_facts.hpp"
+#include "harvest/panda/error_codes.hpp"
 #include "harvest/panda/inbox.hpp"
 #include "harvest/panda/job_filter.hpp"
 #include "harvest/panda/job_logs.hpp"
@@ -75,7 +77,10 @@ Result<std::vector<Job>> take_jobs(Json const& described, InterchangeFetch const
     for (auto const& [id, fields] : described.items()) {
         auto taken = take_job(fields);
         if (auto const* const job = std::get_if<Job>(&taken)) {
-            auto checked = inputs.check(*job);
+            auto const names = OutputNames::make(*job, fetch.payload);
+            auto checked = names ? inputs.check(*job)
+                                 : JobEnd{job->panda_id(), job->attempt(), pilot_error::setup_failure,
+                                          names.error().text()};
             if (auto* const good = std::get_if<Job>(&checked)) {
                 jobs.push_back(std::move(*good));
                 continue;

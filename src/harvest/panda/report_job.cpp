@@ -172,14 +172,14 @@ bool JobReporter::make_objects_source(StageRecord const& record)
     source.rows = *std::move(rows);
     for (auto const& entry : index->entries)
         for (auto const& member : entry.members) {
-            auto const output = shared_.stage.read(member.name);
+            auto const output = shared_.stage.read(record_name(member.name));
             if (!output || output->stage == Stage::sealed || output->stage == Stage::uploading ||
                 output->stage == Stage::uploaded)
                 return false;
             if (!source.objstore_id && !find_storage(*output, source.objstore_id, source.path_convention))
                 return false;
             record_.last_verified_unix_s = std::max(record_.last_verified_unix_s, output->verified_unix_s);
-            if (output->stage == Stage::verified) source.stage_names.push_back(member.name);
+            if (output->stage == Stage::verified) source.stage_names.push_back(output->name);
         }
     sources_.push_back(std::move(source));
     return true;

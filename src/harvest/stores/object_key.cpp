@@ -4,29 +4,19 @@
 
 #include <algorithm>
 
+#include "core/utf8.hpp"
 #include "harvest/stores/digest.hpp"
 
 namespace yoda {
 
 namespace {
 
-/// Whether `text` is well-formed UTF-8 without overlong forms, surrogates or control characters.
 bool is_clean_utf8(std::string_view text)
 {
-    for (std::size_t i = 0; i < text.size();) {
-        auto const byte = [&](std::size_t at) { return static_cast<unsigned char>(text[at]); };
-        unsigned const first = byte(i);
-        if (first < 0x20 || first == 0x7F) return false;
-        std::size_t const length = first < 0x80 ? 1 : first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : 2;
-        if ((first >= 0x80 && first < 0xC2) || first > 0xF4 || i + length > text.size()) return false;
-        std::uint32_t code = length == 1 ? first : first & (0xFFu >> (length + 1));
-        for (std::size_t k = 1; k < length; ++k) {
-            if ((byte(i + k) & 0xC0u) != 0x80u) return false;
-            code = (code << 6) | (byte(i + k) & 0x3Fu);
-        }
-        static constexpr std::uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-        if (code < least[length] || code > 0x10FFFF || (code >= 0xD800 && code < 0xE000)) return false;
-        i += length;
+    while (!text.empty()) {
+        auto const length = clean_utf8_length(text);
+        if (length == 0) return false;
+        text.remove_prefix(length);
     }
     return true;
 }

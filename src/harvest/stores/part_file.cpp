@@ -13,9 +13,11 @@ namespace yoda {
 
 namespace {
 
+/// Of a long name the begin is enough: the mark alone tells uploads apart.
 std::string part_prefix(std::filesystem::path const& target, std::string const& mark)
 {
-    return fmt::format(".{}.{}-", target.filename().string(), mark);
+    constexpr std::size_t shown_bytes = 200;
+    return fmt::format(".{}.{}-", target.filename().string().substr(0, shown_bytes), mark);
 }
 
 }  // namespace

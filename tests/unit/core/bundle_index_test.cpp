@@ -216,6 +216,21 @@ TEST(BundleName, NamesPandaIdLifeRankAndSequence)
     EXPECT_EQ(bundle_name(origin), "EventService_premerge_6123456789_2_3_4");
 }
 
+constexpr BundleOrigin origin_in_run{6123456789, 1, 2, 3, 4, 0x0a2b3c4d};
+
+TEST(BundleName, KeepsTwoRunsOfOnePandaIdApart)
+{
+    EXPECT_EQ(bundle_name(origin_in_run), "EventService_premerge_6123456789_0a2b3c4d_2_3_4");
+}
+
+TEST(BundleIndex, KeepsTheRunInItsHeader)
+{
+    auto const index = decode_index(encode_index_header(origin_in_run));
+    ASSERT_TRUE(index) << index.error().text();
+    EXPECT_EQ(index->origin, origin_in_run);
+    EXPECT_FALSE(index->torn);
+}
+
 BundleManifest some_manifest()
 {
     BundleManifest manifest;
@@ -236,6 +251,21 @@ TEST(BundleManifest, ComesOutAsItWentIn)
     auto const parsed = parse_manifest(print_manifest(some_manifest()));
     ASSERT_TRUE(parsed);
     EXPECT_EQ(*parsed, some_manifest());
+}
+
+TEST(BundleManifest, KeepsTheRunAndIsOfAVersionThatOlderProgramsLeaveAlone)
+{
+    auto manifest = some_manifest();
+    manifest.origin = origin_in_run;
+    manifest.bundle = bundle_name(origin_in_run) + ".tar";
+    auto text = print_manifest(manifest);
+    EXPECT_NE(text.find("\"version\": 2"), std::string::npos);
+    EXPECT_EQ(print_manifest(some_manifest()).find("run_id"), std::string::npos);
+    auto const parsed = parse_manifest(text);
+    ASSERT_TRUE(parsed) << parsed.error().text();
+    EXPECT_EQ(*parsed, manifest);
+    text.replace(text.find("\"0a2b3c4d\""), 10, "\"0a2b3c4\"");
+    EXPECT_FALSE(parse_manifest(text));
 }
 
 TEST(BundleManifest, ChecksumHasEightDigits)
@@ -269,8 +299,9 @@ TEST(BundleManifest, RefusesWhatIsNoManifest)
 
 TEST(BundleManifest, RefusesAnotherVersionAndSaysWhichOne)
 {
-    EXPECT_NE(changed("\"version\": 1", "\"version\": 2").find("it has version 2, this program reads 1"),
-              std::string::npos);
+    EXPECT_NE(
+        changed("\"version\": 1", "\"version\": 3").find("it has version 3, this program reads 1 and 2"),
+        std::string::npos);
 }
 
 TEST(BundleManifest, RefusesMissingKeysAndWrongTypes)

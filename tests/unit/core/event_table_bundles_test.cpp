@@ -13,6 +13,7 @@ using test::make_table;
 
 constexpr BundleOrigin origin{200, 0, 1, 4, 0};
 constexpr BundleOrigin other_origin{200, 0, 1, 4, 1};
+constexpr BundleOrigin origin_in_run{200, 0, 1, 4, 0, 0x0a2b3c4d};
 
 /// Ranges 0 and 1 finished in bundle 0, range 2 in bundle 1, range 3 ready.
 EventTable make_finished_table()
@@ -25,6 +26,19 @@ EventTable make_finished_table()
         table.finish(range, latest_epoch(table, range), range < 2 ? bundle : other, 5, 6);
     }
     return table;
+}
+
+TEST(EventTableBundles, AreOfTheRunsId)
+{
+    auto table = make_table({3});
+    auto const number = table.bundle(origin);
+    table.set_run_id(origin_in_run.run);
+    EXPECT_EQ(table.bundles()[number].origin, origin_in_run);
+    EXPECT_EQ(table.find_bundle(origin_in_run), number);
+    EXPECT_EQ(table.find_bundle(origin), none) << "another run of that PandaID made it";
+    auto other = origin_in_run;
+    ++other.run;
+    EXPECT_EQ(table.find_bundle(other), none);
 }
 
 TEST(EventTableBundles, TheSameOriginIsTheSameBundle)

@@ -148,8 +148,30 @@ TEST(Jobs, RefusesWhatIsNoJobJson)
 TEST(Jobs, RefusesAnotherVersion)
 {
     for (std::string const text :
-         {R"({"version": 2, "jobs": []})", R"({"jobs": []})", R"({"version": "1", "jobs": []})"})
+         {R"({"version": 3, "jobs": []})", R"({"jobs": []})", R"({"version": "1", "jobs": []})"})
         EXPECT_NE(jobs_error(text).find("another version"), std::string::npos) << text;
+}
+
+TEST(Jobs, KeepTheIdOfTheirRun)
+{
+    auto job = *Job::from_json(some_fields());
+    EXPECT_EQ(nlohmann::json::parse(print_jobs({job}))["version"], 1) << "as it was before runs had an id";
+    EXPECT_EQ(parse_jobs(print_jobs({job}))->at(0).run_id(), 0u);
+    job.set_run_id(0x0a2b3c4d);
+    auto const text = print_jobs({job});
+    EXPECT_NE(text.find("\"run_id\": \"0a2b3c4d\""), std::string::npos) << text;
+    auto const parsed = parse_jobs(text);
+    ASSERT_TRUE(parsed) << parsed.error().text();
+    EXPECT_EQ(parsed->at(0).run_id(), 0x0a2b3c4du);
+    EXPECT_EQ(parsed->at(0).fields(), job.fields()) << "PanDA's fields stay as they came";
+    EXPECT_EQ(print_jobs(*parsed), text);
+    for (std::string const id :
+         {"null", "7", "\"\"", "\"0a2b3c4\"", "\"0A2B3C4D\"", "\"00000000\"", "\"0x2b3c4d\""})
+        EXPECT_NE(
+            jobs_error(R"({"version": 2, "jobs": [{"PandaID": 5}], "run_id": )" + id + "}").find("run_id"),
+            std::string::npos)
+            << id;
+    EXPECT_NE(jobs_error(R"({"version": 2, "jobs": [{"PandaID": 5}]})").find("run_id"), std::string::npos);
 }
 
 TEST(Jobs, RefusesAnEmptyListAndJobsThatCannotBeUsed)

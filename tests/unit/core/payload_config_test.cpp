@@ -32,6 +32,7 @@ TEST(PayloadConfig, PrintingGivesTheSameAgain)
     for (std::string const text :
          {"executable = x\n", "executable = /opt/x\nin_container = yes\n", "channel = null\n",
           "channel = athenamp\nexecutable = y\noutput = none\n",
+          "executable = x\noutput.hits = HITS.*\noutput.hist_2 = HIST.*.root\n",
           "executable = x\nargument = a b\nenvironment = A=1\noutput = hdf5\ndeterministic = no\n"}) {
         auto const config = parse_payload_config(text, "p.cfg");
         ASSERT_TRUE(config) << text;
@@ -48,6 +49,23 @@ TEST(PayloadConfig, ANullPayloadNeedsNoProgramAndMakesNoOutput)
     ASSERT_TRUE(config);
     EXPECT_EQ(config->output, OutputKind::nothing);
     EXPECT_EQ(config->name, "null");
+}
+
+TEST(PayloadConfig, ReadsSeveralOutputs)
+{
+    auto const config = parse_payload_config(
+        "executable = x\noutput = opaque\noutput.hits = HITS.*\noutput.hist = HIST.*\n", "p.cfg");
+    ASSERT_TRUE(config) << config.error().text();
+    EXPECT_EQ(config->outputs, (std::vector<OutputRule>{{"hits", "HITS.*"}, {"hist", "HIST.*"}}));
+    EXPECT_EQ(config->output, OutputKind::opaque);
+    EXPECT_NE(error_of("executable = x\noutput.a = A*\noutput.a = B*\n").find("twice"), std::string::npos);
+    EXPECT_NE(error_of("executable = x\noutput. = A*\n").find("output.NAME"), std::string::npos);
+    EXPECT_NE(error_of("executable = x\noutput.a/b = A*\n").find("output.NAME"), std::string::npos);
+    EXPECT_NE(error_of("executable = x\noutput.a =\n").find("pattern"), std::string::npos);
+    EXPECT_NE(
+        error_of("executable = x\nchannel = command\nargument = {output}\noutput.a = A*\noutput.b = B*\n")
+            .find("{output.NAME}"),
+        std::string::npos);
 }
 
 TEST(PayloadConfig, RefusesWhatCannotWork)

@@ -158,19 +158,24 @@ TEST_F(BundleWriterTest, ABadOutputSpoilsNoOther)
     write_text(empty.paths[0], "");
     auto second_missing = make_output(4);
     second_missing.paths.push_back(root / "work/worker_0/never");
+    auto incomplete = make_output(6);
+    incomplete.missing = "there is no file for HIST.1";
+    auto unspeakable = make_output(7);
+    unspeakable.paths = {unspeakable.folder + "/two\nlines"};
     writer.store(0, make_output(1));
-    for (auto const& bad : {outside, empty, second_missing}) writer.store(0, bad);
+    for (auto const& bad : {outside, empty, second_missing, incomplete, unspeakable}) writer.store(0, bad);
     writer.store(0, make_output(5));
     auto const news = collect(
-        writer, [](auto const& all) { return has_stored(2)(all) && has<BundleWriter::OutputBad>(3)(all); });
+        writer, [](auto const& all) { return has_stored(2)(all) && has<BundleWriter::OutputBad>(5)(all); });
     std::vector<std::pair<RangeIndex, int>> bad;
     for (auto const& one : news) {
         if (auto const* const found = std::get_if<BundleWriter::OutputBad>(&one))
             bad.push_back({found->what.range, found->error_code});
     }
     EXPECT_THAT(bad, ElementsAre(std::pair(2u, code::payload_failure), std::pair(3u, code::zero_file_size),
-                                 std::pair(4u, code::missing_output)));
-    for (auto const& output : {empty, second_missing})
+                                 std::pair(4u, code::missing_output), std::pair(6u, code::missing_output),
+                                 std::pair(7u, code::es_fatal)));
+    for (auto const& output : {empty, second_missing, incomplete})
         EXPECT_FALSE(fs::exists(output.paths[0])) << "the next try may use the same names";
     writer.seal(0, 0, {});
     collect(writer, has<BundleWriter::Sealed>());

@@ -28,6 +28,7 @@ struct Desk final : ChannelEvents {
     RangeIndex count = 0;
     std::vector<RangeIndex> ahead;  ///< answered ahead
     std::vector<RangeIndex> finished;
+    std::vector<RangeOutput> outputs;
     std::vector<Failed> failures;
     bool ended = false;
 
@@ -52,7 +53,11 @@ struct Desk final : ChannelEvents {
         return true;
     }
     void request_gone(JobIndex, RequestId) override {}
-    void output(RangeOutput output) override { finished.push_back(output.what.range); }
+    void output(RangeOutput output) override
+    {
+        finished.push_back(output.what.range);
+        outputs.push_back(std::move(output));
+    }
     void failure(HandOut what, FailKind kind, std::uint16_t, std::string_view reason) override
     {
         failures.push_back({what.range, kind, std::string(reason)});
@@ -64,6 +69,7 @@ struct Desk final : ChannelEvents {
 
 /// One worker; a script is the payload, which knows its range as $1. Time passes only when a test says so.
 struct CommandChannelTest : ::testing::Test {
+    CommandChannelTest() { setup.payload.output = OutputKind::nothing; }
     void begin(std::string const& script, RangeIndex count)
     {
         setup.payload.arguments = {"-c", "cd \"$SCRATCH\"; " + script, "payload", "{id}"};
@@ -73,7 +79,6 @@ struct CommandChannelTest : ::testing::Test {
     {
         desk.count = count;
         setup.payload.executable = "/bin/sh";
-        setup.payload.output = OutputKind::nothing;
         setup.environment = {"PATH=/usr/local/bin:/usr/bin:/bin", "SCRATCH=" + folder.path()};
         setup.work_folder = folder / "work";
         setup.log_prefix = folder / "payload_log";
@@ -201,6 +206,37 @@ TEST_F(CommandChannelTest, WhatAContainerSeesAsWorkHoldsTheOutputToo)
     run_to_the_end();
     auto const work = std::string(folder / "work/worker_0");
     EXPECT_EQ(test::file_text(folder / "told"), work + " " + work + "/output.0\n");
+}
+
+TEST_F(CommandChannelTest, OutputsAreNamedAsTheMergeJobWantsThem)
+{
+    setup.payload.output = OutputKind::opaque;
+    setup.payload.arguments = {"-c", "echo {out_lfn} > {output}", "payload"};
+    auto const job = Job::from_json({{"PandaID", 5}, {"outFiles", "HITS.1,log.1"}, {"logFile", "log.1"}});
+    setup.outputs = *OutputNames::make(*job, setup.payload);
+    begin_as_set_up(1);
+    run_to_the_end();
+    ASSERT_THAT(desk.outputs, SizeIs(1));
+    EXPECT_THAT(desk.outputs[0].names, ElementsAre("HITS.1.0"));
+    EXPECT_EQ(test::file_text(desk.outputs[0].paths.at(0)), "HITS.1\n");
+}
+
+TEST_F(CommandChannelTest, EachOfSeveralOutputsHasAFileOfItsOwn)
+{
+    setup.payload.output = OutputKind::opaque;
+    setup.payload.channel = ChannelKind::command;
+    setup.payload.outputs = {{"hits", "HITS.*"}, {"hist", "HIST.*"}};
+    setup.payload.arguments = {"-c",
+                               "echo {out_lfn.hist} > {output.hist}; echo {out_lfn.hits} > {output.hits}"};
+    auto const job =
+        Job::from_json({{"PandaID", 5}, {"outFiles", "HIST.1,HITS.1,log.1"}, {"logFile", "log.1"}});
+    setup.outputs = *OutputNames::make(*job, setup.payload);
+    begin_as_set_up(1);
+    run_to_the_end();
+    ASSERT_THAT(desk.outputs, SizeIs(1)) << test::file_text(setup.log_prefix + ".err");
+    EXPECT_THAT(desk.outputs[0].names, ElementsAre("HITS.1.0", "HIST.1.0"));
+    EXPECT_EQ(test::file_text(desk.outputs[0].paths.at(0)), "HITS.1\n");
+    EXPECT_EQ(test::file_text(desk.outputs[0].paths.at(1)), "HIST.1\n");
 }
 
 TEST_F(CommandChannelTest, TellsHowAProcessFailed)

@@ -115,6 +115,26 @@ TEST_F(AskedAhead, GivesOnlyWhatCanBeSpared)
     EXPECT_EQ(effects.count<Request>(), 0u) << "who asks ahead is not idle";
 }
 
+TEST_F(PayloadEnd, AnOutputThatCanNeverBeStoredIsNotMadeAgain)
+{
+    RangeOutput output;
+    output.what = range;
+    output.paths = {"out"};
+    core.on_output(now, output, effects);
+    core.on_output_bad(now, range, code::es_fatal, "its name is too long", effects);
+    EXPECT_EQ(effects.failures, (std::vector<Effects::Failure>{{range, FailKind::fatal}}));
+}
+
+TEST_F(PayloadEnd, AnOutputThatIsNotThereMayBeMadeByAnotherTry)
+{
+    RangeOutput output;
+    output.what = range;
+    output.paths = {"out"};
+    core.on_output(now, output, effects);
+    core.on_output_bad(now, range, code::missing_output, "there is no such file", effects);
+    EXPECT_EQ(effects.failures, (std::vector<Effects::Failure>{{range, FailKind::failed}}));
+}
+
 using FrozenDisk = PayloadEnd;
 
 TEST_F(FrozenDisk, HoldsARangeWhoseOlderHandOutIsOnItsWayToTheDisk)

@@ -45,6 +45,7 @@ struct Desk final : ChannelEvents {
     RangeIndex next = 0;
     RangeIndex count = 0;
     std::vector<Failed> failures;
+    std::vector<RangeOutput> outputs;
     std::vector<std::string> notes;
     std::vector<std::string> reasons;  ///< of notes
     std::optional<std::uint16_t> end_code;
@@ -61,7 +62,7 @@ struct Desk final : ChannelEvents {
         channel->answer(clock.now(), request, item);
     }
     void request_gone(JobIndex, RequestId) override {}
-    void output(RangeOutput) override {}
+    void output(RangeOutput output) override { outputs.push_back(std::move(output)); }
     void failure(HandOut what, FailKind kind, std::uint16_t, std::string_view reason) override
     {
         failures.push_back({what, kind, std::string(reason)});
@@ -137,6 +138,46 @@ control.recv(100)
     EXPECT_EQ(desk.failures[1].kind, FailKind::fatal);
     EXPECT_THAT(desk.notes, Contains("payload_error"));
     EXPECT_THAT(desk.notes, Not(Contains("worker_killed")));
+}
+
+constexpr auto two_outputs = R"(
+import sys
+for _ in range(2):
+    id = ask()
+    paths = ["/w/hits." + id, "/w/hist." + id] if id.startswith("1-2-3-1") else ["/w/hits." + id]
+    say(",".join(paths) + ",ID:" + id + ",CPU:1,WALL:1")
+assert ask() is None
+print(*sys.argv[1:], file=sys.stderr, flush=True)
+worker.shutdown(socket.SHUT_RDWR)
+control.recv(100)
+)";
+
+TEST_F(WorkerChannelTest, OutputsAreNamedAsTheMergeJobWantsThem)
+{
+    setup.payload.outputs = {{"hits", "HITS.*"}, {"hist", "HIST.*"}};
+    setup.payload.arguments = {"{out_lfn.hits}", "{out_lfn.hist}"};
+    auto const job =
+        Job::from_json({{"PandaID", 5}, {"outFiles", "HITS.1,HIST.1,log.1"}, {"logFile", "log.1"}});
+    setup.outputs = *OutputNames::make(*job, setup.payload);
+    desk.count = 2;
+    run(std::string(payload_head) + two_outputs);
+    EXPECT_EQ(desk.end_code, 0) << log();
+    ASSERT_THAT(desk.outputs, SizeIs(2));
+    EXPECT_EQ(desk.outputs[0].names, (std::vector<std::string>{"HITS.1.1-2-3-1-4", "HIST.1.1-2-3-1-4"}));
+    EXPECT_EQ(desk.outputs[0].missing, "");
+    EXPECT_THAT(desk.outputs[1].missing, HasSubstr("HIST.1")) << "the merge job would not find it";
+    EXPECT_THAT(log(), HasSubstr("HITS.1 HIST.1"));
+}
+
+TEST_F(WorkerChannelTest, OutputsOfARunThatWasMadeBeforeKeepTheirNames)
+{
+    desk.count = 2;
+    run(std::string(payload_head) + two_outputs);
+    ASSERT_THAT(desk.outputs, SizeIs(2));
+    for (auto const& output : desk.outputs) {
+        EXPECT_TRUE(output.names.empty());
+        EXPECT_EQ(output.missing, "");
+    }
 }
 
 TEST_F(WorkerChannelTest, APayloadThatIsSilentWhileItInitialisesIsStopped)

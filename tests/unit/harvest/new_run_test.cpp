@@ -14,6 +14,7 @@
 #include "support/python.hpp"
 #include "support/scratch_folder.hpp"
 #include "sys/event_file.hpp"
+#include "sys/run_opening.hpp"
 
 namespace yoda {
 namespace {
@@ -122,6 +123,47 @@ TEST_F(NewRun, WritesAJobAsPandaWould)
     EXPECT_EQ(job.inputs()[0].pfn, folder / "A.lhe");
     EXPECT_EQ(job.inputs()[0].guid.size(), 36u);
     EXPECT_NE(job.inputs()[0].guid, job.inputs()[1].guid);
+}
+
+TEST_F(NewRun, GivesEachRunAnIdOfItsOwn)
+{
+    options.panda_id = 77;
+    std::vector<std::string> names;
+    for (auto const* const run : {"run", "run_2"}) {
+        options.run = folder / run;
+        ASSERT_TRUE(create_run(options));
+        auto opened = open_run(RunFolder(options.run), {});
+        ASSERT_TRUE(opened) << opened.error().text();
+        auto& table = opened->table;
+        EXPECT_NE(table.run_id(), 0u);
+        auto const number = table.bundle({77, 0, 1, 1, 0, table.run_id()});
+        names.push_back(bundle_name(table.bundles()[number].origin));
+        EXPECT_EQ(load().info.run_id.substr(0, 8), names.back().substr(names.back().find("_77_") + 4, 8));
+    }
+    EXPECT_NE(names[0], names[1]) << "two workers of one PandaID (Harvester's OneToMany)";
+}
+
+TEST_F(NewRun, HasAnLfnForEachOutputOfThePayload)
+{
+    options.panda_id = 77;
+    auto const text = file_text(options.payload);
+    write_text(options.payload, text + "output.hits = HITS.*.root\noutput.hist = HIST.?\n");
+    ASSERT_TRUE(create_run(options));
+    auto const jobs = parse_jobs(file_text(options.run + "/job.json"));
+    ASSERT_TRUE(jobs) << jobs.error().text();
+    EXPECT_THAT(jobs->at(0).list("outFiles"), ElementsAre("HITS.jets.77.root", "HIST._", "log.jets.77.tgz"));
+    options.run = folder / "again";
+    write_text(options.payload, text + "output.hits = H*\noutput.hist = *\n");
+    EXPECT_THAT(error(), HasSubstr("output.hits and output.hist match"));
+}
+
+TEST_F(NewRun, CallsTheOutputAsAFileCanBeCalled)
+{
+    options.panda_id = 77;
+    write_text(options.payload, "executable = bin/jets\n");
+    ASSERT_TRUE(create_run(options));
+    EXPECT_THAT(parse_jobs(file_text(options.run + "/job.json"))->at(0).list("outFiles"),
+                ElementsAre("jets.77", "log.jets.77.tgz"));
 }
 
 TEST_F(NewRun, MakesPandaIdsFromTheTime)

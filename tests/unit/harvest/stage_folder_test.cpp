@@ -65,6 +65,22 @@ TEST_F(Staging, RecordIsAddedOnceAndClaimedByOne)
     EXPECT_TRUE(second.claim("a").value());
 }
 
+TEST_F(Staging, ALongNameHasRoomAndARecordUnderAnotherNameIsDropped)
+{
+    StageFolder folder(folder_.path(), clock_);
+    ASSERT_TRUE(folder.join());
+    std::string const longest(230, 'n');
+    EXPECT_TRUE(folder.add(record_of(longest)).value());
+    auto claim = folder.claim(longest).value();
+    ASSERT_TRUE(claim);
+    EXPECT_TRUE(claim->save());
+    ASSERT_TRUE(claim->release({}));
+    // As an older harvest wrote it, whose JSON could not hold the name.
+    test::write_text(stage("open/caf\xe9.json"), print_stage_record(record_of("caf\xe9")));
+    EXPECT_FALSE(folder.claim("caf\xe9").value());
+    EXPECT_FALSE(folder.look()->knows("caf\xe9")) << "its output has another record now";
+}
+
 TEST_F(Staging, WhatIsDoneIsNeverAddedAgain)
 {
     StageFolder folder(folder_.path(), clock_);

@@ -331,6 +331,16 @@ TEST_F(KitProbe, AWorkerWorksInItsFolder)
         << content;
 }
 
+TEST(Kit, KnowsTheLfnsOfTheJobsOutputs)
+{
+    MiniDroid droid{{program("kit_probe")}, {{"YODA_OUT_LFN", "HITS.1"}, {"YODA_OUT_LFN_hist", "HIST.1"}}};
+    expect_ready(droid);
+    auto worker = droid.add_worker(0);
+    worker.meet();
+    auto const content = read_file(path_of(worker.work(range_text("probe", 1, 1))));
+    EXPECT_NE(content.find("\nout HITS.1|HIST.1\n"), std::string::npos) << content;
+}
+
 TEST_F(KitProbe, ExceptionsBecomeErrorsOnOneLineAndTheWorkerGoesOn)
 {
     expect_ready(droid);
@@ -340,7 +350,8 @@ TEST_F(KitProbe, ExceptionsBecomeErrorsOnOneLineAndTheWorkerGoesOn)
     EXPECT_EQ(worker.work(range_text("throw-int", 1, 1)).rfind("ERR_PAYLOAD_RANGE throw-int: ", 0), 0U);
     EXPECT_LT(worker.work(range_text("throw-long", 1, 1)).size(), 3000U);
     EXPECT_EQ(worker.work(range_text("fatal", 1, 1)), "ERR_PAYLOAD_FATAL fatal: beyond the end");
-    EXPECT_EQ(worker.work(range_text("comma", 1, 1)).rfind("ERR_PAYLOAD_RANGE comma: ", 0), 0U);
+    EXPECT_EQ(worker.work(range_text("comma", 1, 1)).rfind("ERR_PAYLOAD_FATAL comma: ", 0), 0U)
+        << "no other try would give it another name";
     EXPECT_EQ(worker.work(range_text("a/b", 1, 1)).rfind("ERR_PAYLOAD_FATAL a/b: ", 0), 0U);
     EXPECT_EQ(worker.work(range_text("nothing", 1, 1)).rfind("ID:nothing,", 0), 0U);
     EXPECT_FALSE(is_gone(pid));

@@ -127,6 +127,45 @@ TEST_F(BundleFileTest, TheIndexNamesOnlyWhatIsSynced)
     EXPECT_EQ(tar.substr(entry.members[0].data_offset, entry.members[0].bytes), content_of(5));
 }
 
+TEST_F(BundleFileTest, ANameThatNoStoreCanHoldIsRefusedForGood)
+{
+    auto const id = range_id_of(1);
+    std::string const longest(230 - id.size() - 1, 'n');
+    write_text(root / ("worker/" + longest), "one");
+    write_text(root / ("worker/" + longest + "n"), "two");
+    write_text(root / "worker/\xff" + std::string(longest.size() - 1, 'n'), "three");
+    auto bundle = create();
+    auto outputs = open_outputs({longest});
+    auto appended = bundle->append({1, Epoch::make(3, 1), id, 1, 1}, outputs);
+    EXPECT_TRUE(appended && !*appended);
+    for (auto const& name : {longest + "n", "\xff" + std::string(longest.size() - 1, 'n')}) {
+        outputs = open_outputs({name});
+        appended = bundle->append({1, Epoch::make(3, 2), id, 1, 1}, outputs);
+        ASSERT_TRUE(appended && *appended) << name;
+        EXPECT_EQ((*appended)->error_code, code::es_fatal) << "another try would give it the same name";
+        EXPECT_THAT((*appended)->reason, HasSubstr("more than 230 bytes"));
+    }
+    ASSERT_TRUE(bundle->seal(facts, {}));
+}
+
+TEST_F(BundleFileTest, NamesThatWouldBeOneObjectsAreMadeDifferent)
+{
+    auto const id = range_id_of(1);
+    write_text(root / "worker/caf\xe9", "one");
+    write_text(root / "worker/caf%E9", "two");
+    auto bundle = create();
+    auto outputs = open_outputs({"caf\xe9", "caf%E9"});
+    auto const appended = bundle->append({1, Epoch::make(3, 1), id, 1, 1}, outputs);
+    ASSERT_TRUE(appended && !*appended);
+    ASSERT_TRUE(bundle->sync());
+    auto const index = decode_index(file_text(bundle_paths(folder(), origin).open_index));
+    ASSERT_TRUE(index);
+    auto const& members = index->entries.at(0).members;
+    ASSERT_EQ(members.size(), 2u);
+    EXPECT_EQ(members[0].name, "caf\xe9." + id);
+    EXPECT_EQ(members[1].name, "caf%E9_2." + id);
+}
+
 TEST_F(BundleFileTest, NamesEndInTheRangeIdAndDifferWithinARange)
 {
     auto const id = range_id_of(1);

@@ -229,6 +229,31 @@ TEST_F(RunOpening, WhatWasLeftOpenIsSealedUnderANewName)
     EXPECT_EQ(check_outputs(run, again.table, true), "");
 }
 
+TEST_F(RunOpening, BundlesOfARunWithAnIdHaveItInTheirNamesAndThoseOfAnotherRunAreNotIts)
+{
+    write_text(run.jobs(),
+               R"({"version": 2, "run_id": "0a2b3c4d", "jobs": [{"PandaID": 200, "taskID": 100}]})");
+    TestLife life(path, 1, 1);
+    life.run_id = 0x0a2b3c4d;
+    life.store_and_finish(0, {0, 1});
+    life.seal(0);
+    life.store_and_finish(1, {2});  // Left open.
+    fs::create_directories(path + "_of_another/bundles");
+    fs::create_directories(path + "_of_another/journal");
+    TestLife stranger(path + "_of_another", 1, 1);
+    stranger.run_id = 0x11111111;
+    stranger.store_and_finish(0, {5});
+    stranger.seal(0);
+    for (auto const& file : fs::directory_iterator(path + "_of_another/bundles"))
+        fs::copy_file(file.path(), fs::path(run.bundles()) / file.path().filename());
+    auto const opened = take_over();
+    EXPECT_THAT(finished_ranges(opened.table), ElementsAre(0, 1, 2)) << opened.findings.print();
+    EXPECT_EQ(check_outputs(run, opened.table, true), "");
+    EXPECT_TRUE(path_exists(run.bundles() + "/EventService_premerge_200_0a2b3c4d_1_1_0.tar"));
+    EXPECT_TRUE(path_exists(run.bundles() + "/EventService_premerge_200_0a2b3c4d_2_0_0.tar")) << "the copy";
+    EXPECT_THAT(opened.findings.print(), HasSubstr("not of this run's ranges"));
+}
+
 TEST_F(RunOpening, RecordsInTheJournalGiveTheSameTableWithoutACheckpoint)
 {
     TestLife life(path, 1, 1);
