@@ -74,7 +74,7 @@ def a_harvester_feeds_and_drains_a_run_by_its_files(world):
     point = Point(world, fed=False)
     harvester = point.harvester
     point.fetch(codes=(1,))
-    assert point.requests() == ["worker_requestjob.json"]
+    assert point.requests() == ["worker_requestjob.json"] and harvester.read("worker_requestjob.json") == {"nJobs": 1}
     harvester.feed_job(point.fields)
     point.fetch(codes=(1,))
     harvester.feed_ranges(point.ranges(1, 10), upto=100)

@@ -192,8 +192,8 @@ Result<InterchangeSummary> fetch_from_access_point(InterchangeOptions const& opt
     builder->set_payload(fetch.payload);
     builder->set_options(fetch.config);
     if (auto const made = builder->commit(); !made) return made.error();
-    auto const aside = put_aside(point.ranges(), point.ranges() + ".old");
-    return aside ? Result(summary) : aside.error();
+    if (auto const aside = put_aside(point.ranges(), point.ranges() + ".old"); !aside) return aside.error();
+    return summary;
 }
 
 Result<InterchangeSummary> feed_from_access_point(InterchangeOptions const& options, Log& log)

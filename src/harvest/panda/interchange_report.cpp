@@ -39,9 +39,9 @@ std::optional<Json> read_object(std::string const& path)
 struct JobWords {
     ReportedLog log;
     Json records = Json::array();
-    RangeSpans rows;    ///< of the event table
-    RangeSpans listed;  ///< places among the refused ones
-    std::string tarball;
+    RangeSpans rows = {};    ///< of the event table
+    RangeSpans listed = {};  ///< places among the refused ones
+    std::string tarball = {};
 };
 
 class AccessPointReport {
@@ -186,9 +186,7 @@ Status AccessPointReport::collect(OpenedRun const& opened)
         auto const panda_id = opened.jobs[job].panda_id();
         auto log_of_job = ReportedLog::open(fmt::format("{}/dumped-{}.log", panda_.path(), panda_id));
         if (!log_of_job) return log_of_job.error();
-        auto& words =
-            words_.emplace(panda_id, JobWords{*std::move(log_of_job), {}, {}, {}, {}}).first->second;
-        words.records = Json::array();
+        auto& words = words_.emplace(panda_id, JobWords{*std::move(log_of_job)}).first->second;
         if (auto const status = collect_rows(opened, job, words); !status) return status;
         if (auto const status = collect_refused(panda_id, words); !status) return status;
         summary.range_count += count_of(words.rows) + count_of(words.listed);
@@ -203,7 +201,7 @@ Status AccessPointReport::write_dump()
 {
     // The logs have been read before: what another report dumps meanwhile is told twice, not never.
     summary.waiting = path_exists(point_.dump());
-    auto dump = summary.waiting ? read_object(point_.dump()) : Json::object();
+    auto dump = summary.waiting ? read_object(point_.dump()) : std::optional(Json::object());
     bool has_news = false;
     for (auto const& [panda_id, words] : words_) has_news = has_news || !words.records.empty();
     if (!has_news) return {};
