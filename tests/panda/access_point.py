@@ -11,6 +11,7 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from loop_world import SOURCE  # noqa: E402
@@ -414,7 +415,7 @@ def the_job_script_waits_for_harvester_no_longer_than_it_may(world):
     os.remove(os.path.join(point.run, "panda", "dumped-%d.log" % point.panda_id))
     script = run_script(point, 600)
     while script.poll() is None and not point.harvester.there(DUMP):
-        pass
+        time.sleep(0.02)
     script.send_signal(signal.SIGTERM)
     assert "has not taken" in script.communicate()[0] and script.returncode == 0
 
