@@ -15,6 +15,9 @@
 #   YODA_MARGIN_S    seconds to be gone before that [30]
 #   YODA_GRACE_S     seconds between asking the launcher to end and killing it [30]
 #   YODA_SILENT_S    status.json unchanged for so long: rank 0 is gone, the launcher is killed [1800]
+#   YODA_ACCESS_POINT  of a Harvester: it hears there what ended [as harvest fetch --access-point has noted in the run]
+#   YODA_DUMP_WAIT_S seconds that Harvester gets to take the last of it, before this job ends [300]
+#   YODA_HARVEST     the program that tells it [harvest, beside $YODA]
 #   YODA_JOB_NAME    set by harvest submit: name of this submission
 #   YODA_DRY_RUN     print what would be launched, and end
 # Exit code: yoda's own (docs/operations.md), from RUN/result.<life>.json, or, where no life began, from what its rank 0
@@ -170,6 +173,40 @@ yoda_watch() {
   done
 }
 
+# Tells Harvester what ended, and waits until it has taken that: once this job has ended, it takes what is there and looks no more.
+yoda_tell_harvester() {
+  local point=${YODA_ACCESS_POINT-} note=$YODA_RUN/panda/access_point
+  if [ -z "$point" ] && [ -r "$note" ]; then point=$(head -n 1 "$note"); fi
+  [ -n "$point" ] || return 0
+  local program=harvest dump=$point/event_status.dump.json told began now naps=0 _
+  case $YODA in */*) program=${YODA%/*}/harvest ;; esac
+  read -r began _ </proc/uptime  # No step of the wall clock changes the wait.
+  yoda_asked_at=
+  trap 'yoda_asked_at=$SECONDS' TERM INT
+  while :; do
+    "${yoda_wrap[@]}" "${YODA_HARVEST:-$program}" report "$YODA_RUN" --access-point "$point" --phase over </dev/null
+    told=$?
+    if [ "$told" -ne 0 ] && [ "$told" -ne 3 ]; then
+      yoda_say "Harvester was not told what ended: harvest report ended with $told" >&2
+      break
+    fi
+    while :; do
+      [ "$told" -eq 0 ] && [ ! -e "$dump" ] && break 2
+      read -r now _ </proc/uptime
+      if [ $((${now%.*} - ${began%.*})) -ge "${YODA_DUMP_WAIT_S:-300}" ] || [ -n "$yoda_asked_at" ] ||
+        { [ -n "${YODA_END_TIME-}" ] && [ "$(date +%s)" -ge "$YODA_END_TIME" ]; }; then
+        yoda_say "this job ends although Harvester has not taken $dump" >&2
+        break 2
+      fi
+      sleep 1
+      # Once a minute the heartbeat is renewed.
+      naps=$((naps + 1))
+      if [ ! -e "$dump" ] || [ $((naps % 60)) -eq 0 ]; then break; fi
+    done
+  done
+  trap - TERM INT
+}
+
 # Runs yoda to its end; returns yoda's exit code.
 yoda_run() {
   yoda_prepare
@@ -216,6 +253,7 @@ yoda_run() {
   fi
   rm -f "$yoda_hostfile" "$YODA_LAST_WORD"
   yoda_say "yoda ended with $code (launcher $status, life $life)"
+  yoda_tell_harvester
   yoda_note_end "$code"
   return "$code"
 }

@@ -113,7 +113,8 @@ int exchange(po::variables_map const& values, HarvestConfig const& config, Harve
     }
     if (!summary) return report_error(summary.error());
     if (summary->waiting) {
-        std::cout << "nothing yet in " << options.access_point << ", asked for it\n";
+        std::cout << "nothing whole yet in " << options.access_point
+                  << (summary->asked ? "; asked for it\n" : "; it has been asked for, call again\n");
         return exit_again;
     }
     std::cout << summary->range_count << " ranges" << (summary->closed ? ", no more will come" : "") << "\n";

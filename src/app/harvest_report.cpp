@@ -35,6 +35,23 @@ Result<std::optional<BatchFacts>> read_facts(po::variables_map const& values, st
     return std::optional<BatchFacts>{facts};
 }
 
+/// By Harvester's files instead of to PanDA.
+int exchange(po::variables_map const& values, std::string const& run, HarvestTools& tools)
+{
+    auto const facts = read_facts(values, run);
+    if (!facts) return report_error(facts.error());
+    InterchangeOptions options;
+    options.run = run;
+    options.access_point = values["access-point"].as<std::string>();
+    options.from_batch_job = *facts && (*facts)->phase == JobPhase::uploading;
+    auto const told = report_to_access_point(options, tools.clock().unix_ns() / 1'000'000'000, tools.log());
+    if (!told) return report_error(told.error());
+    if (!told->waiting) return exit_done;
+    std::cout << "Harvester has not taken all of " << options.access_point
+              << "/event_status.dump.json yet; call again\n";
+    return exit_again;
+}
+
 }  // namespace
 
 int harvest_report(std::vector<std::string> const& words)
@@ -60,8 +77,9 @@ int harvest_report(std::vector<std::string> const& words)
                "Tells PanDA which ranges are in the stores and which failed, and how the jobs stand; "
                "obeys its\nanswers. Ranges first, a job's final state last. Call it after every harvest "
                "push, and at least every\n30 minutes. Quiet when there was nothing to say. Exit code "
-               "0: all as planned; 3: something is tried\nagain by the next call; 2: usage or settings; 4: PanDA "
-               "refused ranges, or nothing could be done.\n\n"
+               "0: all as planned; 3: something is tried\nagain by the next call, or a Harvester has not "
+               "taken the last dump; 2: usage or settings; 4: PanDA refused ranges,\nor nothing could be "
+               "done.\n\n"
             << options;
         return exit_done;
     }
@@ -75,12 +93,7 @@ int harvest_report(std::vector<std::string> const& words)
     if (values->count("access-point")) {
         if (runs->size() != 1)
             return report_error({ErrorKind::usage, "an access point is for one run", {}, "name one run"});
-        InterchangeOptions exchange;
-        exchange.run = runs->front();
-        exchange.access_point = (*values)["access-point"].as<std::string>();
-        auto const told =
-            report_to_access_point(exchange, (*tools)->clock().unix_ns() / 1'000'000'000, (*tools)->log());
-        return told ? exit_done : report_error(told.error());
+        return exchange(*values, runs->front(), **tools);
     }
     ReportSummary all;
     all.all_ended = true;

@@ -87,6 +87,7 @@ RunBuilder::RunBuilder(RunBuilder&& other) noexcept
       table_(std::move(other.table_)),
       payload_(std::move(other.payload_)),
       options_(std::move(other.options_)),
+      files_(std::move(other.files_)),
       last_names_(std::move(other.last_names_))
 {}
 
@@ -164,6 +165,11 @@ Status RunBuilder::write_files() const
     if (auto status = replace_file(part_ + "/job.json", print_jobs(jobs)); !status) return status;
     if (auto status = replace_file(part_ + "/payload.cfg", payload); !status) return status;
     if (auto status = replace_file(part_ + "/yoda.cfg", options_); !status) return status;
+    for (auto const& file : files_) {
+        auto const path = part_ + "/" + file.path;
+        if (auto status = make_folders(path.substr(0, path.rfind('/'))); !status) return status;
+        if (auto status = replace_file(path, file.content, file.mode); !status) return status;
+    }
     if (auto status = write_state_file(part_, table_, info.run_id, {}); !status) return status;
     return write_event_file(part_, table_, info);
 }

@@ -50,6 +50,11 @@ class RunBuilder {
     }
     /// Content of RUN/yoda.cfg.
     void set_options(std::string text) { options_ = std::move(text); }
+    /// A further file, `path` below the run folder: there as soon as the run is.
+    void add_file(std::string path, std::string content, unsigned mode = 0644)
+    {
+        files_.push_back({std::move(path), std::move(content), mode});
+    }
 
     EventTable const& table() const { return table_; }
 
@@ -67,6 +72,11 @@ class RunBuilder {
     EventTable table_;
     PayloadConfig payload_;
     std::string options_;
+    struct ExtraFile {
+        std::string path, content;
+        unsigned mode = 0644;
+    };
+    std::vector<ExtraFile> files_;
     struct Names {
         std::string lfn, guid, scope, pfn;
         bool is_of(RangeView const& range, std::string_view pfn_) const

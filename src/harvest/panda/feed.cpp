@@ -60,7 +60,6 @@ class Feeder {
 
   private:
     Status pass_on(Ask const& ask);
-    Status keep_refused(std::int64_t panda_id, std::vector<RefusedRange> const& ranges);
     bool is_over(std::size_t job) const;
     std::size_t position(std::int64_t panda_id) const
     {
@@ -92,23 +91,6 @@ bool Feeder::is_over(std::size_t job) const
            json.value("ended", false);
 }
 
-Status Feeder::keep_refused(std::int64_t panda_id, std::vector<RefusedRange> const& ranges)
-{
-    if (ranges.empty()) return {};
-    auto const path = folder_.refused(panda_id);
-    std::vector<RefusedRange> all;
-    if (auto const text = read_file(path)) {
-        auto known = parse_refused(*text);
-        if (!known) return known.error();
-        all = std::move(*known);
-    }
-    for (auto const& range : ranges)
-        if (std::none_of(all.begin(), all.end(),
-                         [&](RefusedRange const& known) { return known.id == range.id; }))
-            all.push_back(range);
-    return replace_file(path, print_refused(all));
-}
-
 Status Feeder::pass_on(Ask const& ask)
 {
     auto const job = position(ask.panda_id);
@@ -137,7 +119,7 @@ Status Feeder::pass_on(Ask const& ask)
     });
     if (!scanned) return scanned.error();
     note += "]}\n";
-    if (auto const status = keep_refused(ask.panda_id, refused); !status) return status;
+    if (auto const status = add_refused(folder_.refused(ask.panda_id), refused); !status) return status;
     if (count > 0)
         if (auto const status = write_note(options_.run, ask.note, note); !status) return status;
     summary.range_count += count;

@@ -8,32 +8,13 @@
 
 #include "core/output_names.hpp"
 #include "harvest/new_run_builder.hpp"
+#include "harvest/panda/job_secrets.hpp"
 #include "harvest/panda/turn.hpp"
 #include "sys/files.hpp"
 
 namespace yoda {
 
 namespace {
-
-/// Credentials of users and of the pilot that come with a job: they go into a file of their own, mode 0600.
-constexpr char const* secret_fields[] = {
-    "pandaProxySecretKey", "secrets", "pilotSecrets", "myproxy", "credname", "token"};
-
-Job without_secrets(Job const& job)
-{
-    auto fields = job.fields();
-    for (auto const* name : secret_fields) fields.erase(name);
-    auto clean = Job::from_json(std::move(fields));
-    return clean ? std::move(*clean) : job;
-}
-
-nlohmann::json secrets_of(Job const& job)
-{
-    auto secrets = nlohmann::json::object();
-    for (auto const* name : secret_fields)
-        if (job.fields().contains(name)) secrets[name] = job.fields()[name];
-    return secrets;
-}
 
 /// Into the folder that yoda takes.
 class RunFolderSink final : public RunSink {
@@ -113,12 +94,11 @@ Status write_workplace(FetchOptions const& options, std::string const& workplace
     return replace_file(workplace + "/harvest.cfg", options.run_config);
 }
 
-/// For whoever speaks for the job later: PandaProxy, which may have to sign its inputs first.
 Status keep_secrets(std::string const& workplace, Job const& job)
 {
-    auto const secrets = secrets_of(job);
+    auto const secrets = print_secrets(job);
     if (secrets.empty()) return {};
-    return replace_file(secrets_path(workplace, job.panda_id()), secrets.dump() + "\n", 0600);
+    return replace_file(secrets_path(workplace, job.panda_id()), secrets, 0600);
 }
 
 }  // namespace

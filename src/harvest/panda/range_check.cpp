@@ -2,9 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "harvest/panda/error_codes.hpp"
+#include "sys/files.hpp"
 
 namespace yoda {
 
@@ -76,6 +78,25 @@ Result<std::vector<RefusedRange>> parse_refused(std::string_view text)
     } catch (nlohmann::json::exception const& exception) {
         return Error{ErrorKind::bad_input, "list of refused ranges cannot be read", exception.what(), {}};
     }
+}
+
+Result<std::vector<RefusedRange>> read_refused(std::string const& path)
+{
+    if (!path_exists(path)) return std::vector<RefusedRange>{};
+    auto const text = read_file(path);
+    return text ? parse_refused(*text) : text.error();
+}
+
+Status add_refused(std::string const& path, std::vector<RefusedRange> const& ranges)
+{
+    if (ranges.empty()) return {};
+    auto all = read_refused(path);
+    if (!all) return all.error();
+    for (auto const& range : ranges)
+        if (std::none_of(all->begin(), all->end(),
+                         [&](RefusedRange const& known) { return known.id == range.id; }))
+            all->push_back(range);
+    return replace_file(path, print_refused(*all));
 }
 
 }  // namespace yoda

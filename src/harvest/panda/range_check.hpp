@@ -42,5 +42,9 @@ class RangeChecker {
 /// RUN/panda/refused-<PandaID>.json
 std::string print_refused(std::vector<RefusedRange> const& ranges);
 Result<std::vector<RefusedRange>> parse_refused(std::string_view text);
+/// The ranges in that file; an absent file has none.
+Result<std::vector<RefusedRange>> read_refused(std::string const& path);
+/// Adds to that file those that it does not have yet. Their places in it never change.
+Status add_refused(std::string const& path, std::vector<RefusedRange> const& ranges);
 
 }  // namespace yoda

@@ -46,14 +46,10 @@ Result<std::unique_ptr<JobReporter>> JobReporter::load(ReportShared& shared, Job
         if (!known) return known.error();
         record = *std::move(known);
     }
-    if (auto const path = folder.refused(record.panda_id); path_exists(path)) {
-        auto const text = read_file(path);
-        if (!text) return text.error();
-        auto known = parse_refused(*text);
-        if (!known) return known.error();
-        reporter->refused_ = *std::move(known);
-        std::erase_if(reporter->refused_, [](RefusedRange const& range) { return !range.report; });
-    }
+    auto refused = read_refused(folder.refused(record.panda_id));
+    if (!refused) return refused.error();
+    reporter->refused_ = *std::move(refused);
+    std::erase_if(reporter->refused_, [](RefusedRange const& range) { return !range.report; });
     return reporter;
 }
 

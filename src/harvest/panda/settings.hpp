@@ -71,6 +71,8 @@ class PandaFolder {
         return path_ + "/reported-" + std::to_string(panda_id) + ".log";
     }
     std::string acks() const { return path_ + "/acks"; }
+    /// Of a run that came by a Harvester's files: the access point's path; the job scripts read it.
+    std::string access_point() const { return path_ + "/access_point"; }
 
     /// Where `harvest fetch` works before the run folder exists.
     static std::string workplace(std::string const& run) { return run + ".fetch"; }
