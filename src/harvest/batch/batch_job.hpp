@@ -24,8 +24,8 @@ struct BatchJob {
     std::string id;
     std::string name;
     BatchState state = BatchState::pending;
-    std::string word;        ///< the system's own word for the state: "TIMEOUT", "F"
-    std::string reason;      ///< why it waits or ended, in the system's words; may be empty
+    std::string word;          ///< the system's own word for the state: "TIMEOUT", "F"
+    std::string reason;        ///< why it waits or ended, in the system's words; may be empty
     std::string cluster = {};  ///< Slurm with --clusters: where it is; empty: the commands' own cluster
     bool operator==(BatchJob const&) const = default;
 };

@@ -89,8 +89,8 @@ Result<std::string> find_jobscripts(SiteConfig const& site, std::string const& p
                  "give --set jobscripts=FOLDER"};
 }
 
-/// Where a submission may go, as far as can be told before sbatch answers: its variables win over the options of
-/// a job file.
+/// Where a submission may go, as far as can be told before sbatch answers: its variables win over the options
+/// of a job file.
 std::string wanted_clusters(SiteConfig const& site, BatchKind kind)
 {
     if (kind != BatchKind::slurm) return {};
@@ -98,6 +98,18 @@ std::string wanted_clusters(SiteConfig const& site, BatchKind kind)
         if (char const* const value = std::getenv(name); value != nullptr && *value != '\0') return value;
     }
     return clusters_in_options(site.options);
+}
+
+/// Why a job is not cancelled that the batch system, though it answered, does not list under its name.
+Error not_listed(Submission const& submission)
+{
+    if (submission.batch == BatchKind::local && submission.host != host_name())
+        return {ErrorKind::refused, "its processes cannot be seen from here",
+                "it was started on " + submission.host, "harvest cancel there"};
+    return {
+        ErrorKind::refused,
+        fmt::format("the batch system lists no job {} of the name {}", submission.label(), submission.name),
+        "a job of this number may be somebody else's", "harvest poll tells when it is gone"};
 }
 
 class Step {
@@ -372,18 +384,9 @@ class Step {
             return folder_.write_current("none");
         }
         if (!seen_) {
-            // A number may be somebody else's by now: only a job with our name is ended.
-            if (!standing_.trouble)
-                standing_.trouble =
-                    last.batch == BatchKind::local && last.host != host_name()
-                        ? Error{ErrorKind::refused, "its processes cannot be seen from here",
-                                "it was started on " + last.host, "harvest cancel there"}
-                        : Error{ErrorKind::refused,
-                                fmt::format("the batch system lists no job {} of the name {}", last.job_id,
-                                            last.name),
-                                "a job of this number may be somebody else's", "harvest poll tells when it is gone"};
-            standing_.why = fmt::format("job {} was not cancelled; if it has not begun yet, it ends at its start",
-                                        last.label());
+            if (!standing_.trouble) standing_.trouble = not_listed(last);
+            standing_.why = fmt::format(
+                "job {} was not cancelled; if it has not begun yet, it ends at its start", last.label());
             return folder_.write_current("none");
         }
         auto system = make_batch_system(last.batch, Duration::from_s(site_.command_limit_s), clock_);

@@ -1,9 +1,9 @@
-// PBS by its commands: OpenPBS and PBS Pro (qselect, qstat -x), Torque and Slurm's wrappers (qstat -f). What they
-// print is read by pbs_text.
+// PBS by its commands: OpenPBS and PBS Pro (qselect, qstat -x), Torque and Slurm's wrappers (qstat -f). What
+// they print is read by pbs_text.
 //
-// Of a server without job history, as OpenPBS is installed, -x answers well and empty even for a job that runs
-// ("PBS is not configured to maintain job history"): the plain words are asked first, and -x only adds jobs that
-// have ended.
+// A server without job history, as OpenPBS is installed, answers -x well and empty even for a job that runs
+// ("PBS is not configured to maintain job history"): the plain words are asked first, and -x only adds jobs
+// that have ended.
 #include <fmt/format.h>
 
 #include "harvest/batch/batch_system.hpp"

@@ -49,7 +49,8 @@ std::uint32_t newest_result(std::string const& run)
     for (fs::directory_iterator it(run, code), end; !code && it != end; it.increment(code)) {
         auto const name = it->path().filename().string();
         if (!name.starts_with("result.") || !name.ends_with(".json")) continue;
-        auto const digits = std::string_view(name).substr(7, name.size() - std::min<std::size_t>(name.size(), 12));
+        auto const digits =
+            std::string_view(name).substr(7, name.size() - std::min<std::size_t>(name.size(), 12));
         if (auto const life = parse_count(digits))
             newest = std::max(newest, static_cast<std::uint32_t>(std::min<std::uint64_t>(*life, UINT32_MAX)));
     }

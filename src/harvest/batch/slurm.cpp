@@ -112,9 +112,9 @@ class Slurm final : public BatchSystem {
 
     Result<std::optional<BatchJob>> find_in(std::string const& cluster, std::string const& name) const
     {
-        auto const listed = ask("squeue", cluster,
-                                {"--noheader", "--states=all", "--name=" + name,
-                                 "--format=" + std::string(squeue_format)});
+        auto const listed =
+            ask("squeue", cluster,
+                {"--noheader", "--states=all", "--name=" + name, "--format=" + std::string(squeue_format)});
         if (!listed) return listed.error();
         if (!listed->well()) return no_answer("squeue", *listed);
         auto found = choose(listed->out, name, cluster);

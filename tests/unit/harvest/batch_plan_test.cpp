@@ -402,7 +402,8 @@ TEST(JobFile, HoldsOptionsAndQuotedVariables)
          {"#SBATCH --nodes=3\n", "#SBATCH --time=1:30:00\n", "#SBATCH --account=m1\n",
           "#SBATCH --constraint=cpu\n", "#SBATCH --exclusive\n", "#SBATCH --time-min=0:10:00\n",
           "export NOTE='it'\\''s $HOME'\n", "export YODA_RUN='/runs/r1'\n", "export YODA='/opt/yoda'\n",
-          "export YODA_LAUNCHER='mpirun'\n", "export YODA_WALLTIME_S='5400'\n", ". '/opt/jobscripts/slurm/yoda.sh'\n"})
+          "export YODA_LAUNCHER='mpirun'\n", "export YODA_WALLTIME_S='5400'\n",
+          ". '/opt/jobscripts/slurm/yoda.sh'\n"})
         EXPECT_THAT(text, HasSubstr(line));
     auto const pbs = print_job_file(BatchKind::pbs, site, {3, 5400, ""},
                                     {"/runs/r1", "yabc", "/opt/jobscripts", "/opt/yoda"});

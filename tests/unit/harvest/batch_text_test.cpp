@@ -165,7 +165,8 @@ TEST(PbsText, TheSlurmWrapperPassesOnWhatSbatchSaid)
 TEST(PbsText, AnUnknownJobIsToldFromASilentServer)
 {
     EXPECT_TRUE(is_unknown_pbs_job("qstat: Unknown Job Id 7.p1"));
-    constexpr auto finished = "qstat: 7.p1 Job has finished, use -x or -H to obtain historical job information";
+    constexpr auto finished =
+        "qstat: 7.p1 Job has finished, use -x or -H to obtain historical job information";
     EXPECT_TRUE(is_finished_pbs_job(finished));
     EXPECT_FALSE(is_unknown_pbs_job(finished));
     EXPECT_FALSE(is_unknown_pbs_job("qstat: PBS is not configured to maintain job history"));
