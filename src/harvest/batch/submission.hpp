@@ -33,10 +33,10 @@ struct Submission {
     std::string job_id;  ///< empty until known
     /// Slurm with --clusters: the one that has it, until then those that it may have gone to ("a,b").
     std::string cluster;
-    std::string host;    ///< of the harvest that submitted; local jobs live there
+    std::string host;  ///< of the harvest that submitted; local jobs live there
     std::uint64_t node_count = 0;
     std::int64_t walltime_s = 0;
-    std::uint64_t unended_before = 0;  ///< ranges that were to be done when it was submitted
+    std::uint64_t unended_before = 0;          ///< ranges that were to be done when it was submitted
     std::optional<std::uint32_t> life_before;  ///< newest life of the run then; older records do not say
     std::int64_t intended_unix_s = 0;
     std::int64_t ended_unix_s = 0;
