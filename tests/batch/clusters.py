@@ -34,7 +34,7 @@ class Clusters:
 
     def somebody_elses(self):
         """A job on the first cluster."""
-        return self.here.run("sbatch", "--parsable", "--hold", "-J", "theirs", "--wrap", "true")
+        return self.here.run("sbatch", "--parsable", "--hold", "-o", "/dev/null", "-J", "theirs", "--wrap", "true")
 
     def ours(self, seen):
         """Where our jobs are: [(cluster, number)]."""
@@ -71,7 +71,7 @@ def follow_and_cancel(c):
 
 def lost_answer(c):
     """Nobody heard which of them took it: each is asked, and none may be silent."""
-    busy = c.here.run("sbatch", "--parsable", "--exclusive", "-J", "theirs", "--wrap", "sleep 600")
+    busy = c.here.run("sbatch", "--parsable", "--exclusive", "-o", "/dev/null", "-J", "theirs", "--wrap", "sleep 600")
     c.here.wait_until("no node is free there", lambda: c.here.state(busy) == "RUNNING")
     run = c.world.slow_run("lost", 50, 5)
     done = c.world.harvest_deaf_to_sbatch("submit", run, "--json", "--site", c.site("c1,c2"))
