@@ -11,13 +11,14 @@
 #   YODA_WRAP        words before yoda, e.g. "apptainer exec --bind /scratch yoda.sif"
 #   YODA_SETUP       a file to source first (module load ..., export ...)
 #   YODA_SCRATCH     node-local folder for payloads' work [$TMPDIR or /tmp of each node]
-#   YODA_END_TIME    unix seconds at which the job is killed [asked of the batch system]
+#   YODA_END_TIME    unix seconds at which the job is killed; one that has passed is not used [asked of the batch system]
+#   YODA_WALLTIME_S  seconds from this script's start to the end, where nobody tells the end; harvest submit sets it
 #   YODA_MARGIN_S    seconds to be gone before that [30]
 #   YODA_GRACE_S     seconds between asking the launcher to end and killing it [30]
-#   YODA_SILENT_S    status.json unchanged for so long: rank 0 is gone, the launcher is killed [1800]
 #   YODA_ACCESS_POINT  of a Harvester: it hears there what ended [as harvest fetch --access-point has noted in the run]
 #   YODA_DUMP_WAIT_S seconds that Harvester gets to take the last of it, before this job ends [300]
 #   YODA_HARVEST     the program that tells it [harvest, beside $YODA]
+#   YODA_SILENT_S    the same bytes in status.json for so long: rank 0 is gone, the launcher is killed [1800]
 #   YODA_JOB_NAME    set by harvest submit: name of this submission
 #   YODA_DRY_RUN     print what would be launched, and end
 # Exit code: yoda's own (docs/operations.md), from RUN/result.<life>.json, or, where no life began, from what its rank 0
@@ -26,6 +27,33 @@
 # A signal may come before anything runs (Slurm sends its early one up to a minute early).
 yoda_drain=
 trap 'yoda_drain=yes' USR1
+
+yoda_began=$(date +%s)
+
+# Sets yoda_uptime_s. Wall clocks step, and bash's SECONDS follows them.
+yoda_read_uptime() {
+  read -r yoda_uptime_s _ </proc/uptime || yoda_uptime_s=$SECONDS
+  yoda_uptime_s=${yoda_uptime_s%%.*}
+}
+
+# Takes $1 as the end of this job if it is unix seconds still to come. Batch systems also say "N/A", "NONE" or nothing.
+yoda_take_end() {
+  case ${1-} in '' | *[!0-9]*) return 1 ;; esac
+  [ "$1" -gt "$(date +%s)" ] && YODA_END_TIME=$((10#$1))
+}
+
+# The end by the walltime that this job was submitted with.
+yoda_take_walltime() {
+  case ${YODA_WALLTIME_S-} in '' | *[!0-9]*) return 1 ;; esac
+  yoda_take_end $((yoda_began + 10#$YODA_WALLTIME_S))
+}
+
+# Sets yoda_told, by which one word of rank 0 is told from the next. What cannot be read is no change. The file's time
+# is not asked: a file server's clock, or that of another node, is not ours.
+yoda_read_status() {
+  local told
+  { told=$(cksum <"$YODA_RUN/status.json") && yoda_told=$told; } 2>/dev/null
+}
 
 yoda_say() { printf '%s yoda job: %s\n' "$(date -u +%FT%TZ)" "$*"; }
 
@@ -87,9 +115,13 @@ yoda_prepare() {
   read -ra yoda_wrap <<<"${YODA_WRAP-}"
   read -ra yoda_mpi_words <<<"${YODA_MPI_ARGUMENTS-}"
   [ -n "${YODA_SCRATCH-}" ] && yoda_words+=(--set "work.folder=$YODA_SCRATCH")
-  if [ -n "${YODA_END_TIME-}" ]; then
+  if yoda_take_end "${YODA_END_TIME-}"; then
+    yoda_say "this job ends at $(date -u -d "@$YODA_END_TIME" +%FT%TZ)"
     YODA_END_TIME=$((YODA_END_TIME - ${YODA_MARGIN_S:-30}))
     export YODA_END_TIME
+  else
+    yoda_say "the end of this job is not known${YODA_END_TIME:+ (YODA_END_TIME=$YODA_END_TIME is not a time to come)}"
+    unset YODA_END_TIME
   fi
   # In the run folder, so that the next job removes what a killed one has left.
   mkdir -p "$YODA_RUN/logs" && rm -f "$YODA_RUN"/logs/job_hosts.* "$YODA_RUN"/logs/job_end.*
@@ -127,8 +159,17 @@ yoda_end_launcher() {
   local signal
   for signal in TERM KILL; do
     kill -"$signal" "$yoda_launcher" 2>/dev/null || return 0
-    local end=$((SECONDS + ${YODA_GRACE_S:-30}))
-    while [ "$SECONDS" -lt "$end" ] && kill -0 "$yoda_launcher" 2>/dev/null; do yoda_nap 1; done
+    yoda_wait_for_launcher
+  done
+}
+
+# Until the launcher has ended, or the grace is over.
+yoda_wait_for_launcher() {
+  yoda_read_uptime
+  local end=$((yoda_uptime_s + ${YODA_GRACE_S:-30}))
+  while [ "$yoda_uptime_s" -lt "$end" ] && kill -0 "$yoda_launcher" 2>/dev/null; do
+    yoda_nap 1
+    yoda_read_uptime
   done
 }
 
@@ -142,31 +183,34 @@ yoda_nap() {
 }
 
 yoda_watch() {
-  local began written start=$SECONDS
-  began=$(date +%s)
+  local before=$yoda_told last start changed
+  yoda_read_uptime
+  start=$yoda_uptime_s
+  changed=$start
   while kill -0 "$yoda_launcher" 2>/dev/null; do
     yoda_nap "${YODA_WATCH_S:-5}"
     kill -0 "$yoda_launcher" 2>/dev/null || break
     if [ "$(yoda_last_result)" -gt "$yoda_result_before" ] || [ -s "$YODA_LAST_WORD" ]; then
       # Yoda is done; with a lost node the launcher may wait for ever.
-      local end=$((SECONDS + ${YODA_GRACE_S:-30}))
-      while [ "$SECONDS" -lt "$end" ] && kill -0 "$yoda_launcher" 2>/dev/null; do yoda_nap 1; done
+      yoda_wait_for_launcher
       kill -0 "$yoda_launcher" 2>/dev/null && yoda_end_launcher "yoda is done, the launcher is not"
       break
     fi
+    last=$yoda_told
+    yoda_read_status
+    yoda_read_uptime
+    [ "$yoda_told" = "$last" ] || changed=$yoda_uptime_s
     # Passed on once rank 0 lives: a launcher that is just starting would die of it.
-    if [ -n "$yoda_drain" ] && { [ "$YODA_RUN/status.json" -nt "$yoda_hostfile" ] || [ $((SECONDS - start)) -gt 60 ]; }; then
+    if [ -n "$yoda_drain" ] && { [ "$yoda_told" != "$before" ] || [ $((yoda_uptime_s - start)) -gt 60 ]; }; then
       yoda_say "draining"
       kill -USR1 "$yoda_launcher" 2>/dev/null
       yoda_drain=
     fi
-    if [ -n "$yoda_asked_at" ] && [ $((SECONDS - yoda_asked_at)) -gt $((${YODA_GRACE_S:-30} * 3)) ]; then
+    if [ -n "$yoda_asked_at" ] && [ $((yoda_uptime_s - yoda_asked_at)) -gt $((${YODA_GRACE_S:-30} * 3)) ]; then
       yoda_end_launcher "told to end"
       break
     fi
-    written=$(stat -c %Y "$YODA_RUN/status.json" 2>/dev/null || echo 0)
-    [ "$written" -lt "$began" ] && written=$began
-    if [ $(($(date +%s) - written)) -gt "${YODA_SILENT_S:-1800}" ]; then
+    if [ $((yoda_uptime_s - changed)) -gt "${YODA_SILENT_S:-1800}" ]; then
       yoda_end_launcher "status.json has not changed for ${YODA_SILENT_S:-1800} s"
       break
     fi
@@ -225,10 +269,12 @@ yoda_run() {
   fi
   yoda_result_before=$(yoda_last_result)
   yoda_asked_at=
+  yoda_told=
+  yoda_read_status
   "${yoda_command[@]}" </dev/null &
   yoda_launcher=$!
   # USR1 is the word to drain: mpirun and srun pass it on to all ranks. TERM to the launcher would kill them.
-  trap 'yoda_asked_at=$SECONDS; yoda_drain=yes' TERM INT
+  trap 'yoda_read_uptime; yoda_asked_at=$yoda_uptime_s; yoda_drain=yes' TERM INT
   yoda_watch
   local status=0
   wait "$yoda_launcher" 2>/dev/null || status=$?

@@ -8,6 +8,6 @@
 . "$YODA_JOBSCRIPTS/run_yoda.sh" || { echo "YODA_JOBSCRIPTS=$YODA_JOBSCRIPTS has no run_yoda.sh" >&2; exit 4; }
 YODA_HOSTS=(localhost)
 YODA_LAUNCHER=mpirun
-[ -n "${YODA_WALLTIME_S-}" ] && YODA_END_TIME=$(($(date +%s) + YODA_WALLTIME_S))
+yoda_take_walltime
 yoda_run
 exit $?

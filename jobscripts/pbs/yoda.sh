@@ -37,14 +37,14 @@ if [ -z "${PBS_JOBID-}" ] && [ -z "${YODA_DRY_RUN-}" ]; then
   exit 2
 fi
 # PBS gives no warning before the limit, so yoda must know the end from the start.
-if [ -z "${YODA_END_TIME-}" ]; then
+if ! yoda_take_end "${YODA_END_TIME-}"; then
   if [ -z "$YODA_WALLTIME_S" ] && [ -n "${PBS_JOBID-}" ]; then
     limit=$(timeout 30 qstat -f "$PBS_JOBID" 2>/dev/null | sed -n 's/.*Resource_List.walltime *= *//p' | head -n 1)
     if [[ $limit =~ ^([0-9]+):([0-9]+):([0-9]+)$ ]]; then
       YODA_WALLTIME_S=$((10#${BASH_REMATCH[1]} * 3600 + 10#${BASH_REMATCH[2]} * 60 + 10#${BASH_REMATCH[3]}))
     fi
   fi
-  [ -n "$YODA_WALLTIME_S" ] && YODA_END_TIME=$(($(date +%s) + YODA_WALLTIME_S))
+  yoda_take_walltime
 fi
 # The wrapper of Slurm's Torque commands makes no node file; its own program does.
 if [ -z "${PBS_NODEFILE-}" ] && command -v generate_pbs_nodefile >/dev/null; then

@@ -26,6 +26,7 @@
 : "${YODA_LAUNCHER:=srun}"                                  # srun (PMIx), or mpirun where Slurm lacks PMIx
 : "${YODA_SETUP:=}"                                         # file to source: module load ..., export ...
 : "${YODA_SCRATCH:=${BB_JOB_LOCAL:-${DW_JOB_PRIVATE:-}}}"   # node scratch or burst buffer; empty: $TMPDIR or /tmp
+: "${YODA_WALLTIME_S:=}"                                    # walltime in seconds, for when Slurm does not tell the end
 : "${YODA_REQUEUE:=no}"                                     # yes: not complete when the time is up -> queue again
 
 # shellcheck source=../run_yoda.sh
@@ -38,15 +39,19 @@ if [ -z "${SLURM_JOB_ID-}" ] && [ -z "${YODA_DRY_RUN-}" ]; then
   yoda_say "this is no Slurm job: submit it with sbatch" >&2
   exit 2
 fi
+unset SLURM_CLUSTERS  # From the login node: the commands here are about the cluster that this job runs on.
 mapfile -t YODA_HOSTS < <(scontrol show hostnames "${SLURM_JOB_NODELIST-}" 2>/dev/null)
-if [ -z "${YODA_END_TIME-}" ]; then
-  # Newer Slurm tells it; older ones are asked once. Without an answer yoda trusts the early signal.
-  YODA_END_TIME=${SLURM_JOB_END_TIME-}
-  if [ -z "$YODA_END_TIME" ] && [ -n "${SLURM_JOB_ID-}" ]; then
-    ends=$(timeout 30 squeue -h -j "$SLURM_JOB_ID" -o %e 2>/dev/null | head -n 1)
-    YODA_END_TIME=$(date -d "$ends" +%s 2>/dev/null)
-  fi
-fi
+# Newer Slurm tells the end; older ones are asked once, in a format of our choice. Then the walltime counts from now on;
+# without one yoda trusts the early signal.
+yoda_ask_squeue() {
+  [ -n "${SLURM_JOB_ID-}" ] || return 1
+  local ends
+  ends=$(SLURM_TIME_FORMAT=%s timeout 30 squeue -h -j "$SLURM_JOB_ID" -o %e 2>/dev/null | head -n 1 | tr -d '[:space:]')
+  # Where the format is not heard.
+  case $ends in [0-9][0-9][0-9][0-9]-[0-9]*T*) ends=$(date -d "$ends" +%s 2>/dev/null) ;; esac
+  yoda_take_end "$ends"
+}
+yoda_take_end "${YODA_END_TIME-}" || yoda_take_end "${SLURM_JOB_END_TIME-}" || yoda_ask_squeue || yoda_take_walltime
 
 yoda_run
 code=$?

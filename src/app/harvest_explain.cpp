@@ -37,9 +37,9 @@ std::string print_jobs(ordered_json const& batch)
     for (auto const& json : batch["submissions"]) {
         auto const job = parse_submission(json.dump());
         if (!job) continue;  // It was printed by the same program.
-        text += fmt::format("job {}: {} ({}), {} nodes, {}", job->number,
-                            job->job_id.empty() ? job->name : job->job_id, print_batch_kind(job->batch),
-                            job->node_count, print_submission_state(job->state));
+        text +=
+            fmt::format("job {}: {} ({}), {} nodes, {}", job->number, job->label(),
+                        print_batch_kind(job->batch), job->node_count, print_submission_state(job->state));
         if (!job->word.empty()) text += " " + job->word;
         if (job->exit_code) text += fmt::format(", yoda's exit code {}", *job->exit_code);
         if (!job->reason.empty()) text += ": " + job->reason;

@@ -72,7 +72,8 @@ Result<Config> read_settings(YodaOptions const& options, RunFolder const& folder
 Duration time_left(Config const& config, Allocation const& allocation, std::int64_t unix_s)
 {
     if (config.walltime_s > 0) return Duration::from_s(config.walltime_s);
-    if (allocation.end_unix_s > 0)
+    // A job that runs past Slurm's own word has been given a later end that nobody knows here.
+    if (allocation.end_unix_s > (allocation.end_is_told ? 0 : unix_s))
         return Duration::from_s(static_cast<double>(allocation.end_unix_s - unix_s));
     // The job has just begun.
     if (allocation.walltime_s > 0) return Duration::from_s(static_cast<double>(allocation.walltime_s));

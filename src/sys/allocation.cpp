@@ -49,7 +49,10 @@ Allocation read_allocation()
         allocation.walltime_s = number_of("PBS_WALLTIME");
         allocation.node_count = count_pbs_nodes();
     }
-    if (auto const end = number_of("YODA_END_TIME"); end > 0) allocation.end_unix_s = end;
+    if (auto const end = number_of("YODA_END_TIME"); end > 0) {
+        allocation.end_unix_s = end;
+        allocation.end_is_told = true;
+    }
     for (auto const* const name : {"SLURM_TMPDIR", "BB_JOB_LOCAL", "DW_JOB_PRIVATE", "TMPDIR"})
         if (allocation.scratch.empty()) allocation.scratch = text_of(name);
     return allocation;

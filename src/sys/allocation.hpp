@@ -10,6 +10,7 @@ namespace yoda {
 struct Allocation {
     std::string batch_job;         ///< "slurm 123" or "pbs 4.server"; empty outside
     std::int64_t end_unix_s = 0;   ///< 0: not known
+    bool end_is_told = false;      ///< by YODA_END_TIME; Slurm's own variable may be that of an older limit
     std::int64_t walltime_s = 0;   ///< from the job's begin, where only that is told; 0: not known
     std::uint64_t node_count = 0;  ///< 0: not known
     std::string scratch;           ///< node-local folder of this job; empty: none is told

@@ -1,6 +1,7 @@
 """What the batch tests share: the world of tests/mpi with a Slurm cluster in it."""
 import glob
 import os
+import shutil
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -13,6 +14,16 @@ SKIPPED = 77
 SCRIPTS = os.path.join(w.SOURCE, "jobscripts")
 SETTINGS = ["payload.workers=1", "disk.free_at_start=1 MB", "disk.free_running=1 MB", "status.interval=0.2 s",
             "droid.heartbeat=0.5 s", "droid.silence=5 s", "yoda.silence=600 s", "walltime.notice=2 s"]
+
+
+def write_program(folder, name, text):
+    """A stand-in for a program, by a shell script; for folders that are put first in PATH."""
+    os.makedirs(folder, exist_ok=True)
+    path = os.path.join(folder, name)
+    with open(path, "w") as file:
+        file.write("#!/bin/bash\n" + text)
+    os.chmod(path, 0o755)
+    return path
 
 
 class BatchWorld(w.World):
@@ -52,6 +63,17 @@ class BatchWorld(w.World):
                                     os.path.join(SCRIPTS, script))
         finally:
             self.cluster.environment = saved
+
+    def harvest_deaf_to_sbatch(self, *words):
+        """sbatch makes the job, but nobody hears its number."""
+        deaf = write_program(self.path("deaf"), "sbatch", '%s "$@" >/dev/null\n'
+                             'echo "sbatch: error: Socket timed out on send/recv operation" >&2\nexit 1\n' % shutil.which("sbatch"))
+        path = self.environment["PATH"]
+        self.environment["PATH"] = os.path.dirname(deaf) + ":" + path
+        try:
+            return self.harvest(*words, check=False)
+        finally:
+            self.environment["PATH"] = path
 
     def log_of(self, job):
         with open(self.path("job-%s.log" % job), errors="replace") as file:

@@ -5,7 +5,6 @@ import glob
 import os
 import shutil
 import signal
-import stat
 import subprocess
 import sys
 
@@ -21,13 +20,6 @@ def run_script(world, script, **variables):
     return done.returncode, done.stdout
 
 
-def write_program(world, name, text):
-    os.makedirs(world.path("fake"), exist_ok=True)
-    with open(world.path("fake", name), "w") as file:
-        file.write("#!/bin/bash\n" + text)
-    os.chmod(world.path("fake", name), stat.S_IRWXU)
-
-
 def test(world):
     scripts = sorted(glob.glob(os.path.join(b.SCRIPTS, "*.sh")) + glob.glob(os.path.join(b.SCRIPTS, "*", "*.sh")))
     assert len(scripts) >= 5, scripts
@@ -38,8 +30,11 @@ def test(world):
     else:
         print("shellcheck is not installed: not looked at")
 
+    def write_program(name, text):
+        b.write_program(world.path("fake"), name, text)
+
     run = world.slow_run("run", 10)
-    write_program(world, "scontrol", "printf 'nid1\\nnid2\\nnid3\\n'\n")
+    write_program("scontrol", "printf 'nid1\\nnid2\\nnid3\\n'\n")
     slurm = {"YODA_DRY_RUN": "1", "YODA_RUN": run, "SLURM_JOB_ID": "7", "SLURM_JOB_NODELIST": "nid[1-3]",
              "YODA_END_TIME": "2000000000"}
     code, text = run_script(world, "slurm/yoda.sh", **slurm)
@@ -64,14 +59,14 @@ def test(world):
         file.write("p1\np1\np2\n\np2\np3\n")
     pbs = {"YODA_DRY_RUN": "1", "YODA_RUN": run, "PBS_JOBID": "3.server", "PBS_NODEFILE": world.path("nodes"),
            "PBS_O_WORKDIR": world.folder}
-    write_program(world, "qstat", "echo '    Resource_List.walltime = 01:30:00'\n")
-    write_program(world, "pbs_tmrsh", "exit 1\n")
+    write_program("qstat", "echo '    Resource_List.walltime = 01:30:00'\n")
+    write_program("pbs_tmrsh", "exit 1\n")
     code, text = run_script(world, "pbs/yoda.sh", **pbs)
     assert code == 0 and "3 hosts: p1 p2 p3" in text and "-n 4 yoda " + run in text, text
     code, text = run_script(world, "pbs/yoda.sh", **dict(pbs, PBS_NODEFILE="/dev/null"))
     assert code == 4 and "names no hosts" in text, text
     # Open MPI calls its agent as it would ssh: host, then one line.
-    write_program(world, "pbs_tmrsh", "printf '<%s>' \"$@\"\n")
+    write_program("pbs_tmrsh", "printf '<%s>' \"$@\"\n")
     done = subprocess.run([os.path.join(b.SCRIPTS, "pbs/tmrsh.sh"), "p2", "orted", "a;b", "c"], text=True,
                           env={"PATH": world.path("fake") + ":/bin"}, stdout=subprocess.PIPE, check=True)
     assert done.stdout == "<p2></bin/sh><-c><orted a;b c>", done.stdout

@@ -4,7 +4,6 @@ down, before and after it took the job, never leads to a second job; Slurm's own
 refused with what to do; a cancelled run leaves nothing behind and goes on when told."""
 import json
 import os
-import shutil
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -96,15 +95,7 @@ def lost_answer(world, site):
     """sbatch made the job, but nobody heard its id: what a kill between the two leaves. Found by its name."""
     run = world.slow_run("lost", 50, 5)
     before = len(jobs_in_slurm(world))
-    os.makedirs(world.path("deaf"), exist_ok=True)
-    with open(world.path("deaf", "sbatch"), "w") as file:
-        file.write('#!/bin/bash\n%s "$@" >/dev/null\necho "sbatch: error: Socket timed out on send/recv operation" >&2\n'
-                   'exit 1\n' % shutil.which("sbatch"))
-    os.chmod(world.path("deaf", "sbatch"), 0o755)
-    path = world.environment["PATH"]
-    world.environment["PATH"] = world.path("deaf") + ":" + path
-    done = world.harvest("submit", run, "--site", site, check=False)
-    world.environment["PATH"] = path
+    done = world.harvest_deaf_to_sbatch("submit", run, "--site", site)
     assert done.returncode == 3 and "Socket timed out" in done.stdout, (done.returncode, done.stdout)
     seen = poll_until(world, run, lambda seen: seen["step"] == "complete")
     assert len(seen["submissions"]) == 1 and seen["submissions"][0]["job_id"], seen

@@ -92,6 +92,29 @@ def inputs_come_from_the_stores_in_order_of_preference_and_are_verified(world):
 
 
 @scenario
+def what_a_living_fetch_writes_is_no_leftover_whatever_this_machines_clock_says(world):
+    world.make_task(file_count=1, events=10)
+    name = take_inputs_away(world, "gone")[0]
+    staged = world.path("staged", SCOPE)
+    os.makedirs(staged)
+    written, left = ("%s/.%s.%d.incoming" % (staged, name, pid) for pid in (99999, 99998))
+    for path in (written, left):
+        with open(path, "w") as file:
+            file.write("half of")
+    hour_s = 3600
+    os.utime(left, (os.stat(left).st_atime, os.stat(left).st_mtime - 2 * hour_s))
+    with open(world.path("clock"), "w") as file:
+        file.write("%d" % (2 * hour_s))
+    world.write_config(input__stage_folder=world.path("staged"), store__input1__url="file://" + world.path("gone"))
+    world.environment.update(LD_PRELOAD=os.path.join(world.bin, "yoda_stepped_clock.so"), STEPPED_CLOCK=world.path("clock"))
+    run = fetch(world, "run")
+    del world.environment["LD_PRELOAD"]
+    assert pfns(run) == [os.path.join(staged, name)]
+    assert os.path.exists(written) and not os.path.exists(left), os.listdir(staged)
+    assert len(os.listdir(staged)) == 2, os.listdir(staged)
+
+
+@scenario
 def a_file_is_fetched_first_where_panda_says_that_it_is(world):
     gateway = world.add_gateway()
     task = world.make_task(file_count=1, events=10)

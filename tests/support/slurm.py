@@ -18,25 +18,25 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import server_host  # noqa: E402
+import slurm_accounts  # noqa: E402
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sinfo", "sbatch", "unshare", "mpirun")
 CONFIGURATION = """\
-ClusterName=yodatest
+ClusterName={name}
 SlurmctldHost={host}(127.0.0.1)
 SlurmctldPort={controller_port}
 SlurmdPort={controller_port}
 SlurmUser=root
 SlurmdUser=root
 AuthType=auth/munge
-AuthInfo=socket={folder}/munge/socket
+AuthInfo=socket={munge}
 CredType=cred/munge
 MpiDefault=none
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 SwitchType=switch/none
 JobAcctGatherType=jobacct_gather/none
-AccountingStorageType=accounting_storage/none
-JobCompType=jobcomp/none
+{accounting}JobCompType=jobcomp/none
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core
 SchedulerType=sched/backfill
@@ -88,7 +88,10 @@ def reason_to_skip():
 
 
 class Cluster:
-    def __init__(self, nodes=3, cores=2):
+    def __init__(self, nodes=3, cores=2, name="yodatest", accounts=None):
+        """`accounts`: running slurm_accounts.Accounts that this cluster shares with others of another name."""
+        self.name = name
+        self.accounts = accounts
         self.host = server_host.Host("slurm")
         self.nodes = ["n%d" % number for number in range(1, nodes + 1)]
         self.cores = cores
@@ -122,17 +125,17 @@ class Cluster:
 
     def start(self):
         os.chmod(self.folder, 0o755)
-        for name in ("munge", "ctld", "log", "pmix"):
+        for name in ("ctld", "log", "pmix"):
             os.mkdir(self.path(name), 0o755)
         for node in self.nodes:
             os.mkdir(self.path("spool-" + node), 0o755)
             os.mkdir(self.path("pmix-" + node), 0o755)
-        with open(self.path("munge", "key"), "wb") as file:
-            os.chmod(self.path("munge", "key"), 0o600)
-            file.write(os.urandom(1024))
+        munge = self.accounts.munge_socket if self.accounts else slurm_accounts.start_munge(self.host, self.daemon_environment)
+        accounting = self.accounts.settings() if self.accounts else "AccountingStorageType=accounting_storage/none\n"
         name = socket.gethostname().split(".")[0]
         with open(self.path("slurm.conf"), "w") as file:
-            file.write(CONFIGURATION.format(host=name, folder=self.folder, controller_port=server_host.free_port()))
+            file.write(CONFIGURATION.format(name=self.name, host=name, folder=self.folder, munge=munge, accounting=accounting,
+                                            controller_port=server_host.free_port()))
             pbs = self.spank_pbs()
             if pbs:
                 file.write("JobSubmitPlugins=pbs\n")
@@ -149,12 +152,6 @@ class Cluster:
             file.write("PMIxCliTmpDirBase=%s\n" % self.path("pmix"))
         with open("/etc/hosts") as here, open(self.path("hosts"), "w") as file:
             file.write(here.read() + "\n127.0.0.1 %s\n" % " ".join(self.nodes))
-        self.host.start("munged", ["munged", "--foreground", "--force", "--key-file=" + self.path("munge", "key"),
-                                   "--socket=" + self.path("munge", "socket"), "--pid-file=" + self.path("munge", "pid"),
-                                   "--log-file=" + self.path("munge", "log"),
-                                   "--seed-file=" + self.path("munge", "seed")], env=self.daemon_environment)
-        server_host.wait_until("munged", lambda: os.path.exists(self.path("munge", "socket")),
-                               self.host.processes["munged"], 30)
         self.start_controller()
         for node in self.nodes:
             self.start_node(node)

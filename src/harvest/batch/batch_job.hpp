@@ -24,9 +24,18 @@ struct BatchJob {
     std::string id;
     std::string name;
     BatchState state = BatchState::pending;
-    std::string word;    ///< the system's own word for the state: "TIMEOUT", "F"
-    std::string reason;  ///< why it waits or ended, in the system's words; may be empty
+    std::string word;          ///< the system's own word for the state: "TIMEOUT", "F"
+    std::string reason;        ///< why it waits or ended, in the system's words; may be empty
+    std::string cluster = {};  ///< Slurm with --clusters: where it is; empty: the commands' own cluster
     bool operator==(BatchJob const&) const = default;
+};
+
+/// How a job is asked for. Its name is unique for ever; its number is not: another cluster, and a server that
+/// was set up anew, give the same ones to other people's jobs.
+struct JobRef {
+    std::string name;
+    std::string id;       ///< empty: not known
+    std::string cluster;  ///< Slurm: one, or several ("a,b", "all") while it is not known which has it
 };
 
 /// The text's lines, without the last empty one and without carriage returns.

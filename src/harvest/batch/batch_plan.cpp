@@ -32,7 +32,7 @@ std::uint64_t count_fruitless(std::vector<Submission> const& submissions, unsign
 
 std::string print_last(Submission const& last)
 {
-    return fmt::format("the last job {} ended as {}{}{}", last.job_id.empty() ? last.name : last.job_id,
+    return fmt::format("the last job {} ended as {}{}{}", last.label(),
                        last.word.empty() ? std::string(print_submission_state(last.state)) : last.word,
                        last.exit_code ? fmt::format(", yoda's exit code {}", *last.exit_code) : std::string(),
                        last.reason.empty() ? std::string() : ": " + last.reason);
@@ -48,9 +48,9 @@ Decision decide_on_jobs(RunFacts const& facts, std::vector<Submission> const& su
                     fmt::format("submission {} got no answer{}; the batch system is asked for it "
                                 "by name before anything else is submitted",
                                 last->name, last->reason.empty() ? "" : " (" + last->reason + ")")};
-        std::string why = fmt::format("job {} is {}", last->job_id, print_submission_state(last->state));
+        std::string why = fmt::format("job {} is {}", last->label(), print_submission_state(last->state));
         if (last->state == SubmissionState::submitted)
-            why = fmt::format("job {} waits in the queue", last->job_id);
+            why = fmt::format("job {} waits in the queue", last->label());
         if (!last->reason.empty()) why += ": " + last->reason;
         if (last->missed_since_unix_s > 0) why += "; the batch system does not list it just now";
         return {NextStep::wait, why};

@@ -4,12 +4,14 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 
 #include "harvest/batch/batch_folder.hpp"
 #include "harvest/batch/job_file.hpp"
 #include "harvest/batch/run_facts.hpp"
 #include "harvest/batch/sealing.hpp"
+#include "harvest/batch/slurm_text.hpp"
 #include "sys/files.hpp"
 #include "sys/lease.hpp"
 #include "sys/lease_keeper.hpp"
@@ -85,6 +87,29 @@ Result<std::string> find_jobscripts(SiteConfig const& site, std::string const& p
     return Error{ErrorKind::usage, "the job scripts are not found",
                  fmt::format("no run_yoda.sh in {}", fmt::join(places, ", ")),
                  "give --set jobscripts=FOLDER"};
+}
+
+/// Where a submission may go, as far as can be told before sbatch answers: its variables win over the options
+/// of a job file.
+std::string wanted_clusters(SiteConfig const& site, BatchKind kind)
+{
+    if (kind != BatchKind::slurm) return {};
+    for (auto const* const name : {"SBATCH_CLUSTERS", "SLURM_CLUSTERS"}) {
+        if (char const* const value = std::getenv(name); value != nullptr && *value != '\0') return value;
+    }
+    return clusters_in_options(site.options);
+}
+
+/// Why a job is not cancelled that the batch system, though it answered, does not list under its name.
+Error not_listed(Submission const& submission)
+{
+    if (submission.batch == BatchKind::local && submission.host != host_name())
+        return {ErrorKind::refused, "its processes cannot be seen from here",
+                "it was started on " + submission.host, "harvest cancel there"};
+    return {
+        ErrorKind::refused,
+        fmt::format("the batch system lists no job {} of the name {}", submission.label(), submission.name),
+        "a job of this number may be somebody else's", "harvest poll tells when it is gone"};
 }
 
 class Step {
@@ -191,6 +216,7 @@ class Step {
         Sighting sighting;
         sighting.end_note = folder_.read_end_note(last.name);
         sighting.yoda_lives = facts_.yoda_lives;
+        sighting.life = facts_.life;
         SightingPolicy policy{static_cast<std::int64_t>(site_.settle_s),
                               static_cast<std::int64_t>(site_.lost_after_s)};
         if (last.batch == BatchKind::local) {
@@ -200,18 +226,23 @@ class Step {
         }
         if (last.batch != BatchKind::local || sighting.answered) {
             auto system = make_batch_system(last.batch, Duration::from_s(site_.command_limit_s), clock_);
-            auto found = system->find(last.name, last.job_id);
+            // Records made before the cluster was kept have none.
+            auto const clusters = last.cluster.empty() ? clusters_in_options(site_.options) : last.cluster;
+            auto found = system->find({last.name, last.job_id, clusters});
             sighting.answered = static_cast<bool>(found);
-            if (found)
-                sighting.job = *std::move(found);
-            else
+            if (found) {
+                sighting.job = std::move(found->job);
+                sighting.gone = found->gone;
+                seen_ = sighting.job;
+            } else {
                 standing_.trouble = found.error();
+            }
         }
         auto const after = observe(last, sighting, unix_s(), policy);
         if (print_submission(after) == print_submission(last)) return {};
         if (after.state != last.state)
             log_.info("batch_job", {{"run", run_},
-                                    {"job", after.job_id},
+                                    {"job", after.label()},
                                     {"state", std::string(print_submission_state(after.state))},
                                     {"word", after.word}});
         last = after;
@@ -272,7 +303,7 @@ class Step {
             if (limits.backfill)
                 facts.idle_node_count =
                     make_batch_system(kind, Duration::from_s(site_.command_limit_s), clock_)
-                        ->idle_node_count(site_.partition);
+                        ->idle_node_count(site_.partition, wanted_clusters(site_, kind));
             auto size = size_job(facts, limits);
             if (!size) return size.error();
             standing_.size = *std::move(size);
@@ -289,7 +320,9 @@ class Step {
         next.batch = *kind;
         next.name = make_name(clock_.unix_ns());
         next.host = host_name();
+        next.cluster = wanted_clusters(site_, *kind);
         next.unended_before = facts_.unended_count;
+        next.life_before = facts_.life;
         next.intended_unix_s = unix_s();
         auto const text = make_job(next.name, *kind);
         if (!text) return text.error();
@@ -323,14 +356,15 @@ class Step {
             standing_.why = "it is not known yet whether the batch system has the job";
         } else {
             kept.job_id = outcome->job_id;
+            if (!outcome->cluster.empty()) kept.cluster = outcome->cluster;
             kept.state = SubmissionState::submitted;
             standing_.submitted_now = true;
             standing_.step = NextStep::wait;
             standing_.why =
-                fmt::format("submitted as job {}: {} nodes, {} ({})", kept.job_id, kept.node_count,
+                fmt::format("submitted as job {}: {} nodes, {} ({})", kept.label(), kept.node_count,
                             kept.walltime_s > 0 ? print_walltime(kept.walltime_s) : "no limit of time",
                             standing_.size.because);
-            log_.info("batch_job", {{"run", run_}, {"job", kept.job_id}, {"state", "submitted"}});
+            log_.info("batch_job", {{"run", run_}, {"job", kept.label()}, {"state", "submitted"}});
         }
         return folder_.write_submission(kept);
     }
@@ -349,14 +383,20 @@ class Step {
                 "the batch system has not told yet whether it has the job; it will end at its start";
             return folder_.write_current("none");
         }
+        if (!seen_) {
+            if (!standing_.trouble) standing_.trouble = not_listed(last);
+            standing_.why = fmt::format(
+                "job {} was not cancelled; if it has not begun yet, it ends at its start", last.label());
+            return folder_.write_current("none");
+        }
         auto system = make_batch_system(last.batch, Duration::from_s(site_.command_limit_s), clock_);
-        if (auto cancelled = system->cancel(last.job_id); !cancelled) {
+        if (auto cancelled = system->cancel(*seen_); !cancelled) {
             standing_.trouble = cancelled.error();
-            standing_.why = fmt::format("job {} could not be cancelled", last.job_id);
+            standing_.why = fmt::format("job {} could not be cancelled", last.label());
             return {};
         }
         standing_.cancelled_now = true;
-        standing_.why = fmt::format("job {} is told to end; harvest submit goes on", last.job_id);
+        standing_.why = fmt::format("job {} is told to end; harvest submit goes on", last.label());
         return {};
     }
 
@@ -368,6 +408,7 @@ class Step {
     RunFacts facts_;
     BatchPlan plan_;
     SiteConfig site_;
+    std::optional<BatchJob> seen_;  ///< the job under way, as the batch system has just listed it by its name
     BatchStanding standing_;
 };
 

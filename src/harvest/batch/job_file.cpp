@@ -84,8 +84,7 @@ std::string print_job_file(BatchKind kind, SiteConfig const& site, JobSize const
     variable("YODA_SETUP", site.setup);
     variable("YODA_SCRATCH", site.scratch);
     variable("YODA_MARGIN_S", fmt::format("{:.0f}", site.margin_s));
-    if (kind != BatchKind::slurm && size.walltime_s > 0)
-        variable("YODA_WALLTIME_S", std::to_string(size.walltime_s));
+    if (size.walltime_s > 0) variable("YODA_WALLTIME_S", std::to_string(size.walltime_s));
     out +=
         ". " + quote_for_shell(fmt::format("{}/{}/yoda.sh", facts.jobscripts, print_batch_kind(kind))) + "\n";
     return out;

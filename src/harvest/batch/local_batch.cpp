@@ -82,16 +82,16 @@ class LocalBatch final : public BatchSystem {
         return outcome;
     }
 
-    Result<std::optional<BatchJob>> find(std::string const& name, std::string const&) override
+    Result<JobAnswer> find(JobRef const& ref) override
     {
-        if (find_processes(name).empty()) return std::optional<BatchJob>{};
-        return std::optional<BatchJob>(BatchJob{name, name, BatchState::running, "running", {}});
+        if (find_processes(ref.name).empty()) return JobAnswer{};
+        return JobAnswer{BatchJob{ref.name, ref.name, BatchState::running, "running", {}}};
     }
 
-    Status cancel(std::string const& job_id) override
+    Status cancel(BatchJob const& job) override
     {
         // The script's own session gets TERM: it drains yoda, then ends the launcher.
-        auto const processes = find_processes(job_id);
+        auto const processes = find_processes(job.name);
         for (auto const& process : processes) {
             if (process.pid == process.session && ::kill(process.pid, SIGTERM) == 0) return {};
         }
@@ -99,7 +99,7 @@ class LocalBatch final : public BatchSystem {
         return {};
     }
 
-    std::uint64_t idle_node_count(std::string const&) override { return 1; }
+    std::uint64_t idle_node_count(std::string const&, std::string const&) override { return 1; }
 
   private:
     Clock const& clock_;

@@ -1,5 +1,9 @@
-// PBS by its commands: OpenPBS and PBS Pro (qselect, qstat -x, JSON), Torque and Slurm's wrappers (qstat -f).
-// What they print is read by pbs_text.
+// PBS by its commands: OpenPBS and PBS Pro (qselect, qstat -x), Torque and Slurm's wrappers (qstat -f). What
+// they print is read by pbs_text.
+//
+// A server without job history, as OpenPBS is installed, answers -x well and empty even for a job that runs
+// ("PBS is not configured to maintain job history"): the plain words are asked first, and -x only adds jobs
+// that have ended.
 #include <fmt/format.h>
 
 #include "harvest/batch/batch_system.hpp"
@@ -37,28 +41,32 @@ class Pbs final : public BatchSystem {
         return outcome;
     }
 
-    Result<std::optional<BatchJob>> find(std::string const& name, std::string const& job_id) override
+    Result<JobAnswer> find(JobRef const& ref) override
     {
-        if (!job_id.empty()) return ask({job_id}, name);
-        if (is_in_path("qselect")) {
-            auto const ids = run_program({"qselect", "-x", "-N", name}, limit_, clock_);
-            if (!ids) return ids.error();
-            if (!ids->well()) return no_answer("qselect", *ids);
-            if (last_line(ids->out).empty()) return std::optional<BatchJob>{};
-            return ask({std::string(last_line(ids->out))}, name);
-        }
-        return ask({}, name);
+        if (!ref.id.empty() || !is_in_path("qselect")) return ask(ref.id, ref.name);
+        auto const plain = run_program({"qselect", "-N", ref.name}, limit_, clock_);
+        if (!plain) return plain.error();
+        if (!plain->well()) return no_answer("qselect", *plain);
+        if (auto const id = last_line(plain->out); !id.empty()) return ask(std::string(id), ref.name);
+        // Torque's qselect does not know -x.
+        auto const past = run_program({"qselect", "-x", "-N", ref.name}, limit_, clock_);
+        if (!past) return past.error();
+        if (past->timed_out) return no_answer("qselect", *past);
+        auto const id = past->well() ? last_line(past->out) : std::string_view();
+        return id.empty() ? JobAnswer{} : ask(std::string(id), ref.name);
     }
 
-    Status cancel(std::string const& job_id) override
+    Status cancel(BatchJob const& job) override
     {
-        auto const end = run_program({"qdel", job_id}, limit_, clock_);
+        auto const end = run_program({"qdel", job.id}, limit_, clock_);
         if (!end) return end.error();
-        if (end->well() || is_unknown_pbs_job(end->err) || is_unknown_pbs_job(end->out)) return {};
+        if (end->well() || is_unknown_pbs_job(end->err) || is_unknown_pbs_job(end->out) ||
+            is_finished_pbs_job(end->err))
+            return {};
         return no_answer("qdel", *end);
     }
 
-    std::uint64_t idle_node_count(std::string const&) override
+    std::uint64_t idle_node_count(std::string const&, std::string const&) override
     {
         auto const end = run_program({"pbsnodes", "-a"}, limit_, clock_);
         return end && end->well() ? count_idle_pbs_nodes(end->out) : 0;
@@ -70,38 +78,40 @@ class Pbs final : public BatchSystem {
         return {ErrorKind::unavailable, fmt::format("{} does not answer", program), end.why(), {}};
     }
 
-    /// One job, or all; first as PBS Pro lists it with its history, else as every qstat does.
-    Result<std::optional<BatchJob>> ask(std::vector<std::string> const& ids, std::string const& name)
+    /// `id` empty: among all jobs.
+    Result<JobAnswer> ask(std::string const& id, std::string const& name) const
     {
-        bool const has_history = is_in_path("qselect");  // Of OpenPBS and PBS Pro only.
-        if (has_history) {
-            std::vector<std::string> words{"qstat", "-x", "-f", "-F", "json"};
-            words.insert(words.end(), ids.begin(), ids.end());
-            auto const end = run_program(words, limit_, clock_);
-            if (!end) return end.error();
-            if (is_unknown_pbs_job(end->err)) return std::optional<BatchJob>{};
-            if (!end->well()) return no_answer("qstat", *end);
-            if (auto const jobs = parse_qstat_json(end->out)) return choose(*jobs, name, ids);
-        }
         std::vector<std::string> words{"qstat", "-f"};
-        if (has_history) words.emplace_back("-x");
-        words.insert(words.end(), ids.begin(), ids.end());
+        if (!id.empty()) words.push_back(id);
         auto const end = run_program(words, limit_, clock_);
         if (!end) return end.error();
-        if (is_unknown_pbs_job(end->err) || is_unknown_pbs_job(end->out)) return std::optional<BatchJob>{};
+        if (is_finished_pbs_job(end->err)) return ask_history(id, name);
+        if (is_unknown_pbs_job(end->err) || is_unknown_pbs_job(end->out))
+            return JobAnswer{std::nullopt, !id.empty() && end->exit_code == pbs_unknown_job_code};
         if (!end->well()) return no_answer("qstat", *end);
         auto const jobs = parse_qstat_text(end->out);
         if (!jobs) return jobs.error();
-        return choose(*jobs, name, ids);
+        return JobAnswer{choose(*jobs, name)};
     }
 
-    static std::optional<BatchJob> choose(std::vector<BatchJob> const& jobs, std::string const& name,
-                                          std::vector<std::string> const& ids)
+    /// Of a job that has ended, as the server has just said.
+    Result<JobAnswer> ask_history(std::string const& id, std::string const& name) const
+    {
+        auto const end = run_program({"qstat", "-x", "-f", id}, limit_, clock_);
+        if (!end) return end.error();
+        if (end->well()) {
+            auto const jobs = parse_qstat_text(end->out);
+            if (!jobs) return jobs.error();
+            if (!jobs->empty()) return JobAnswer{choose(*jobs, name)};
+        }
+        return JobAnswer{BatchJob{id, name, BatchState::ended, "F", {}}};
+    }
+
+    static std::optional<BatchJob> choose(std::vector<BatchJob> const& jobs, std::string const& name)
     {
         std::optional<BatchJob> best;
         for (auto const& job : jobs) {
-            if (job.name != name && (ids.empty() || job.id != ids.front())) continue;
-            if (!best || best->state == BatchState::ended) best = job;
+            if (job.name == name && (!best || best->state == BatchState::ended)) best = job;
         }
         return best;
     }

@@ -1,7 +1,6 @@
 #include "harvest/batch/pbs_text.hpp"
 
 #include <cctype>
-#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "core/units.hpp"
@@ -13,15 +12,6 @@ namespace {
 Error unreadable(std::string why)
 {
     return {ErrorKind::bad_input, "qstat's list of jobs cannot be read", std::move(why), {}};
-}
-
-Status add_job(std::vector<BatchJob>& jobs, std::string id, std::string name, std::string_view letter,
-               std::string comment)
-{
-    auto const state = parse_pbs_state(letter);
-    if (!state) return unreadable("state '" + std::string(letter) + "' of job " + id);
-    jobs.push_back({std::move(id), std::move(name), *state, std::string(letter), std::move(comment)});
-    return {};
 }
 
 }  // namespace
@@ -98,28 +88,10 @@ Result<std::vector<BatchJob>> parse_qstat_text(std::string_view text)
         return unreadable("it begins '" + std::string(text.substr(0, 60)) + "'");
     std::vector<BatchJob> jobs;
     for (auto& block : blocks) {
-        if (auto added = add_job(jobs, block.id, block.name, block.state, block.comment); !added)
-            return added.error();
-    }
-    return jobs;
-}
-
-Result<std::vector<BatchJob>> parse_qstat_json(std::string_view text)
-{
-    auto const json = nlohmann::json::parse(text, nullptr, false);
-    if (!json.is_object()) return unreadable("it is no JSON object");
-    std::vector<BatchJob> jobs;
-    if (!json.contains("Jobs")) return jobs;  // As OpenPBS does when there are none.
-    if (!json["Jobs"].is_object()) return unreadable("\"Jobs\" is no object");
-    auto const word = [](nlohmann::json const& job, char const* key) {
-        return job.contains(key) && job[key].is_string() ? job[key].get<std::string>() : std::string();
-    };
-    for (auto const& [id, job] : json["Jobs"].items()) {
-        if (!job.is_object()) return unreadable("job " + id + " is no object");
-        if (auto added =
-                add_job(jobs, id, word(job, "Job_Name"), word(job, "job_state"), word(job, "comment"));
-            !added)
-            return added.error();
+        auto const state = parse_pbs_state(block.state);
+        if (!state) return unreadable("state '" + block.state + "' of job " + block.id);
+        jobs.push_back({std::move(block.id), std::move(block.name), *state, std::move(block.state),
+                        std::move(block.comment)});
     }
     return jobs;
 }
@@ -150,12 +122,15 @@ std::uint64_t count_idle_pbs_nodes(std::string_view text)
 
 bool is_unknown_pbs_job(std::string_view qstat_error)
 {
-    // OpenPBS "Unknown Job Id 7.p1"; history "Job has finished, use -x or -H"; Slurm's wrapper "Invalid job
-    // id".
-    for (auto const words : {"nknown Job", "nvalid job id", "Job has finished"}) {
-        if (qstat_error.find(words) != std::string_view::npos) return true;
-    }
-    return false;
+    // OpenPBS "Unknown Job Id 7.p1"; Slurm's wrapper "Invalid job id".
+    return qstat_error.find("nknown Job") != std::string_view::npos ||
+           qstat_error.find("nvalid job id") != std::string_view::npos;
+}
+
+bool is_finished_pbs_job(std::string_view qstat_error)
+{
+    // "Job has finished, use -x or -H to obtain historical job information"
+    return qstat_error.find("Job has finished") != std::string_view::npos;
 }
 
 bool qsub_may_have_submitted(std::string_view qsub_error)

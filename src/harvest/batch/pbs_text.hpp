@@ -19,16 +19,17 @@ std::optional<BatchState> parse_pbs_state(std::string_view letter);
 Result<std::string> parse_qsub(std::string_view text);
 /// `qstat -f`: blocks "Job Id: ..." with indented "key = value" lines, long values folded.
 Result<std::vector<BatchJob>> parse_qstat_text(std::string_view text);
-/// `qstat -f -F json` of OpenPBS and PBS Pro. Error also when the JSON is broken, as theirs is when a job's
-/// environment holds odd characters; the text form then is what to ask for.
-Result<std::vector<BatchJob>> parse_qstat_json(std::string_view text);
 
 /// `pbsnodes -a`: nodes that are free and have no job. OpenPBS calls a node free as long as any of its cores
 /// is.
 std::uint64_t count_idle_pbs_nodes(std::string_view text);
 
-/// Whether qstat says that it does not know the job (any more), in contrast to any other trouble.
+/// Exit code of qstat beside "Unknown Job Id" (PBSE_UNKJOBID, 15001, in eight bits).
+inline constexpr int pbs_unknown_job_code = 153;
+/// Whether qstat says that it does not know the job, in contrast to any other trouble.
 bool is_unknown_pbs_job(std::string_view qstat_error);
+/// Whether qstat says that the job has ended and is in the server's history.
+bool is_finished_pbs_job(std::string_view qstat_error);
 /// Whether qsub, failing with these words, may have made a job all the same.
 bool qsub_may_have_submitted(std::string_view qsub_error);
 

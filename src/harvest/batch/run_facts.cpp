@@ -1,11 +1,13 @@
 #include "harvest/batch/run_facts.hpp"
 
+#include <algorithm>
 #include <filesystem>
 
 #include "core/config.hpp"
 #include "core/recovery.hpp"
 #include "harvest/panda/job_report.hpp"
 #include "harvest/panda/settings.hpp"
+#include "core/units.hpp"
 #include "harvest/run_view.hpp"
 #include "sys/files.hpp"
 
@@ -71,6 +73,22 @@ Status leave_out_returned(std::string const& run, OpenedRun const& opened, RunFa
     return {};
 }
 
+/// The highest life that has left its result; 0: none has.
+std::uint32_t newest_result(std::string const& run)
+{
+    std::uint32_t newest = 0;
+    std::error_code code;
+    for (fs::directory_iterator it(run, code), end; !code && it != end; it.increment(code)) {
+        auto const name = it->path().filename().string();
+        if (!name.starts_with("result.") || !name.ends_with(".json")) continue;
+        auto const digits =
+            std::string_view(name).substr(7, name.size() - std::min<std::size_t>(name.size(), 12));
+        if (auto const life = parse_count(digits))
+            newest = std::max(newest, static_cast<std::uint32_t>(std::min<std::uint64_t>(*life, UINT32_MAX)));
+    }
+    return newest;
+}
+
 }  // namespace
 
 Result<RunFacts> read_facts(std::string const& run, std::int64_t unix_s)
@@ -91,7 +109,9 @@ Result<RunFacts> read_facts(std::string const& run, std::int64_t unix_s)
     if (finished_count > 0)
         facts.range_s = static_cast<double>(wall_ms) * 1e-3 / static_cast<double>(finished_count);
     facts.open_bundle_count = count_open_bundles(table);
-    facts.yoda_lives = make_run_status(*view, unix_s).value("live", false);
+    auto const status = make_run_status(*view, unix_s);
+    facts.yoda_lives = status.value("live", false);
+    facts.life = std::max(status.value("life", std::uint32_t{0}), newest_result(run));
     if (auto added = add_inbox(*view, facts); !added) return added.error();
     if (auto done = leave_out_returned(run, view->opened, facts); !done) return done.error();
     return facts;

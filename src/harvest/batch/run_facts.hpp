@@ -17,6 +17,7 @@ struct RunFacts {
     double range_s = 0;                   ///< measured; 0: nothing has finished yet
     bool more_may_come = false;
     bool yoda_lives = false;
+    std::uint32_t life = 0;  ///< newest that yoda has told of or left a result of; 0: none has begun
 };
 
 /// Reads the run without changing it. `unix_s`: now. Errors: no run folder, its files broken.

@@ -46,14 +46,48 @@ std::optional<BatchState> parse_slurm_state(std::string_view word)
     return std::nullopt;
 }
 
-Result<std::string> parse_sbatch(std::string_view text)
+Result<SubmittedJob> parse_sbatch(std::string_view text)
 {
-    auto const line = last_line(text);
-    auto const id = line.substr(0, line.find(';'));
+    auto const line = trim(last_line(text));
+    auto const semicolon = std::min(line.find(';'), line.size());
+    auto const id = line.substr(0, semicolon);
     if (!is_job_id(id))
         return Error{
             ErrorKind::bad_input, "sbatch names no job", "it printed '" + std::string(line) + "'", {}};
-    return std::string(id);
+    return SubmittedJob{std::string(id), std::string(line.substr(std::min(semicolon + 1, line.size())))};
+}
+
+std::string clusters_in_options(std::vector<std::string> const& options)
+{
+    std::string_view found;
+    for (std::string_view option : options) {
+        option = trim(option);
+        auto const key = option.substr(0, option.find_first_of("= \t"));
+        if (key == "--clusters" || key == "--cluster")
+            option.remove_prefix(key.size());
+        else if (option.starts_with("-M"))
+            option.remove_prefix(2);
+        else
+            continue;
+        if (option.starts_with('=')) option.remove_prefix(1);
+        option = trim(option);
+        if (option.size() > 1 && (option.front() == '"' || option.front() == '\''))
+            option = option.substr(1, option.size() - 2);
+        found = option;
+    }
+    return std::string(found);
+}
+
+std::vector<std::string> split_clusters(std::string_view clusters)
+{
+    std::vector<std::string> parts;
+    while (!clusters.empty()) {
+        auto const comma = std::min(clusters.find(','), clusters.size());
+        if (auto const part = trim(clusters.substr(0, comma)); !part.empty()) parts.emplace_back(part);
+        clusters.remove_prefix(std::min(comma + 1, clusters.size()));
+    }
+    if (parts.empty()) parts.emplace_back();
+    return parts;
 }
 
 Result<std::vector<BatchJob>> parse_slurm_jobs(std::string_view text)

@@ -19,8 +19,18 @@ inline constexpr std::string_view sacct_format = "JobID,JobName,State,Reason";
 /// PENDING, RUNNING, "CANCELLED by 0", TIMEOUT, ... nullopt: a word that no Slurm up to 24 has.
 std::optional<BatchState> parse_slurm_state(std::string_view word);
 
-/// The job's id from `sbatch --parsable`: "77" or "77;cluster". Error: no id is there.
-Result<std::string> parse_sbatch(std::string_view text);
+struct SubmittedJob {
+    std::string id;
+    std::string cluster;  ///< only with --clusters
+    bool operator==(SubmittedJob const&) const = default;
+};
+/// From `sbatch --parsable`: "77" or "77;cluster". Error: no id is there.
+Result<SubmittedJob> parse_sbatch(std::string_view text);
+
+/// The value of --clusters (-M) in option lines for sbatch, the last one if there are several; empty: none.
+std::string clusters_in_options(std::vector<std::string> const& options);
+/// "a,b" in parts; one empty part for no cluster: then the commands are asked without -M.
+std::vector<std::string> split_clusters(std::string_view clusters);
 /// Jobs from squeue or sacct in the formats above. Error: a line that is none, or an unknown state: then
 /// nothing may be concluded from the answer.
 Result<std::vector<BatchJob>> parse_slurm_jobs(std::string_view text);

@@ -19,6 +19,12 @@ void end(Submission& submission, std::int64_t now_unix_s)
 
 }  // namespace
 
+std::string Submission::label() const
+{
+    if (job_id.empty()) return name;
+    return cluster.empty() ? job_id : job_id + " on cluster " + cluster;
+}
+
 std::string_view print_submission_state(SubmissionState state)
 {
     return state_names[static_cast<std::size_t>(state)];
@@ -33,10 +39,12 @@ nlohmann::ordered_json print_submission(Submission const& s)
     json["name"] = s.name;
     json["state"] = print_submission_state(s.state);
     json["job_id"] = s.job_id;
+    if (!s.cluster.empty()) json["cluster"] = s.cluster;
     json["host"] = s.host;
     json["nodes"] = s.node_count;
     json["walltime_s"] = s.walltime_s;
     json["unended_before"] = s.unended_before;
+    if (s.life_before) json["life_before"] = *s.life_before;
     json["intended_unix_s"] = s.intended_unix_s;
     json["ended_unix_s"] = s.ended_unix_s;
     json["missed_since_unix_s"] = s.missed_since_unix_s;
@@ -67,10 +75,12 @@ Result<Submission> parse_submission(std::string_view text)
         if (index == state_names.size()) return bad("unknown state " + state);
         s.state = static_cast<SubmissionState>(index);
         s.job_id = json.at("job_id").get<std::string>();
+        s.cluster = json.value("cluster", std::string());
         s.host = json.at("host").get<std::string>();
         s.node_count = json.at("nodes").get<std::uint64_t>();
         s.walltime_s = json.at("walltime_s").get<std::int64_t>();
         s.unended_before = json.at("unended_before").get<std::uint64_t>();
+        if (json.contains("life_before")) s.life_before = json.at("life_before").get<std::uint32_t>();
         s.intended_unix_s = json.at("intended_unix_s").get<std::int64_t>();
         s.ended_unix_s = json.at("ended_unix_s").get<std::int64_t>();
         s.missed_since_unix_s = json.at("missed_since_unix_s").get<std::int64_t>();
@@ -90,6 +100,7 @@ Submission observe(Submission s, Sighting const& sighting, std::int64_t now_unix
     if (sighting.job) {
         auto const& job = *sighting.job;
         s.job_id = job.id;
+        if (!job.cluster.empty()) s.cluster = job.cluster;
         s.word = job.word;
         s.reason = job.reason;
         s.missed_since_unix_s = 0;
@@ -113,11 +124,18 @@ Submission observe(Submission s, Sighting const& sighting, std::int64_t now_unix
         return s;
     }
     if (!sighting.answered) return s;
+    if (sighting.gone) {
+        end(s, now_unix_s);
+        s.reason = "the batch system says that there is no such job any more";
+        return s;
+    }
     if (s.missed_since_unix_s == 0) {
         s.missed_since_unix_s = now_unix_s;
         return s;
     }
-    bool const intended = s.state == SubmissionState::intended;
+    // A life that began since is most likely that of this job: then the system did get it.
+    bool const new_life = s.life_before && sighting.life > *s.life_before;
+    bool const intended = s.state == SubmissionState::intended && !new_life;
     auto const limit_s = intended ? policy.settle_s : policy.lost_after_s;
     if (now_unix_s - s.missed_since_unix_s < limit_s) return s;
     end(s, now_unix_s);

@@ -6,8 +6,9 @@
 //
 // The record is on disk before the system is asked, so a harvest that dies in between, or gets no answer,
 // leaves `intended`: nobody submits again before the system, asked by the job's unique name, has said twice,
-// settle_s apart, that it has no such job. "ended" needs proof: the system lists it as ended, or the script's
-// own note, or the system has not known it for lost_after_s although it answers.
+// settle_s apart, that it has no such job, and no life of the run has begun since. "ended" needs proof: the
+// system lists it as ended, or says of its number that there is no such job, or the script's own note, or the
+// system has not listed it for lost_after_s although it answers.
 #pragma once
 
 #include <cstdint>
@@ -30,10 +31,13 @@ struct Submission {
     std::string name;  ///< unique for ever
     SubmissionState state = SubmissionState::intended;
     std::string job_id;  ///< empty until known
-    std::string host;    ///< of the harvest that submitted; local jobs live there
+    /// Slurm with --clusters: the one that has it, until then those that it may have gone to ("a,b").
+    std::string cluster;
+    std::string host;  ///< of the harvest that submitted; local jobs live there
     std::uint64_t node_count = 0;
     std::int64_t walltime_s = 0;
-    std::uint64_t unended_before = 0;  ///< ranges that were to be done when it was submitted
+    std::uint64_t unended_before = 0;          ///< ranges that were to be done when it was submitted
+    std::optional<std::uint32_t> life_before;  ///< newest life of the run then; older records do not say
     std::int64_t intended_unix_s = 0;
     std::int64_t ended_unix_s = 0;
     std::int64_t missed_since_unix_s = 0;  ///< first answer without this job; 0: not missed
@@ -42,6 +46,8 @@ struct Submission {
     std::optional<int> exit_code;  ///< yoda's, from the script's note
 
     bool active() const { return state != SubmissionState::ended && state != SubmissionState::refused; }
+    /// For people: "45", "45 on cluster c2", or its name while it has no number.
+    std::string label() const;
 };
 
 nlohmann::ordered_json print_submission(Submission const& submission);
@@ -51,9 +57,11 @@ Result<Submission> parse_submission(std::string_view text);
 /// What was seen in one look.
 struct Sighting {
     bool answered = false;        ///< the batch system did
-    std::optional<BatchJob> job;  ///< as listed under our name or id
+    std::optional<BatchJob> job;  ///< as listed under our name
+    bool gone = false;            ///< it said that there is no job of our number
     std::optional<int> end_note;  ///< the script's own note that it ended
     bool yoda_lives = false;      ///< the run's lock is held by a yoda that beats
+    std::uint32_t life = 0;       ///< newest life of the run
 };
 
 struct SightingPolicy {

@@ -57,12 +57,24 @@ std::optional<WantedSum> parse_sum(std::string_view text)
     return std::nullopt;
 }
 
+/// The time of the folder's file system, whose clock need not be ours: that of a file that is written now.
+std::optional<std::filesystem::file_time_type> time_in(std::string const& folder)
+{
+    auto const probe = fmt::format("{}/.now.{}", folder, ::getpid());
+    if (!replace_file(probe, "")) return std::nullopt;
+    std::error_code code;
+    auto const now = std::filesystem::last_write_time(probe, code);
+    ::unlink(probe.c_str());
+    return code ? std::nullopt : std::optional(now);
+}
+
 /// What a killed harvest left of this file, if nobody writes it any more: it may have gigabytes.
 void remove_leftovers(std::string const& folder, std::string const& lfn)
 {
     namespace fs = std::filesystem;
     std::error_code code;
-    auto const now = fs::file_time_type::clock::now();
+    auto const now = time_in(folder);
+    if (!now) return;
     for (fs::directory_iterator it(folder, code), end; !code && it != end; it.increment(code)) {
         auto const& entry = *it;
         auto const name = entry.path().filename().string();
@@ -70,7 +82,7 @@ void remove_leftovers(std::string const& folder, std::string const& lfn)
         if (!name.ends_with(".incoming") && !name.ends_with(".part")) continue;
         std::error_code ignored;
         auto const written = fs::last_write_time(entry.path(), ignored);
-        if (!ignored && now - written > leftover_age) fs::remove(entry.path(), ignored);
+        if (!ignored && *now - written > leftover_age) fs::remove(entry.path(), ignored);
     }
 }
 

@@ -63,6 +63,8 @@ TEST(Submission, SurvivesItsFile)
     auto s = make_submission(SubmissionState::running);
     s.exit_code = 3;
     s.reason = "a \"reason\"";
+    s.cluster = "c2";
+    s.life_before = 3;
     auto const read = parse_submission(print_submission(s).dump());
     ASSERT_TRUE(read);
     EXPECT_EQ(print_submission(*read), print_submission(s));
@@ -86,6 +88,42 @@ TEST(Submission, IsGivenUpOnlyWhenTheSystemHasTwiceSaidThatItHasNoSuchJob)
     EXPECT_EQ(s.state, SubmissionState::intended);
     s = observe(s, unknown(), 1121, policy);
     EXPECT_EQ(s.state, SubmissionState::refused);
+}
+
+TEST(Submission, HasEndedAsSoonAsTheSystemKnowsNoJobOfItsNumber)
+{
+    auto sighting = unknown();
+    sighting.gone = true;
+    EXPECT_EQ(observe(make_submission(SubmissionState::submitted), sighting, 1001, {}).state,
+              SubmissionState::ended);
+    sighting.yoda_lives = true;
+    EXPECT_EQ(observe(make_submission(SubmissionState::submitted), sighting, 1001, {}).state,
+              SubmissionState::running);
+}
+
+TEST(Submission, WithoutAnAnswerHasRunIfALifeBeganSince)
+{
+    SightingPolicy const policy{120, 900};
+    auto sighting = unknown();
+    sighting.life = 3;
+    auto s = make_submission(SubmissionState::intended);
+    s.life_before = 2;
+    s = observe(s, sighting, 1000, policy);
+    s = observe(s, sighting, 1120, policy);
+    EXPECT_EQ(s.state, SubmissionState::intended);
+    s = observe(s, sighting, 1900, policy);
+    EXPECT_EQ(s.state, SubmissionState::ended);
+}
+
+TEST(Submission, KeepsTheClusterThatItsJobWasFoundOn)
+{
+    auto s = make_submission(SubmissionState::intended);
+    s.cluster = "c1,c2";
+    auto sighting = listed(BatchState::running);
+    sighting.job->cluster = "c2";
+    s = observe(s, sighting, 1001, {});
+    EXPECT_EQ(s.cluster, "c2");
+    EXPECT_EQ(s.label(), "7 on cluster c2");
 }
 
 TEST(Submission, ASilentSystemProvesNothingHoweverLong)
@@ -372,7 +410,8 @@ TEST(JobFile, HoldsOptionsAndQuotedVariables)
          {"#SBATCH --nodes=3\n", "#SBATCH --time=1:30:00\n", "#SBATCH --account=m1\n",
           "#SBATCH --constraint=cpu\n", "#SBATCH --exclusive\n", "#SBATCH --time-min=0:10:00\n",
           "export NOTE='it'\\''s $HOME'\n", "export YODA_RUN='/runs/r1'\n", "export YODA='/opt/yoda'\n",
-          "export YODA_LAUNCHER='mpirun'\n", ". '/opt/jobscripts/slurm/yoda.sh'\n"})
+          "export YODA_LAUNCHER='mpirun'\n", "export YODA_WALLTIME_S='5400'\n",
+          ". '/opt/jobscripts/slurm/yoda.sh'\n"})
         EXPECT_THAT(text, HasSubstr(line));
     auto const pbs = print_job_file(BatchKind::pbs, site, {3, 5400, ""},
                                     {"/runs/r1", "yabc", "/opt/jobscripts", "/opt/yoda"});

@@ -7,12 +7,24 @@
 namespace yoda {
 namespace {
 
-TEST(SlurmText, SbatchNamesTheJobBehindGreetingsAndBeforeTheCluster)
+TEST(SlurmText, SbatchNamesTheJobBehindGreetingsAndItsCluster)
 {
-    EXPECT_EQ(*parse_sbatch("77\n"), "77");
-    EXPECT_EQ(*parse_sbatch("Welcome to the machine\n\n77;perlmutter\n"), "77");
+    EXPECT_EQ(*parse_sbatch("77\n"), (SubmittedJob{"77", ""}));
+    EXPECT_EQ(*parse_sbatch("Welcome to the machine\n\n77;perlmutter\n"), (SubmittedJob{"77", "perlmutter"}));
     EXPECT_FALSE(parse_sbatch(""));
     EXPECT_FALSE(parse_sbatch("Submitted batch job\n"));
+}
+
+TEST(SlurmText, ClustersAreFoundInTheOptionsAsSbatchTakesThem)
+{
+    EXPECT_EQ(clusters_in_options({"--mem=0"}), "");
+    EXPECT_EQ(clusters_in_options({"--clusters=c2"}), "c2");
+    EXPECT_EQ(clusters_in_options({"--clusters c1,c2"}), "c1,c2");
+    EXPECT_EQ(clusters_in_options({"--cluster='c2'"}), "c2");
+    EXPECT_EQ(clusters_in_options({"-M c1", "-Mc2"}), "c2");
+    EXPECT_EQ(clusters_in_options({"--cluster-constraint=gpu"}), "");
+    EXPECT_EQ(split_clusters(""), std::vector<std::string>{""});
+    EXPECT_EQ(split_clusters("c1, c2,"), (std::vector<std::string>{"c1", "c2"}));
 }
 
 TEST(SlurmText, JobsOfSqueueAndSacctAreRead)
@@ -102,18 +114,6 @@ TEST(PbsText, TheSlurmWrappersQstatIsRead)
     EXPECT_EQ((*jobs)[0].state, BatchState::ended);
 }
 
-TEST(PbsText, JsonOfOpenPbsIsRead)
-{
-    auto const jobs = parse_qstat_json(
-        R"({"timestamp":1,"pbs_version":"23.06.06","Jobs":{"2.p1":{"Job_Name":"yabc","job_state":"F","Exit_status":-29}}})");
-    ASSERT_TRUE(jobs);
-    ASSERT_EQ(jobs->size(), 1u);
-    EXPECT_EQ((*jobs)[0].state, BatchState::ended);
-    EXPECT_TRUE(parse_qstat_json(R"({"timestamp":1})")->empty());
-    EXPECT_FALSE(parse_qstat_json(R"({"Jobs":{"2.p1":{"Job_Name":"a" "b"}}})"));
-    EXPECT_FALSE(parse_qstat_json(R"({"Jobs":{"2.p1":{"Job_Name":"a"}}})"));
-}
-
 TEST(PbsText, QsubNamesTheJobInItsLastLine)
 {
     EXPECT_EQ(*parse_qsub("hello user\n12.server\n"), "12.server");
@@ -165,8 +165,11 @@ TEST(PbsText, TheSlurmWrapperPassesOnWhatSbatchSaid)
 TEST(PbsText, AnUnknownJobIsToldFromASilentServer)
 {
     EXPECT_TRUE(is_unknown_pbs_job("qstat: Unknown Job Id 7.p1"));
-    EXPECT_TRUE(is_unknown_pbs_job(
-        "qstat: 7.p1 Job has finished, use -x or -H to obtain historical job information"));
+    constexpr auto finished =
+        "qstat: 7.p1 Job has finished, use -x or -H to obtain historical job information";
+    EXPECT_TRUE(is_finished_pbs_job(finished));
+    EXPECT_FALSE(is_unknown_pbs_job(finished));
+    EXPECT_FALSE(is_unknown_pbs_job("qstat: PBS is not configured to maintain job history"));
     EXPECT_FALSE(is_unknown_pbs_job("Connection refused\nqstat: cannot connect to server p1 (errno=15010)"));
     EXPECT_TRUE(qsub_may_have_submitted("qsub: cannot connect to server p1 (errno=15010)"));
     EXPECT_FALSE(qsub_may_have_submitted("qsub: Unknown queue"));
