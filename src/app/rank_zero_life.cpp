@@ -136,7 +136,8 @@ bool catch_signals(RankZero& zero, SignalWatch& signals, SignalMeanings& meaning
         if (meaning == SignalMeaning::repeat) continue;
         bool const has_notice = meaning == SignalMeaning::drain;
         auto const deadline = now + (has_notice ? Duration::from_s(config.walltime_notice_s) : Duration{0});
-        zero.drain(std::min(zero.dispatcher().policy().end, deadline), "signal " + print_signal(caught->number));
+        zero.drain(std::min(zero.dispatcher().policy().end, deadline),
+                   "signal " + print_signal(caught->number));
         if (meaning == SignalMeaning::end) return true;
     }
     return false;

@@ -113,10 +113,11 @@ int run_alone(YodaOptions const& options, Spawner spawner, Log& log)
 /// Each of the ranks would work as one process, on the same run: one of them would, the others' nodes idle.
 int refuse_lost_rank(std::string const& words)
 {
-    return report_error({ErrorKind::usage, "this process is alone to MPI, and one of several to its launcher",
-                         fmt::format("{}; yoda was built with {}", words, MpiTransport::library()),
-                         "start yoda by a launcher of that MPI (docs/operations.md, \"The launcher's MPI\"), or "
-                         "give --single to work in one process"});
+    return report_error(
+        {ErrorKind::usage, "this process is alone to MPI, and one of several to its launcher",
+         fmt::format("{}; yoda was built with {}", words, MpiTransport::library()),
+         "start yoda by a launcher of that MPI (docs/operations.md, \"The launcher's MPI\"), or "
+         "give --single to work in one process"});
 }
 
 }  // namespace
@@ -125,7 +126,8 @@ int run_yoda_job(YodaOptions const& options, int& argc, char**& argv)
 {
     Log log(options.debug ? LogLevel::debug : LogLevel::info);
     if (!options.debug) log.quieten_terminal();
-    // Whoever does not read us any more ends what we say, not us. The spawner gives payloads the default back.
+    // Whoever does not read us any more ends what we say, not us. The spawner gives payloads the default
+    // back.
     std::signal(SIGPIPE, SIG_IGN);
     hold_back({SIGUSR1, SIGXCPU, SIGHUP});
     bool const is_alone = options.single || !launched_by_mpi();
@@ -138,7 +140,8 @@ int run_yoda_job(YodaOptions const& options, int& argc, char**& argv)
     auto transport = MpiTransport::start(argc, argv);
     if (!transport) return report_error(transport.error());
     if ((*transport)->rank_count() == 1) {
-        int const code = lost_ranks ? refuse_lost_rank(*lost_ranks) : run_alone(options, *std::move(spawner), log);
+        int const code =
+            lost_ranks ? refuse_lost_rank(*lost_ranks) : run_alone(options, *std::move(spawner), log);
         (*transport)->finalize();
         return code;
     }

@@ -69,8 +69,10 @@ Status Droid::try_set_up()
                                {"node_count", welcome_.node_count}});
     if (auto made = make_work_folder(); !made) return made;
     if (payload_.channel == ChannelKind::athenamp) {
-        if (auto const count = athenamp::remove_stale_channels(); count > 0)
-            log_.info("stale_channels_removed", {{"count", count}});
+        do_in_set_up([&log = log_] {
+            if (auto const count = athenamp::remove_stale_channels(); count > 0)
+                log.info("stale_channels_removed", {{"count", count}});
+        });
     }
 
     auto environment = clean_environment(current_environment());

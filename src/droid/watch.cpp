@@ -59,9 +59,9 @@ void Watch::check_work_folder(TimePoint now, std::vector<BusyWorker> const& busy
     auto const size_of = [&](BusyWorker const& worker) {
         return seen_.at(worker.folder).silence.use().bytes;
     };
-    auto const largest = std::max_element(
-        busy.begin(), busy.end(),
-        [&](BusyWorker const& a, BusyWorker const& b) { return size_of(a) < size_of(b); });
+    auto const largest =
+        std::max_element(busy.begin(), busy.end(),
+                         [&](BusyWorker const& a, BusyWorker const& b) { return size_of(a) < size_of(b); });
     if (size_of(*largest) == 0) return;  // No walk of theirs has come to its end yet.
     breaches.push_back({largest->what, largest->job, code::no_local_space,
                         fmt::format("the work folder has {} MB, the limit is {} MB", used / 1'000'000,

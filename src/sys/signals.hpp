@@ -1,8 +1,9 @@
 // Signals as something to poll for. The handler writes the signal's number into a pipe.
 //
-// Whoever asks twice to end, by INT or TERM, is not kept waiting: the process ends within a second, also where
-// its loop hangs at a dead disk. So the handler itself sets a timer then, whose signal ends the process. The
-// first one may be delivered twice: launchers and batch systems signal the process and its group.
+// Whoever asks twice to end, by INT or TERM, is not kept waiting: the process ends within a second, also
+// where its loop hangs at a dead disk. So the handler itself sets a timer then, whose signal ends the
+// process. The first one may be delivered twice: launchers and batch systems signal the process and its
+// group.
 //
 // A pipe and not signalfd, which needs the signals blocked in every thread: MPI libraries start threads, and
 // a blocked signal would be inherited by whatever we execute.
@@ -23,8 +24,8 @@ namespace yoda {
 
 struct CaughtSignal {
     int number = 0;
-    pid_t sender = 0;        ///< 0: the kernel
-    bool ends_now = false;   ///< the process ends within a second, whatever becomes of it
+    pid_t sender = 0;       ///< 0: the kernel
+    bool ends_now = false;  ///< the process ends within a second, whatever becomes of it
 };
 
 /// INT and TERM are the same word, said by people and by programs. `first_ns`: when it was first said, 0: not

@@ -141,8 +141,9 @@ TEST_F(DroidTest, LivesWhileItRemovesWhatADeadOneHasLeft)
         EXPECT_TRUE(std::filesystem::exists(stale));
         released.set_value();
     });
-    EXPECT_TRUE(eventually([&] { return droid->step() && listener.wait_for(std::chrono::seconds(0)) ==
-                                        std::future_status::ready; }));
+    EXPECT_TRUE(eventually([&] {
+        return droid->step() && listener.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
+    }));
     EXPECT_TRUE(turn_until([&] { return is_ready; }));
     EXPECT_FALSE(std::filesystem::exists(stale));
 }

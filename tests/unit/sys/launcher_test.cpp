@@ -19,9 +19,10 @@ using Words = std::map<std::string, std::string>;
 /// Just these of the words of launchers.
 test::Variables set(Words const& words)
 {
-    return test::Variables({"OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "PMI_SIZE",
-                            "PALS_RANKID", "SLURM_STEP_ID", "SLURM_STEP_NUM_TASKS", "SLURM_PROCID"},
-                           words);
+    return test::Variables(
+        {"OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "PMI_SIZE", "PALS_RANKID",
+         "SLURM_STEP_ID", "SLURM_STEP_NUM_TASKS", "SLURM_PROCID"},
+        words);
 }
 
 std::optional<std::string> lost(Words const& words)
@@ -45,13 +46,16 @@ TEST(Launcher, AProcessThatIsOneOfSeveralToItsLauncherIsLostWhenItIsAloneToMpi)
 TEST(Launcher, AProcessThatIsAloneToItsLauncherTooIsNotLost)
 {
     EXPECT_EQ(lost({}), std::nullopt);
-    EXPECT_EQ(lost({{"OMPI_COMM_WORLD_SIZE", "1"}, {"OMPI_COMM_WORLD_RANK", "0"}, {"PMIX_RANK", "0"}}), std::nullopt);
+    EXPECT_EQ(lost({{"OMPI_COMM_WORLD_SIZE", "1"}, {"OMPI_COMM_WORLD_RANK", "0"}, {"PMIX_RANK", "0"}}),
+              std::nullopt);
     EXPECT_EQ(lost({{"PMI_SIZE", "1"}, {"PMI_RANK", "0"}, {"PALS_RANKID", "0"}}), std::nullopt);
     EXPECT_EQ(lost({{"PMIX_RANK", "0"}}), std::nullopt);
-    EXPECT_EQ(lost({{"SLURM_STEP_ID", "3"}, {"SLURM_STEP_NUM_TASKS", "1"}, {"PALS_RANKID", "0"}}), std::nullopt);
+    EXPECT_EQ(lost({{"SLURM_STEP_ID", "3"}, {"SLURM_STEP_NUM_TASKS", "1"}, {"PALS_RANKID", "0"}}),
+              std::nullopt);
     EXPECT_EQ(lost({{"SLURM_STEP_ID", "batch"}, {"SLURM_STEP_NUM_TASKS", "4"}}), std::nullopt);
     EXPECT_EQ(lost({{"SLURM_STEP_NUM_TASKS", "4"}}), std::nullopt);
-    EXPECT_EQ(lost({{"SLURM_STEP_ID", "0"}, {"SLURM_STEP_NUM_TASKS", "4"}, {"OMPI_COMM_WORLD_SIZE", "1"}}), std::nullopt)
+    EXPECT_EQ(lost({{"SLURM_STEP_ID", "0"}, {"SLURM_STEP_NUM_TASKS", "4"}, {"OMPI_COMM_WORLD_SIZE", "1"}}),
+              std::nullopt)
         << "the step is mpirun's daemons'";
 }
 
