@@ -152,13 +152,13 @@ class BundleWriter::Thread {
 
     mutable std::mutex mutex_;
     std::condition_variable wake_;
-    std::vector<Order> orders_;                  // guarded by mutex_
-    std::size_t pending_count_ = 0;              // guarded by mutex_; orders not carried out yet
-    bool has_unsynced_ = false;                  // guarded by mutex_; as of the last wait
-    bool in_a_hurry_ = false;                    // guarded by mutex_
-    std::vector<News> news_;                     // guarded by mutex_
-    TimePoint busy_since_ = TimePoint::never();  // guarded by mutex_
-    bool stopping_ = false;                      // guarded by mutex_
+    std::vector<Order> orders_;                   // guarded by mutex_
+    std::size_t pending_count_ = 0;               // guarded by mutex_; orders not carried out yet
+    bool has_unsynced_ = false;                   // guarded by mutex_; as of the last wait
+    bool in_a_hurry_ = false;                     // guarded by mutex_
+    std::vector<News> news_;                      // guarded by mutex_
+    TimePoint busy_since_ = TimePoint::never();   // guarded by mutex_
+    bool stopping_ = false;                       // guarded by mutex_
     std::atomic<std::size_t> removal_count_ = 0;  // orders given to removals_, not carried out yet
 
     // The thread's own.

@@ -47,8 +47,8 @@ struct BundleWriterSetup {
     std::vector<JobIds> jobs;        ///< by JobIndex
     std::size_t queue_limit = 4096;  ///< orders, from which on it is full()
     Duration sync_interval = Duration::from_ms(100);
-    std::size_t much_unsynced = 512;    ///< outputs: so many wait for no interval
-    std::function<void()> before_sync;  ///< tests: called by the thread before each sync
+    std::size_t much_unsynced = 512;       ///< outputs: so many wait for no interval
+    std::function<void()> before_sync;     ///< tests: called by the thread before each sync
     std::function<void()> before_removal;  ///< tests: called by the other thread before it removes something
 };
 

@@ -2,12 +2,13 @@
 
 #include <fcntl.h>
 #include <sys/time.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <cerrno>
 #include <cstring>
+
+#include "sys/clock.hpp"
 
 namespace yoda {
 
@@ -31,9 +32,7 @@ constexpr itimerval last_words{{}, {0, 700'000}};
 bool is_meant(int number)
 {
     if (number != SIGINT && number != SIGTERM) return false;
-    timespec time{};
-    ::clock_gettime(CLOCK_BOOTTIME, &time);
-    std::int64_t const now_ns = std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
+    std::int64_t const now_ns = SystemClock().now().ns;  // One system call that handlers may make.
     std::int64_t first_ns = 0;
     return !first_end_ns.compare_exchange_strong(first_ns, now_ns) && ends_now(first_ns, now_ns);
 }

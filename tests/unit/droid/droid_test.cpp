@@ -119,6 +119,7 @@ TEST_F(DroidTest, LivesWhileItsWorkFolderIsWalkedHoweverLongThatTakes)
     heartbeat_count = 0;
     EXPECT_TRUE(turn_until([&] { return heartbeat_count >= 5; }));
     released.set_value();
+    droid.reset();  // Its threads look at what is here.
 }
 
 TEST_F(DroidTest, LivesWhileItRemovesWhatADeadOneHasLeft)
@@ -146,6 +147,7 @@ TEST_F(DroidTest, LivesWhileItRemovesWhatADeadOneHasLeft)
     }));
     EXPECT_TRUE(turn_until([&] { return is_ready; }));
     EXPECT_FALSE(std::filesystem::exists(stale));
+    droid.reset();
 }
 
 TEST_F(DroidTest, EndsAtOnceWhenRankZeroHasSaidItsLastWord)
