@@ -5,9 +5,9 @@
 
 #include "core/config.hpp"
 #include "core/recovery.hpp"
+#include "core/units.hpp"
 #include "harvest/panda/job_report.hpp"
 #include "harvest/panda/settings.hpp"
-#include "core/units.hpp"
 #include "harvest/run_view.hpp"
 #include "sys/files.hpp"
 
