@@ -178,7 +178,7 @@ TEST_P(Hdf5SealOfSuperblock, LeavesOutExactlyTheMarksOfAnOpening)
     }
     EXPECT_THAT(file_text(path), HasSubstr("superblock " + std::to_string(version) + " consistency_flags"));
     auto const whole = file_text(path);
-    for (std::size_t at = 0; at < whole.size(); ++at) {
+    for (std::size_t at = 0; at < whole.size(); at += at < 512 + 128 ? 1 : 97) {
         auto bytes = whole;
         bytes[at] = static_cast<char>(~bytes[at]);
         test::write_text(path, bytes);
