@@ -63,7 +63,7 @@ double now_s()
 class Journal {
   public:
     Journal(char const* path, double interval_s)
-        : fd_(::open(path, O_CREAT | O_TRUNC | O_WRONLY | O_APPEND, 0644)), interval_s_(interval_s)
+        : fd_(::open(path, O_CREAT | O_EXCL | O_WRONLY | O_APPEND, 0644)), interval_s_(interval_s)
     {
         if (fd_ < 0) fail(path);
         records_.reserve(1 << 20);

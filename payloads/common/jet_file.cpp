@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "common/jet.hpp"
+#include "sys/named_output.hpp"
 
 namespace yoda::samples {
 namespace {
@@ -167,8 +168,10 @@ void write_jet_file(std::string const& path, std::vector<EventJets> const& event
                     std::string const& algorithm)
 {
     H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);  // Errors are told by us, once.
+    if (auto const status = yoda::check_replaceable(path); !status)
+        throw std::runtime_error(status.error().text());
     auto const bytes = make_file(events, algorithm);
-    int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0666);
     try {
         if (fd < 0) throw std::system_error(errno, std::generic_category(), "cannot be made");
         write_all(fd, bytes);

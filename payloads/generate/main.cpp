@@ -1,15 +1,14 @@
 // Makes an input file for the payload `shower`: hard QCD events of proton-proton collisions before the
 // shower, as a Les Houches event file. The same options give the same bytes.
 //     generate_events --events 2000 --seed 1 --output FILE [--energy 13000] [--min-pt 30]
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
-#include <fstream>
+#include <unistd.h>
+
 #include <iostream>
 
 #include "common/options.hpp"
 #include "lhe/lhe_file.hpp"
 #include "pythia6/process.hpp"
+#include "sys/named_output.hpp"
 
 namespace {
 
@@ -19,12 +18,14 @@ void write_file(std::string const& path, std::string const& text)
 {
     // Under another name until it is whole: half an input must not look like one.
     auto const part = path + ".part";
-    std::ofstream file(part, std::ios::binary);
-    file << text << std::flush;
-    if (!file) throw std::runtime_error("cannot write " + part + ": " + std::strerror(errno));
-    file.close();
-    if (std::rename(part.c_str(), path.c_str()) != 0)
-        throw std::runtime_error("cannot rename " + part + " to " + path + ": " + std::strerror(errno));
+    auto const file = yoda::open_part(part);
+    if (!file) throw std::runtime_error(file.error().text());
+    auto status = yoda::write_all(file->get(), text, part);
+    if (status)
+        status = yoda::put_in_place(part, path);
+    else
+        ::unlink(part.c_str());
+    if (!status) throw std::runtime_error(status.error().text());
 }
 
 void generate_file(Options const& options)
@@ -33,14 +34,17 @@ void generate_file(Options const& options)
     auto const seed = options.number<std::uint32_t>("--seed", 0, 900'000'000);
     auto const energy_gev = options.number<double>("--energy", 100, 1e5);
     auto const min_pt_gev = options.number<double>("--min-pt", 5, energy_gev / 4);
-    if (options.text("--output").empty()) throw std::invalid_argument("option --output is missing");
+    auto const output = options.text("--output");
+    if (output.empty()) throw std::invalid_argument("option --output is missing");
+    if (auto const status = yoda::check_replaceable(output); !status)
+        throw std::invalid_argument(status.error().text());
 
     pythia6::start_generating(energy_gev, min_pt_gev, seed);
     std::string events;
     for (int i = 0; i < event_count; ++i) events += lhe::write_event(pythia6::generate());
     auto const head =
         lhe::write_head(pythia6::generated_beams(), "Hard QCD events of PYTHIA 6.428 before the shower");
-    write_file(options.text("--output"), head + events + lhe::write_tail());
+    write_file(output, head + events + lhe::write_tail());
 }
 
 }  // namespace

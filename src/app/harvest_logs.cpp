@@ -11,6 +11,7 @@
 #include "core/job.hpp"
 #include "harvest/log_upload.hpp"
 #include "sys/files.hpp"
+#include "sys/named_output.hpp"
 #include "sys/run_folder.hpp"
 
 namespace yoda {
@@ -45,6 +46,8 @@ int harvest_logs(std::vector<std::string> const& words)
     for (std::size_t index = 0; index < jobs->size(); ++index) {
         auto const& job = (*jobs)[index];
         auto const name = log_file_name(job);
+        if (auto const status = check_replaceable(folder + "/" + name); !status)
+            return report_error(status.error());
         auto const made = write_job_log(run.path(), index, job.panda_id(), folder + "/" + name, {});
         if (!made) return report_error(made.error());
         std::cout << fmt::format("{}/{}: GUID {}, {} bytes, ad:{}, {} files\n", folder, name,

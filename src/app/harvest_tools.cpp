@@ -4,6 +4,7 @@
 
 #include "app/command_line.hpp"
 #include "harvest/stores/credentials.hpp"
+#include "sys/named_output.hpp"
 
 namespace yoda {
 
@@ -56,9 +57,11 @@ Result<std::unique_ptr<HarvestTools>> HarvestTools::make(po::variables_map const
         tools->sources_.settings.emplace_back("log.file", values["log"].as<std::string>());
     auto const config = load_config(tools->sources_, {});
     if (!config) return config.error();
-    if (auto const file = config->text("log.file"); !file.empty())
-        if (auto const status = tools->log_.add_file(file, config->bytes("log.size")); !status)
-            return status.error();
+    if (auto const file = config->text("log.file"); !file.empty()) {
+        auto status = check_replaceable(file);  // It is renamed when it is full.
+        if (status) status = tools->log_.add_file(file, config->bytes("log.size"));
+        if (!status) return status.error();
+    }
     stop_requested();  // Made before a signal handler may need it.
     struct sigaction action {};
     action.sa_handler = [](int) { stop_requested() = true; };

@@ -121,7 +121,7 @@ Result<SignalWatch>& watch_signals()
     static auto signals = [] {
         std::vector<int> numbers{SIGUSR1, SIGTERM, SIGXCPU, SIGINT};
         if (!is_ignored(SIGHUP)) numbers.push_back(SIGHUP);
-        return SignalWatch::start(numbers, exit_resumable);
+        return SignalWatch::start(numbers, exit_again);
     }();
     return signals;
 }

@@ -15,6 +15,7 @@
 #include "harvest/stage_folder.hpp"
 #include "harvest/stores/file_sums.hpp"
 #include "sys/files.hpp"
+#include "sys/named_output.hpp"
 
 namespace yoda {
 
@@ -85,6 +86,7 @@ class FetchBack {
     {
         auto const store = store_of(record);
         if (!store) return store.error();
+        if (auto const status = check_replaceable(path); !status) return status;
         if (auto const status = (*store)->get(record.key, path); !status) return status;
         if (is_whole(path, record.bytes, record.adler32)) return {};
         ::unlink(path.c_str());

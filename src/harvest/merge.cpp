@@ -12,6 +12,7 @@
 #include "harvest/merge_tar.hpp"
 #include "sys/guarded_child.hpp"
 #include "sys/hdf5_writer.hpp"
+#include "sys/named_output.hpp"
 
 namespace yoda {
 
@@ -35,8 +36,10 @@ Result<MergeSummary> merge_here(EventTable const& table, std::vector<RangeIndex>
     auto const merge = options.kind == OutputKind::hdf5 ? merge_hdf5 : merge_tar;
     if (auto const status = merge(table, order, bundles, output, options, advance, summary); !status)
         return status.error();
-    std::error_code ignored;
-    summary.bytes = std::filesystem::file_size(output, ignored);
+    if (options.kind == OutputKind::hdf5) {
+        std::error_code ignored;
+        summary.bytes = std::filesystem::file_size(output, ignored);
+    }
     return summary;
 }
 
@@ -77,6 +80,9 @@ Result<MergeSummary> merge_run(EventTable const& table, std::vector<Job> const& 
         return Error{ErrorKind::usage, "there is nothing to merge",
                      "the payload's configuration says that it has no output", "look at RUN/payload.cfg"};
     if (output.empty()) return Error{ErrorKind::usage, "the merged file has no name", {}, "add -o FILE"};
+    if (options.kind == OutputKind::hdf5) {  // HDF5 writes here and there: no stream.
+        if (auto const status = check_replaceable(output); !status) return status.error();
+    }
     if (!options.partial) {
         if (auto const status = check_all_finished(table); !status) return status.error();
     }

@@ -45,9 +45,10 @@ struct MissingBundle {
 std::vector<MissingBundle> find_missing_bundles(EventTable const& table, std::string const& run,
                                                 std::string const& fetched_folder);
 
-/// Errors: unfinished ranges (unless partial) and missing bundles of kind `unavailable`, naming them; damaged
-/// or contradicting data, naming range, bundle and member; outputs that do not fit together; a full disk. The
-/// output is there whole or not at all.
+/// Errors: an output that cannot be written there (usage; sys/named_output.hpp); unfinished ranges (unless
+/// partial) and missing bundles of kind `unavailable`, naming them; damaged or contradicting data, naming
+/// range, bundle and member; outputs that do not fit together; a full disk. The output is there whole or not
+/// at all, unless it is a stream.
 Result<MergeSummary> merge_run(EventTable const& table, std::vector<Job> const& jobs, std::string const& run,
                                std::string const& output, MergeOptions const& options);
 

@@ -1,15 +1,11 @@
 #include "harvest/merge_tar.hpp"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstdio>
-#include <filesystem>
 
-#include "sys/files.hpp"
+#include "sys/named_output.hpp"
 #include "sys/tar_file.hpp"
 
 namespace yoda {
@@ -31,33 +27,42 @@ Status append_range(RangeIndex range, MergeBundles& bundles, TarFile& tar)
     return {};
 }
 
+Status write_ranges(EventTable const& table, std::vector<RangeIndex> const& order, MergeBundles& bundles,
+                    TarFile& tar, MergeAdvance const& advance, MergeSummary& summary)
+{
+    std::uint64_t done = 0;
+    for (RangeIndex const range : order) {
+        advance(done++, range);
+        if (auto status = append_range(range, bundles, tar); !status) return status;
+        auto const& row = table.row(range);
+        summary.event_count += row.last - row.first + 1;
+    }
+    summary.events_checked = false;
+    auto status = tar.finish();
+    summary.bytes = tar.bytes();
+    return status;
+}
+
 }  // namespace
 
 Status merge_tar(EventTable const& table, std::vector<RangeIndex> const& order, MergeBundles& bundles,
                  std::string const& output, MergeOptions const& /*options*/, MergeAdvance const& advance,
                  MergeSummary& summary)
 {
+    auto stream = open_stream(output);
+    if (!stream) return stream.error();
+    if (*stream) {
+        TarFile tar(*std::move(*stream), output, TarFile::Kind::stream);
+        return write_ranges(table, order, bundles, tar, advance, summary);
+    }
     std::string const part = fmt::format("{}.{}.part", output, ::getpid());
-    auto file = open_file(part, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0644);
+    auto file = open_part(part, 0644);
     if (!file) return file.error();
     TarFile tar(std::move(*file), part);
-    Status status;
-    std::uint64_t done = 0;
-    for (RangeIndex const range : order) {
-        advance(done++, range);
-        status = append_range(range, bundles, tar);
-        if (!status) break;
-        auto const& row = table.row(range);
-        summary.event_count += row.last - row.first + 1;
-    }
-    summary.events_checked = false;
-    if (status) status = tar.finish();
-    if (status && ::rename(part.c_str(), output.c_str()) != 0) status = os_error("rename", part, errno);
-    if (!status) {
-        ::unlink(part.c_str());
-        return status;
-    }
-    return sync_folder(std::filesystem::path(output).parent_path().string());
+    auto const status = write_ranges(table, order, bundles, tar, advance, summary);
+    if (status) return put_in_place(part, output);
+    ::unlink(part.c_str());
+    return status;
 }
 
 }  // namespace yoda

@@ -1,5 +1,5 @@
 // The merge of opaque outputs: one tar with all files in event order, under the names they have in the
-// bundles.
+// bundles. `output` may be a stream (sys/named_output.hpp).
 #pragma once
 
 #include <string>

@@ -1,3 +1,4 @@
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -59,7 +60,11 @@ void Output::add(std::string_view path)
 
 void Output::remove_files() const
 {
-    for (auto const& path : paths_) unlink(path.c_str());
+    for (auto const& path : paths_) {
+        struct stat info {};  // A device or FIFO that the payload named stays.
+        if (lstat(path.c_str(), &info) == 0 && (S_ISREG(info.st_mode) || S_ISLNK(info.st_mode)))
+            unlink(path.c_str());
+    }
 }
 
 }  // namespace yoda::payload

@@ -25,6 +25,7 @@ import re
 import select
 import signal
 import socket
+import stat
 import sys
 import time
 
@@ -103,7 +104,9 @@ class Output:
     def _remove_files(self):
         for path in self.paths:
             try:
-                os.unlink(path)
+                mode = os.lstat(path).st_mode
+                if stat.S_ISREG(mode) or stat.S_ISLNK(mode):  # A device or FIFO that the payload named stays.
+                    os.unlink(path)
             except OSError:
                 pass
 

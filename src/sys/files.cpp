@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -45,6 +46,11 @@ Status write_all(int fd, std::string_view bytes, std::string_view path)
     while (!bytes.empty()) {
         ssize_t const n = ::write(fd, bytes.data(), bytes.size());
         if (n < 0 && errno == EINTR) continue;
+        if (n < 0 && errno == EAGAIN) {  // A pipe that whoever gave it to us made so.
+            pollfd event{fd, POLLOUT, 0};
+            ::poll(&event, 1, -1);
+            continue;
+        }
         if (n < 0) return os_error("write", path, errno);
         bytes.remove_prefix(static_cast<std::size_t>(n));
     }

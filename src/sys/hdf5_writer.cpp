@@ -1,16 +1,14 @@
 #include "sys/hdf5_writer.hpp"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdio>
 #include <cstring>
-#include <filesystem>
 
 #include "sys/hdf5_seal.hpp"
+#include "sys/named_output.hpp"
 
 namespace yoda::hdf5 {
 
@@ -41,7 +39,7 @@ Writer::Writer(std::string path, bool sealed)
       storage_(std::make_unique<Storage>())
 {
     silence();
-    auto fd = open_file(part_, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW, 0644);
+    auto fd = open_part(part_, 0644);
     if (!fd) {
         error_ = fd.error();
         return;
@@ -192,19 +190,31 @@ void Writer::add_external_link(std::string const& path, std::string const& file,
           "add link " + path + " to");
 }
 
+void Writer::settle()
+{
+    if (error_) return;
+    Handle const access = make_access(*storage_);
+    Handle file(H5Fopen(part_.c_str(), H5F_ACC_RDWR, access.get()));
+    check(file && file.close(), "open once more");
+}
+
 Status Writer::commit()
 {
     columns_.clear();
     bool const closed = file_.close();
     check(closed, "close");
-    if (!error_ && sealed_) {
-        if (auto const status = write_seal(fd_.get(), part_); !status) error_ = status.error();
-    }
-    if (!error_ && ::fsync(fd_.get()) != 0) error_ = os_error("sync", part_, errno);
-    if (!error_ && ::rename(part_.c_str(), path_.c_str()) != 0) error_ = os_error("rename", part_, errno);
+    if (sealed_) settle();
     if (error_) return *error_;  // The destructor removes the part file.
+    Status status;
+    if (sealed_) {
+        status = commit_sealed(fd_.get(), part_, path_);
+    } else {
+        if (::fsync(fd_.get()) != 0) status = os_error("sync", part_, errno);
+        if (status) status = put_in_place(part_, path_);
+    }
+    if (!status) return status;
     fd_.reset();
-    return sync_folder(std::filesystem::path(path_).parent_path().string());
+    return {};
 }
 
 }  // namespace yoda::hdf5

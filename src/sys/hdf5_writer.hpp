@@ -37,7 +37,8 @@ std::string part_path(std::string const& path, pid_t pid);
 
 class Writer {
   public:
-    /// With `sealed` the file gets a seal (sys/hdf5_seal.hpp), so that a Reader takes it.
+    /// With `sealed` the file gets a seal (sys/hdf5_seal.hpp), so that a Reader takes it, and nobody may
+    /// write it. Else its path is one that a user named (sys/named_output.hpp).
     Writer(std::string path, bool sealed);
     ~Writer();
     Writer(Writer&&) noexcept;
@@ -74,6 +75,9 @@ class Writer {
     Handle create_dataset(std::string const& path, Handle const& type, std::uint64_t rows,
                           std::uint64_t rows_per_chunk, void const* fill);
     void put_attribute(std::string const& path, std::string const& name, hid_t type, void const* value);
+    /// HDF5 changes marks of its own when it opens a file read-write for the first time: now, so that no
+    /// other program's opening changes the file.
+    void settle();
     /// Notes a failure unless there was one before.
     void fail(std::string_view doing);
 

@@ -15,6 +15,7 @@
 
 #include "core/checksum.hpp"
 #include "sys/files.hpp"
+#include "sys/named_output.hpp"
 
 namespace yoda {
 
@@ -83,6 +84,8 @@ Result<LogTarball> write_log_tarball(std::string const& folder, std::string cons
 {
     // Somebody else may be making it too.
     auto const part = fmt::format("{}.{}.part", output, ::getpid());
+    auto const file = open_part(part);
+    if (!file) return file.error();
     LogTarball made;
     {
         Writer const tar(archive_write_new());
@@ -96,7 +99,7 @@ Result<LogTarball> write_log_tarball(std::string const& folder, std::string cons
         archive_write_add_filter_gzip(tar.get());
         archive_write_set_filter_option(tar.get(), "gzip", "timestamp",
                                         nullptr);  // The same logs, the same bytes.
-        if (archive_write_open_filename(tar.get(), part.c_str()) != ARCHIVE_OK) return fail();
+        if (archive_write_open_fd(tar.get(), file->get()) != ARCHIVE_OK) return fail();
         for (auto const& name : list_files(folder, wanted)) {
             auto const added =
                 add_file(tar.get(), folder + "/" + name, top + "/" + name, made.file_count, give_up);
@@ -107,18 +110,16 @@ Result<LogTarball> write_log_tarball(std::string const& folder, std::string cons
         }
         if (archive_write_close(tar.get()) != ARCHIVE_OK) return fail();
     }
-    FileDescriptor const file(::open(part.c_str(), O_RDONLY | O_CLOEXEC));
-    if (!file) return os_error("read", part, errno);
     made.adler32 = 1;
     std::vector<char> block(block_bytes);
     for (;;) {
-        ssize_t const n = ::read(file.get(), block.data(), block.size());
+        ssize_t const n = ::pread(file->get(), block.data(), block.size(), static_cast<off_t>(made.bytes));
         if (n < 0) return os_error("read", part, errno);
         if (n == 0) break;
         made.adler32 = adler32({block.data(), static_cast<std::size_t>(n)}, made.adler32);
         made.bytes += static_cast<std::uint64_t>(n);
     }
-    if (::fsync(file.get()) != 0) return os_error("sync", part, errno);
+    if (::fsync(file->get()) != 0) return os_error("sync", part, errno);
     if (::rename(part.c_str(), output.c_str()) != 0) return os_error("rename", part, errno);
     return made;
 }

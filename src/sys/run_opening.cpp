@@ -15,6 +15,7 @@
 #include "sys/event_file_state.hpp"
 #include "sys/files.hpp"
 #include "sys/hdf5_reader.hpp"
+#include "sys/hdf5_seal.hpp"
 #include "sys/journal_file.hpp"
 #include "sys/run_replay.hpp"
 
@@ -82,6 +83,20 @@ Status make_empty_state(RunFolder const& run)
         if (auto status = set_aside(run, run.state()); !status) return status;
     }
     return event_file::StateFile(run.path(), run_id, {}, 0).commit({});
+}
+
+/// Programs that open a file read-write and write nothing change a few bytes of it. Old seals cover these.
+Status renew_seals(RunFolder const& run, OpenMode mode, Findings& findings)
+{
+    for (auto const& path : {run.events(), run.state()}) {
+        if (!hdf5::wants_renewal(path)) continue;
+        findings.add(FindingKind::leftover,
+                     "another program opened it read-write and changed HDF5's own marks, nothing else", path,
+                     "it is sealed anew, and such an opening changes nothing any more");
+        if (mode != OpenMode::take_over) continue;
+        if (auto status = hdf5::renew_seal(path); !status) return status;
+    }
+    return {};
 }
 
 Result<LoadedTable> load_table(RunFolder const& run, OpenOptions const& options, OpenedRun& opened)
@@ -201,6 +216,9 @@ Result<OpenedRun> open_run(RunFolder const& run, OpenOptions const& options)
     if (!jobs) return jobs.error();
     opened.jobs = std::move(*jobs);
     bool incomplete = false;
+    if (options.mode != OpenMode::look) {
+        if (auto status = renew_seals(run, options.mode, opened.findings); !status) return status.error();
+    }
     if (auto status = load_and_replay(run, options, opened, incomplete); !status) return status.error();
     opened.table.set_run_id(opened.jobs.front().run_id());
     if (auto status = check_jobs(run, opened.table, opened.jobs); !status) return status.error();

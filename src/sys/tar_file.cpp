@@ -48,8 +48,8 @@ struct TarFile::Archive {
     archive_entry* entry = archive_entry_new();
 };
 
-TarFile::TarFile(FileDescriptor file, std::string path)
-    : file_(std::move(file)), path_(std::move(path)), archive_(std::make_unique<Archive>(*this))
+TarFile::TarFile(FileDescriptor file, std::string path, Kind kind)
+    : file_(std::move(file)), path_(std::move(path)), kind_(kind), archive_(std::make_unique<Archive>(*this))
 {}
 
 TarFile::~TarFile() = default;
@@ -112,6 +112,11 @@ bool TarFile::take(std::string_view bytes)
 
 Status TarFile::write_out(std::string_view bytes)
 {
+    if (kind_ == Kind::stream) {
+        auto status = write_all(file_.get(), bytes, path_);
+        if (status) written_ += bytes.size();
+        return status;
+    }
     std::uint64_t at = written_;
     while (!bytes.empty()) {
         ssize_t const n = ::pwrite(file_.get(), bytes.data(), bytes.size(), static_cast<off_t>(at));
@@ -133,6 +138,7 @@ Status TarFile::flush()
 
 Status TarFile::cut_back(Mark const& mark)
 {
+    YODA_CHECK(kind_ == Kind::file, "what went into a stream stays there");
     archive_ = std::make_unique<Archive>(*this);  // The old one waits for the rest of a member.
     bool const broken = !write_status_;
     write_status_ = {};
@@ -151,7 +157,9 @@ Status TarFile::cut_back(Mark const& mark)
 Status TarFile::sync()
 {
     auto status = flush();
-    if (status && ::fdatasync(file_.get()) != 0) status = os_error("sync", path_, errno);
+    // Pipes and most devices know no sync.
+    if (status && ::fdatasync(file_.get()) != 0 && !(kind_ == Kind::stream && errno == EINVAL))
+        status = os_error("sync", path_, errno);
     return status;
 }
 

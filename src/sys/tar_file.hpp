@@ -15,8 +15,10 @@ namespace yoda {
 
 class TarFile {
   public:
+    /// What the bytes go into: a file, which can be cut back, or a pipe, a device, standard output.
+    enum class Kind { file, stream };
     /// `file` is empty and open for writing; `path` is for messages.
-    TarFile(FileDescriptor file, std::string path);
+    TarFile(FileDescriptor file, std::string path, Kind kind = Kind::file);
     ~TarFile();
     TarFile(TarFile const&) = delete;
     TarFile& operator=(TarFile const&) = delete;
@@ -33,7 +35,7 @@ class TarFile {
         std::uint32_t adler32 = 1;
     };
     Mark mark() const { return {written_ + buffer_.size(), sum_}; }
-    /// Forgets all that came after the mark.
+    /// Forgets all that came after the mark. Of a file only.
     Status cut_back(Mark const& mark);
 
     /// Hands everything to the operating system.
@@ -55,6 +57,7 @@ class TarFile {
 
     FileDescriptor file_;
     std::string path_;
+    Kind kind_;
     std::string buffer_;         ///< bytes not yet written
     std::uint64_t written_ = 0;  ///< bytes in the file
     std::uint32_t sum_ = 1;

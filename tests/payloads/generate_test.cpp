@@ -1,5 +1,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <cmath>
 #include <filesystem>
@@ -51,6 +52,26 @@ TEST(GenerateEvents, EventsConserveMomentumAndAreAboveTheirCut)
         for (double const component : sum)
             EXPECT_NEAR(component, 0, 1e-5 * event.particles[0].energy) << position;
     }
+}
+
+TEST(GenerateEvents, ReplacesNothingButAFile)
+{
+    TempFolder const folder;
+    auto const path = folder.path() + "/out";
+    auto const refused = [&](std::string const& why) {
+        auto const finished = run_program({program("generate_events"), "--events", "1", "--output", path});
+        EXPECT_EQ(finished.exit_code, 2);
+        EXPECT_THAT(finished.text, HasSubstr(path + ": it is " + why));
+    };
+    std::filesystem::create_symlink(folder.path() + "/nowhere", path);
+    refused("a symbolic link");
+    EXPECT_TRUE(std::filesystem::is_symlink(path));
+    std::filesystem::remove(path);
+    ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
+    refused("a FIFO");
+    EXPECT_TRUE(std::filesystem::is_fifo(path));
+    std::filesystem::remove(path);
+    EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
 }
 
 TEST(GenerateEvents, WrongOptionsSayWhatIsWrong)

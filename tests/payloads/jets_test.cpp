@@ -1,11 +1,14 @@
 // The payload `jets` as a Droid runs it.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <cmath>
 #include <filesystem>
+#include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "common/jet.hpp"
 #include "payloads/samples.hpp"
 
 namespace yoda::test {
@@ -125,6 +128,21 @@ TEST(Jets, EventsWithoutJetsGiveRowsOfZero)
     auto const columns = read_columns(paths_of(run_ranges(droid, 1, {{1, 4}}, events)));
     EXPECT_EQ(columns.at("events/jet_count"), (std::vector<double>{0, 0, 0, 0}));
     EXPECT_TRUE(columns.at("jets/pt").empty());
+}
+
+TEST(Jets, AFileReplacesNothingButAFile)
+{
+    TempFolder const folder;
+    auto const path = folder.path() + "/out";
+    std::ofstream(folder.path() + "/precious") << "precious";
+    std::filesystem::create_symlink(folder.path() + "/precious", path);
+    EXPECT_THROW(samples::write_jet_file(path, {}, "none"), std::runtime_error);
+    EXPECT_TRUE(std::filesystem::is_symlink(path));
+    EXPECT_EQ(read_file(folder.path() + "/precious"), "precious");
+    std::filesystem::remove(path);
+    ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
+    EXPECT_THROW(samples::write_jet_file(path, {}, "none"), std::runtime_error);
+    EXPECT_TRUE(std::filesystem::is_fifo(path));
 }
 
 TEST(Jets, WrongOptionsAndInputsFailInitialisationWithAReason)

@@ -3,6 +3,8 @@ import json
 import os
 import shutil
 import struct
+import subprocess
+import sys
 
 
 def crc32c(data):
@@ -20,6 +22,8 @@ def read(path):
 
 
 def write(path, data):
+    if os.path.exists(path):
+        os.chmod(path, 0o644)  # Event tables are read-only.
     with open(path, "wb") as file:
         file.write(data)
 
@@ -78,18 +82,51 @@ def second_life_beside(run):
     write(os.path.join(run, "journal", "00002-0000000002.journal"), b"".join(later))
 
 
-# -- state.h5 (docs/event_file.md)
+# -- events.h5, state.h5 (docs/event_file.md)
 
-def newer_state(run):
-    import h5py
-    path = os.path.join(run, "state.h5")
-    with h5py.File(path, "r+") as file:
-        file.attrs.modify("version", file.attrs["version"] + 1)
+TABLES = ("events.h5", "state.h5")
+
+
+def seal_as_before(path):
+    """The seal that yoda wrote first, over all bytes as they are."""
     data = bytearray(read(path))
     at = data.index(b"\x89HDF")
     line = b"yoda hdf5 1 bytes %d crc32c %08x\n" % (len(data), crc32c(bytes(data[at:])))
     data[:at] = line.ljust(at, b"\0")
     write(path, bytes(data))
+
+
+def newer_state(run):
+    import h5py
+    path = os.path.join(run, "state.h5")
+    os.chmod(path, 0o644)
+    with h5py.File(path, "r+") as file:
+        file.attrs.modify("version", file.attrs["version"] + 1)
+    seal_as_before(path)
+
+
+def made_by_an_older_yoda(run):
+    """Files that may be written, with old seals; in the superblock what HDF5 leaves there when it makes a file: the cached
+    symbol table of the root group (cache type 1, B-tree at 136, local heap at 680)."""
+    for name in TABLES:
+        path = os.path.join(run, name)
+        data = bytearray(read(path))
+        at = data.index(b"\x89HDF")
+        assert data[at + 8] == 0, "superblock 0"
+        struct.pack_into("<I4xQQ", data, at + 72, 1, 136, 680)
+        write(path, bytes(data))
+        seal_as_before(path)
+
+
+def opened_read_write(run):
+    """As by a colleague who only looks; one of his programs is killed while it looks."""
+    for name in TABLES:
+        path = os.path.join(run, name)
+        os.chmod(path, 0o644)
+        for script in ("import h5py; h5py.File(path, 'r+').close()", "import h5py; h5py.File(path, 'a').close()",
+                       "import pandas; pandas.HDFStore(path).close()",
+                       "import h5py, os; f = h5py.File(path, 'a'); f.flush(); os._exit(0)"):
+            subprocess.run([sys.executable, "-c", "import sys; path = sys.argv[1]; " + script, path], check=True)
 
 
 # -- bundles

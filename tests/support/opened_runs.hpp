@@ -35,6 +35,9 @@ inline void make_run(std::string const& path, std::uint32_t ranges,
     auto const table = make_table({ranges});
     ASSERT_TRUE(write_event_file(path, table, {run_id, 0}));
     ASSERT_TRUE(write_state_file(path, table, run_id, {0, 0}));
+    for (auto const& file : {run.events(), run.state()})  // For what tests do to them.
+        std::filesystem::permissions(file, std::filesystem::perms::owner_write,
+                                     std::filesystem::perm_options::add);
 }
 
 /// One life of such a run, without any threads: what it is told goes to the disk at once.

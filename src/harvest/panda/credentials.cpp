@@ -8,6 +8,7 @@
 #include "harvest/stores/credentials.hpp"
 #include "sys/certificate.hpp"
 #include "sys/files.hpp"
+#include "sys/named_output.hpp"
 
 namespace yoda {
 
@@ -155,6 +156,7 @@ Status keep_token(PandaCredentials const& credentials, std::string_view token)
 {
     if (credentials.refreshed_token_file.empty())
         return Error{ErrorKind::usage, "a renewed token has no place", "refreshed_token_file is not set", {}};
+    if (auto const status = check_replaceable(credentials.refreshed_token_file); !status) return status;
     return replace_file(credentials.refreshed_token_file, std::string(token) + "\n", 0600);
 }
 

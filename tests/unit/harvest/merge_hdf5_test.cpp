@@ -1,11 +1,15 @@
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include <csignal>
 
 #include "harvest/merge.hpp"
 #include "merge_world.hpp"
+#include "sys/files.hpp"
 
 namespace yoda {
 namespace {
@@ -349,6 +353,26 @@ TEST(MergeHdf5, SurvivesOutputsThatTheirPayloadDamaged)
             EXPECT_NE(entry.path().extension(), ".part") << at;
     }
     EXPECT_GT(refused, 0u);
+}
+
+TEST(MergeHdf5, RefusesWhatIsNoFile)
+{
+    MergeWorld world;
+    world.finish_all();
+    world.write();
+    std::vector<std::string> outputs{world.run / "fifo", "-"};
+    ASSERT_EQ(::mkfifo(outputs[0].c_str(), 0600), 0);
+    FileDescriptor const reader(::open(outputs[0].c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+    auto const device = world.run / "null";
+    if (::mknod(device.c_str(), S_IFCHR | 0666, ::makedev(1, 3)) == 0) outputs.push_back(device);
+    for (auto const& output : outputs) {
+        auto const merged = merge_run(world.table, world.jobs, world.run.path(), output, world.options);
+        ASSERT_FALSE(merged) << output;
+        EXPECT_EQ(merged.error().kind, ErrorKind::usage) << merged.error().text();
+        EXPECT_THAT(merged.error().text(), HasSubstr("this output cannot be written into")) << output;
+    }
+    EXPECT_TRUE(std::filesystem::is_fifo(outputs[0]));
+    EXPECT_FALSE(std::filesystem::is_regular_file(device));
 }
 
 TEST(MergeHdf5, SaysThatThereIsNothingToMerge)

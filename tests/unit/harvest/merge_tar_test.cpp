@@ -1,8 +1,15 @@
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include <future>
 
 #include "harvest/merge.hpp"
 #include "merge_world.hpp"
+#include "sys/files.hpp"
 
 namespace yoda {
 namespace {
@@ -115,6 +122,62 @@ TEST_F(MergeTar, LeavesNothingBehindWhenAMemberIsDamaged)
     world.write();
     EXPECT_THAT(world.merge_error(), HasSubstr("range 9-100-1-6-10"));
     EXPECT_FALSE(std::filesystem::exists(world.run / "merged.h5"));
+}
+
+TEST_F(MergeTar, GoesIntoAFifoThatIsRead)
+{
+    world.finish_all();
+    world.write();
+    ASSERT_TRUE(world.merge("merged.tar"));
+    auto const fifo = world.run / "fifo";
+    ASSERT_EQ(::mkfifo(fifo.c_str(), 0600), 0);
+    EXPECT_EQ(world.merge("fifo").error().kind, ErrorKind::usage) << "nobody reads it";
+    // Open before the merge asks; a pipe is smaller than the tar, so the merge has to wait for it.
+    FileDescriptor const reader(::open(fifo.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+    ASSERT_EQ(::fcntl(reader.get(), F_SETFL, 0), 0);
+    ASSERT_GT(::fcntl(reader.get(), F_SETPIPE_SZ, 4096), 0);
+    auto merging = std::async(std::launch::async, [&] { return world.merge("fifo"); });
+    std::string got;
+    char block[4096];
+    bool ended = false;
+    while (!ended) {
+        // Until the merge has opened it, a pipe without a writer is at its end.
+        ssize_t const n = ::read(reader.get(), block, sizeof block);
+        ASSERT_GE(n, 0);
+        got.append(block, static_cast<std::size_t>(n));
+        ended = n == 0 && merging.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
+    }
+    auto const merged = merging.get();
+    ASSERT_TRUE(merged) << merged.error().text();
+    EXPECT_EQ(got, file_text(world.run / "merged.tar"));
+    EXPECT_EQ(merged->bytes, got.size());
+    EXPECT_TRUE(std::filesystem::is_fifo(fifo));
+}
+
+TEST_F(MergeTar, GoesIntoADeviceAndNeverOverIt)
+{
+    world.finish_all();
+    world.write();
+    auto const device = world.run / "null";
+    if (::mknod(device.c_str(), S_IFCHR | 0666, ::makedev(1, 3)) != 0)
+        GTEST_SKIP() << "only root makes devices";
+    if (!FileDescriptor(::open(device.c_str(), O_WRONLY | O_CLOEXEC)))
+        GTEST_SKIP() << "devices are forbidden on this file system";
+    auto const merged = world.merge("null");
+    ASSERT_TRUE(merged) << merged.error().text();
+    EXPECT_GT(merged->bytes, 6u * 512);
+    EXPECT_TRUE(std::filesystem::is_character_file(device));
+}
+
+TEST_F(MergeTar, RefusesALinkAndLeavesWhatItPointsTo)
+{
+    world.finish_all();
+    world.write();
+    test::write_text(world.run / "precious", "precious");
+    std::filesystem::create_symlink(world.run / "precious", world.run / "merged.h5");
+    EXPECT_THAT(world.merge_error(), HasSubstr("it is a symbolic link"));
+    EXPECT_EQ(file_text(world.run / "precious"), "precious");
+    EXPECT_TRUE(std::filesystem::is_symlink(world.run / "merged.h5"));
 }
 
 TEST_F(MergeTar, IndependentReadersAgreeWithTheIndex)

@@ -1,12 +1,15 @@
 // The kit against the Droid's side of the protocol, in real processes.
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <csignal>
 #include <filesystem>
+#include <fstream>
 #include <regex>
 
+#include "payload/yoda_payload.hpp"
 #include "support/mini_droid.hpp"
 
 namespace yoda::test {
@@ -364,6 +367,23 @@ TEST_F(KitProbe, AFailedRangeLeavesNoOutputBehind)
     worker.meet();
     EXPECT_EQ(worker.work(range_text("half", 1, 1)), "ERR_PAYLOAD_RANGE half: no more");
     EXPECT_FALSE(std::filesystem::exists(worker.folder() + "/half.half"));
+}
+
+TEST(KitOutput, ADeviceOrFifoThatThePayloadNamedIsNotRemoved)
+{
+    TempFolder const folder;
+    payload::Output output(folder.path());
+    output.start("1");
+    output.add("fifo");
+    output.add("link");
+    auto const file = output.file("file");
+    ASSERT_EQ(mkfifo((folder.path() + "/fifo").c_str(), 0600), 0);
+    std::filesystem::create_symlink(folder.path() + "/fifo", folder.path() + "/link");
+    std::ofstream(file) << "half";
+    output.remove_files();
+    EXPECT_TRUE(std::filesystem::is_fifo(folder.path() + "/fifo"));
+    EXPECT_FALSE(std::filesystem::exists(std::filesystem::symlink_status(folder.path() + "/link")));
+    EXPECT_FALSE(std::filesystem::exists(file));
 }
 
 TEST_F(KitProbe, SeveralOutputsAreReportedInOrder)

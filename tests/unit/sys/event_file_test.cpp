@@ -31,6 +31,9 @@ struct EventFile : ::testing::Test {
         ASSERT_TRUE(status) << status.error().text();
         status = write_state_file(run.path(), table, info.run_id, {41, 3});
         ASSERT_TRUE(status) << status.error().text();
+        for (std::string const name : {"events.h5", "state.h5"})  // For what these tests do to them.
+            std::filesystem::permissions(run / name, std::filesystem::perms::owner_write,
+                                         std::filesystem::perm_options::add);
     }
     /// Changes a file with h5py, `statement` works on `f`, and gives it a seal that is right again.
     void spoil(std::string const& name, std::string const& statement)

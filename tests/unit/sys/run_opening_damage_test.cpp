@@ -182,6 +182,7 @@ TEST_F(RunOpening, AStateFileThatCannotBeUsedIsMadeAnewOnRequest)
     fs::remove(life.segment_path());
     life.begin_segment();
     life.store_and_finish(1, {2});
+    fs::remove(run.state());
     write_text(run.state(), "no HDF5");
     EXPECT_THAT(open_error(OpenMode::take_over), HasSubstr("state.h5"));
     EXPECT_THAT(open_error(OpenMode::take_over), HasSubstr("harvest recover"));
