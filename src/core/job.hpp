@@ -1,5 +1,5 @@
-// A PanDA job as it came (every field kept verbatim, protocols.md §2) with typed access to what we use.
-// RUN/job.json holds the jobs of a run: {"version": 1, "jobs": [{<PanDA fields>}, ...]}.
+// A PanDA job as it came (every field kept verbatim, docs/reference/panda.md §3) with typed access to what we
+// use. RUN/job.json holds the jobs of a run: {"version": 1, "jobs": [{<PanDA fields>}, ...]}.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// The transport over MPI point-to-point, by the rules of environment.md §2: after MPI_Init no collective,
-// only eager messages, errors returned.
+// The transport over MPI point-to-point, by the rules of docs/reference/machines.md §1: after MPI_Init no
+// collective, only eager messages, errors returned.
 #pragma once
 
 #include <memory>
@@ -16,7 +16,8 @@ class MpiTransport : public Transport {
     static Result<std::unique_ptr<MpiTransport>> start(int& argc, char**& argv);
     /// Whether this process was started by an MPI launcher (so that `yoda RUN` alone needs no MPI at all).
     static bool launched_by_mpi();
-    /// Name and version of the MPI library that is loaded, such as "Open MPI v4.1.4". MPI need not be started.
+    /// Name and version of the MPI library that is loaded, such as "Open MPI v4.1.4". MPI need not be
+    /// started.
     static std::string library();
     /// MPI_Finalize. Only when every rank is alive and does the same: it waits for the dead.
     virtual void finalize() = 0;

@@ -114,7 +114,7 @@ TEST(AthenaRouter, ClientBeforeServerIsHeard)
     EXPECT_EQ(client.hear(), "No more events");
 }
 
-/// A client of yampl 1.x byte for byte (yampl.md §2, "ZMTP bytes"): its library speaks ZMTP 2.0.
+/// A client of yampl 1.x byte for byte (docs/reference/athenamp.md §2): its library speaks ZMTP 2.0.
 class OldClient {
   public:
     explicit OldClient(std::string const& path) : socket_(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0))

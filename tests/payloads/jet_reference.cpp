@@ -1,9 +1,12 @@
 // The jets of an event file by FastJet and nothing of ours: what the payloads `jets` and `shower` have to
 // give, bit by bit. Also makes HepMC3 events to try them with. Links FastJet and PYTHIA 6, so the program is
 // under the GPL (NOTICE).
-//     jet_reference shower LHE HEPMC              writes what PYTHIA makes of each event of LHE, as HepMC3
-//     text jet_reference antikt HEPMC keep|drop RADIUS MIN_PT     prints anti-kt jets above MIN_PT (GeV)
-//     jet_reference ee_kt HEPMC keep|drop COUNT              prints COUNT exclusive Durham jets
+//     jet_reference shower LHE HEPMC
+//         writes what PYTHIA makes of each event of LHE as HepMC3 text
+//     jet_reference antikt HEPMC keep|drop RADIUS MIN_PT
+//         prints the anti-kt jets above MIN_PT (GeV)
+//     jet_reference ee_kt HEPMC keep|drop COUNT
+//         prints COUNT exclusive Durham jets
 // `drop` leaves out neutrinos. For each event a line "event <number of jets>", then a line a jet, the hardest
 // first: pt, eta, rapidity, phi, mass, energy, px, py, pz as hexadecimal floating-point numbers, which lose
 // nothing.

@@ -1,4 +1,5 @@
-// The names under which the merge job looks for outputs: `<outLFN>.<eventRangeID>` (protocols.md §7.3).
+// The names under which the merge job looks for outputs: `<outLFN>.<eventRangeID>` (docs/reference/panda.md
+// §8).
 #pragma once
 
 #include <string>

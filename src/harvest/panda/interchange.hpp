@@ -1,6 +1,6 @@
-// The files by which a Harvester and a worker talk in their access point (protocols.md §7.2): a second way to
-// feed and drain a run, without speaking to PanDA. Harvester writes in place, so half files are met and taken
-// for "not yet"; ours appear whole.
+// The files by which a Harvester and a worker talk in their access point (docs/reference/panda.md §12): a
+// second way to feed and drain a run, without speaking to PanDA. Harvester writes in place, so half files are
+// met and taken for "not yet"; ours appear whole.
 //
 //   HPCJobs.json               jobs            read
 //   JobsEventRanges.json       ranges          read, then kept as .old.<n>; an empty list: no more
