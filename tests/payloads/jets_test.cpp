@@ -99,17 +99,17 @@ TEST_F(Jets, TheSplitOverRangesAndWorkersDoesNotMatter)
 
 TEST_F(Jets, AnIndexLeftInAFolderChangesNothing)
 {
-    TempFolder const folder;
+    TempFolder const indexes;
     std::string bytes;
     for (int run = 0; run < 2; ++run) {
-        MiniDroid droid({program("jets"), "--input", events, "--index-folder", folder.path()});
+        MiniDroid droid({program("jets"), "--input", events, "--index-folder", indexes.path()});
         auto const answers = run_ranges(droid, 1, {{91, 100}}, events);
         auto const content = read_file(path_of(answers[0]));
         if (run == 0) bytes = content;
         EXPECT_EQ(content, bytes);
         EXPECT_EQ(droid.standard_error().find("made anew") != std::string::npos, run == 0);
     }
-    EXPECT_FALSE(std::filesystem::is_empty(folder.path()));
+    EXPECT_FALSE(std::filesystem::is_empty(indexes.path()));
 }
 
 TEST_F(Jets, EventsWithoutJetsGiveRowsOfZero)
