@@ -42,7 +42,10 @@ def find_skips(log):
 
 
 def main():
-    skips = find_skips(read_log(sys.argv[1]))
+    log = read_log(sys.argv[1])
+    if " Test: " not in log:
+        return  # `ctest -N` runs nothing.
+    skips = find_skips(log)
     print("\n%s" % ("Skipped, and why:" if skips else "Nothing was skipped."))
     for test, reason in skips:
         print("  %s: %s" % (test, reason))
