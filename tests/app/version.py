@@ -25,7 +25,7 @@ def project_version():
 def check_programs():
     version, commit = re.escape(project_version()), r"(unknown|[0-9a-f]{12}(-dirty)?)"
     shown = output(os.path.join(BIN, "yoda"), "--version")
-    assert re.fullmatch(r"yoda %s \(commit %s, (Open MPI v|MPICH Version: )[0-9.]+\S*\)" % (version, commit), shown), shown
+    assert re.fullmatch(r"yoda %s \(commit %s, (Open MPI v|MPICH Version:\s*)[0-9.]+\S*\)" % (version, commit), shown), shown
     shown = output(os.path.join(BIN, "harvest"), "--version")
     assert re.fullmatch(r"harvest %s \(commit %s, no MPI\)" % (version, commit), shown), shown
     libraries = output("ldd", os.path.join(BIN, "harvest"))

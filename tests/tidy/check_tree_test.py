@@ -200,6 +200,16 @@ class PlantedTest(unittest.TestCase):
         self.plant("tests/unit/core/b_test.cpp", 'auto x = SOURCE "/../shared/data";\n')
         self.expect("tests/unit/core/b_test.cpp", "../shared")
 
+    def test_skips_go_one_way(self):
+        self.plant("tests/oracle/a_test.cpp", 'GTEST_SKIP() << "no file";\n')
+        self.plant("tests/support/skip.hpp", "// Skips.\n#pragma once\n#define YODA_SKIP(why) GTEST_SKIP() << why\n")
+        self.expect_none()
+        self.plant("tests/unit/core/b_test.cpp", 'GTEST_SKIP() << "no root";\n')
+        self.expect("tests/unit/core/b_test.cpp", "YODA_SKIP")
+        os.remove(os.path.join(self.root, "tests/unit/core/b_test.cpp"))
+        self.plant("tests/mpi/c.py", "sys.exit(77)\n")
+        self.expect("tests/mpi/c.py", "skipping.py")
+
     def run_main(self, *arguments):
         with contextlib.redirect_stdout(io.StringIO()) as output:
             code = check_tree.main(list(arguments))

@@ -268,4 +268,16 @@ def files_of_others(tree):
                 yield Finding(path, number, "only tests/oracle may know of ../shared")
 
 
-RULES = [layers, purity, mpi, clocks, lengths, headers, machine_paths, pages, files_of_others]
+def skips(tree):
+    """Tests are skipped in one way, which fails with CI=true; only oracles may skip there too."""
+    for path in tree.paths:
+        if not path.startswith("tests/") or path.startswith("tests/oracle/") or path in PAGES_OF_OTHERS:
+            continue
+        for number, line in enumerate(tree.lines(path), 1):
+            if "GTEST_SKIP" in line and path != "tests/support/skip.hpp":
+                yield Finding(path, number, "GTEST_SKIP: use YODA_SKIP of support/skip.hpp")
+            elif re.search(r"exit\(77\)", line):
+                yield Finding(path, number, "exit code 77: use skip() of tests/support/skipping.py")
+
+
+RULES = [layers, purity, mpi, clocks, lengths, headers, machine_paths, pages, files_of_others, skips]
