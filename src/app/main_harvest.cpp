@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "app/build_version.hpp"
 #include "app/command_line.hpp"
 #include "app/harvest_commands.hpp"
 
@@ -20,7 +21,7 @@ int main(int argc, char** argv)
         return yoda::exit_done;
     }
     if (name == "--version") {
-        std::cout << "harvest " << YODA_VERSION << "\n";
+        std::cout << yoda::version_line("harvest", "no MPI") << "\n";
         return yoda::exit_done;
     }
     for (auto const& command : yoda::harvest_commands()) {

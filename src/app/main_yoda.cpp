@@ -7,9 +7,11 @@
 #include <cstdio>
 #include <iostream>
 
+#include "app/build_version.hpp"
 #include "app/command_line.hpp"
 #include "app/last_word.hpp"
 #include "app/yoda_job.hpp"
+#include "sys/mpi_transport.hpp"
 
 namespace {
 
@@ -21,7 +23,7 @@ int run(std::vector<std::string> const& words, int& argc, char**& argv)
     // clang-format off
     options.add_options()
         ("help,h", "this text")
-        ("version", "the version")
+        ("version", "version, commit and MPI library")
         ("run", po::value<std::string>(), "run folder, as made by `harvest new` or `harvest fetch`")
         ("walltime", po::value<std::string>(), "of this job, e.g. '2 h'; else asked of the batch system")
         ("config", po::value<std::string>(), "file of settings, on top of RUN/yoda.cfg")
@@ -46,7 +48,7 @@ int run(std::vector<std::string> const& words, int& argc, char**& argv)
         return yoda::exit_done;
     }
     if (values->count("version")) {
-        std::cout << "yoda " << YODA_VERSION << "\n";
+        std::cout << yoda::version_line("yoda", yoda::MpiTransport::library()) << "\n";
         return yoda::exit_done;
     }
     if (!values->count("run"))

@@ -18,7 +18,7 @@ namespace yoda {
 
 /// One output file of a range inside the tar.
 struct BundleMember {
-    std::string name;               ///< ends in ".<eventRangeID>" (protocols.md §7.3)
+    std::string name;               ///< ends in ".<eventRangeID>" (docs/reference/panda.md §8)
     std::uint64_t data_offset = 0;  ///< of the first byte of its content in the tar
     std::uint64_t bytes = 0;
     std::uint32_t adler32 = 0;

@@ -17,7 +17,7 @@ std::uint32_t crc32c_portable(std::string_view bytes, std::uint32_t crc = 0);
 /// adler32 of `bytes`, continuing from `sum` (1 to begin).
 std::uint32_t adler32(std::string_view bytes, std::uint32_t sum = 1);
 
-/// Eight lower-case hex digits with leading zeros (protocols.md §7.3).
+/// Eight lower-case hex digits with leading zeros (docs/reference/panda.md §8).
 std::string print_adler32(std::uint32_t sum);
 /// Takes "ad:" in front or not, and leading zeros missing; nullopt if it is no such number.
 std::optional<std::uint32_t> parse_adler32(std::string_view text);

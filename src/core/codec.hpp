@@ -14,7 +14,7 @@
 
 namespace yoda {
 
-/// vader's eager limit is 4,096 bytes with MPI's own header (environment.md §2, rule 2).
+/// vader's eager limit is 4,096 bytes with MPI's own header (docs/reference/machines.md §1).
 constexpr std::size_t max_frame_bytes = 3900;
 constexpr std::uint16_t protocol_version = 1;
 constexpr std::size_t max_document_part_bytes = 3600;

@@ -1,4 +1,4 @@
-// One event range as PanDA hands it out (protocols.md §3) and its identifier.
+// One event range as PanDA hands it out (docs/reference/panda.md §5) and its identifier.
 #pragma once
 
 #include <cstdint>
@@ -49,13 +49,13 @@ struct EventRange {
     operator RangeView() const;
 };
 
-/// Whether a payload's naive parser (yampl.md §5) takes this value as it stands: ASCII, no comma, quote,
-/// backslash, newline or control character.
+/// Whether a payload's naive parser (docs/reference/athenamp.md §4) takes this value as it stands: ASCII, no
+/// comma, quote, backslash, newline or control character.
 bool fits_range_text(std::string_view value);
 
 /// `[{"eventRangeID": "...", "startEvent": 1, "lastEvent": 5, "GUID": "...", "LFN": "...", "scope": "...",
-/// "PFN": "/..."}]`: one range, one line, no escapes, no terminator (yampl.md §5). `scope` and `pfn` may be
-/// empty and are then left out. Error: a value that the payload's parser would misread.
+/// "PFN": "/..."}]`: one range, one line, no escapes, no terminator (docs/reference/athenamp.md §4). `scope`
+/// and `pfn` may be empty and are then left out. Error: a value that the payload's parser would misread.
 Result<std::string> print_range_text(RangeView const& range, std::string_view pfn);
 
 /// Whether `name` can be the last part of a path: not empty, no '/', no NUL, not "." or "..", no newline.

@@ -1,4 +1,4 @@
-// A transform's command line (jobPars, protocols.md §2.4 and §5.6) as words: parsed as a shell would without
+// A transform's command line (jobPars, docs/reference/panda.md §3) as words: parsed as a shell would without
 // running one, changed for the Event Service, printed back. Pure.
 #pragma once
 
@@ -26,7 +26,7 @@ Result<Words> split_words(std::string_view text, VariableLookup const& variable)
 /// Text that sh splits into the same words.
 std::string print_words(Words const& words);
 
-/// Tells the payload the name of its channel, by the rules of protocols.md §5.6:
+/// Tells the payload the name of its channel, by the rules of docs/reference/athenamp.md §6:
 ///  - the word PILOT_EVENTRANGECHANNEL_CHANGE_ME is replaced; a line that holds PILOT_EVENTRANGECHANNEL (to
 ///  be read from
 ///    the environment) or the channel's name has it: nothing else is changed;
@@ -40,7 +40,7 @@ void inject_channel(Words& words, std::string_view channel);
 /// AthenaMT (`--CA --multithreaded=true`): threads, no worker processes.
 bool is_multithreaded(Words const& words);
 
-/// What the originals change in every job (protocols.md §5.6).
+/// What the originals change in every job (docs/reference/athenamp.md §6).
 struct JobParsChanges {
     bool no_file_validation = true;  ///< adds --fileValidation=FALSE unless something is said about it
     bool first_file_only =

@@ -1,5 +1,5 @@
-// How long a payload may neither speak nor write before it counts as looping, unless configured (protocols.md
-// §9.3).
+// How long a payload may neither speak nor write before it counts as looping, unless configured
+// (docs/reference/panda.md §10).
 #pragma once
 
 #include <vector>

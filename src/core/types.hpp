@@ -46,7 +46,7 @@ constexpr bool is_ended(RangeState state)
     return state >= RangeState::finished;
 }
 
-/// Codes of protocols.md §9.1 that we give.
+/// Codes of docs/reference/panda.md §9 that we give.
 namespace code {
 constexpr std::uint16_t no_local_space = 1098;
 constexpr std::uint16_t stage_in_failed = 1099;

@@ -111,7 +111,7 @@ class PayloadChannel {
 std::string print_exit(PayloadExited const& exited);
 
 /// A payload's result line `<path>[,<path>...],ID:<id>,CPU:<s>,WALL:<s>`, or the old form without "ID:"
-/// (yampl.md §5). false if it is none.
+/// (docs/reference/athenamp.md §4). false if it is none.
 struct ResultLine {
     std::vector<std::string> paths;
     std::string range_id;

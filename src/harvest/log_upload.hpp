@@ -1,7 +1,7 @@
 // A job's log tarball on its way to the grid storage (activity "pl") and to the special object store
-// ("logs", Pilot Log Special; protocols.md §7.3): two records of the stager (harvest/stager.hpp) like any
-// bundle's, made when the job is over. The tarball itself is made by whoever claims the record first, and so
-// once, however many harvests there are.
+// ("logs", Pilot Log Special; docs/reference/panda.md §8): two records of the stager (harvest/stager.hpp)
+// like any bundle's, made when the job is over. The tarball itself is made by whoever claims the record
+// first, and so once, however many harvests there are.
 #pragma once
 
 #include <cstdint>

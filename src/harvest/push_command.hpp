@@ -36,7 +36,7 @@ struct PushOptions {
     /// Run folders, or folders of run folders (spools).
     std::vector<std::string> folders;
     /// By activity: es_events (needed for bundles), es_failover, pw (ordinary storage), pl, logs
-    /// (protocols.md §7.3).
+    /// (docs/reference/panda.md §8).
     std::map<std::string, StoreConfig> stores;
     StagePolicy stage;
     TransferPolicy transfer;

@@ -11,7 +11,7 @@
 namespace yoda {
 
 struct CopyFault {
-    std::uint16_t error_code = 0;  ///< protocols.md §9.1: 1099, 1103, 1145, 1171, 1175, 1098
+    std::uint16_t error_code = 0;  ///< docs/reference/panda.md §9: 1099, 1103, 1145, 1171, 1175, 1098
     Error error;
 };
 

@@ -3,6 +3,7 @@
 #define OMPI_SKIP_MPICXX 1  // The old C++ bindings warn, and are not used.
 #include <mpi.h>
 
+#include <algorithm>
 #include <deque>
 #include <vector>
 
@@ -142,10 +143,12 @@ std::string MpiTransport::library()
 {
     char text[MPI_MAX_LIBRARY_VERSION_STRING];
     int length = 0;
-    MPI_Get_library_version(text, &length);
-    // "Open MPI v4.1.4, package: ..." or "MPICH Version:    4.0.2\nMPICH Release date: ...".
-    std::string const whole(text, static_cast<std::size_t>(length));
-    return whole.substr(0, whole.find_first_of(",\n"));
+    if (MPI_Get_library_version(text, &length) != MPI_SUCCESS) return "MPI library unknown";
+    // "Open MPI v4.1.4, package: ..., ident: ..."; "MPICH Version:\t4.0.2\nMPICH Release date:...".
+    std::string name(text, static_cast<std::size_t>(length));
+    name.resize(std::min(name.find_first_of(",\n"), name.size()));
+    std::replace(name.begin(), name.end(), '\t', ' ');
+    return name;
 }
 
 Result<std::unique_ptr<MpiTransport>> MpiTransport::start(int& argc, char**& argv)

@@ -1,5 +1,5 @@
-// The transport over MPI point-to-point, by the rules of environment.md §2: after MPI_Init no collective,
-// only eager messages, errors returned.
+// The transport over MPI point-to-point, by the rules of docs/reference/machines.md §1: after MPI_Init no
+// collective, only eager messages, errors returned.
 #pragma once
 
 #include <memory>

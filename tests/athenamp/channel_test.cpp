@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "athenamp/desk.hpp"
+#include "support/skip.hpp"
 
 namespace yoda::test {
 namespace {
@@ -338,7 +339,7 @@ TEST(AthenaChannel, LeftoverOfAnotherUserCostsOneStart)
     EXPECT_EQ(desk.end_code, 0) << desk.end_reason;
     EXPECT_EQ(desk.outputs.size(), 3u);
     std::filesystem::remove(path);
-    if (!theirs) GTEST_SKIP() << "only root can make a file another user's: it was a plain file of ours";
+    if (!theirs) YODA_SKIP("only root can make a file another user's: it was a plain file of ours");
 }
 
 TEST(AthenaChannel, OutputOutsideOfThePayloadsFolderIsNotTouched)

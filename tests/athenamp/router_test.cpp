@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "support/scratch_folder.hpp"
+#include "support/skip.hpp"
 #include "sys/files.hpp"
 
 namespace yoda::athenamp {
@@ -113,7 +114,7 @@ TEST(AthenaRouter, ClientBeforeServerIsHeard)
     EXPECT_EQ(client.hear(), "No more events");
 }
 
-/// A client of yampl 1.x byte for byte (yampl.md §2, "ZMTP bytes"): its library speaks ZMTP 2.0.
+/// A client of yampl 1.x byte for byte (docs/reference/athenamp.md §2): its library speaks ZMTP 2.0.
 class OldClient {
   public:
     explicit OldClient(std::string const& path) : socket_(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0))
@@ -296,7 +297,7 @@ TEST(AthenaRouter, LeftoverOfAnotherUserIsAnErrorThatNamesIt)
     ScratchFolder const folder;
     auto const path = folder / ("zmq_" + unique_name());
     leave_socket(path);
-    if (::chown(path.c_str(), 12345, 12345) != 0) GTEST_SKIP() << "only root can make a file another user's";
+    if (::chown(path.c_str(), 12345, 12345) != 0) YODA_SKIP("only root can make a file another user's");
     auto const refused = Router::bind(unique_name(), folder.path());
     ASSERT_FALSE(refused);
     EXPECT_NE(refused.error().text().find(path), std::string::npos) << refused.error().text();

@@ -9,6 +9,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import batch_world as b
+import skipping  # noqa: E402 (batch_world.py has found it)
 
 EVENTS, RANGES = 600, 600
 # By the guess of a range's time a job wants all three nodes.
@@ -89,7 +90,7 @@ def test(world, long):
     if shutil.which("qsub") and b.slurm.Cluster.spank_pbs():
         takes_what_is_idle(world, "pbs", expected)
     else:
-        print("the PBS wrappers (slurm-wlm-torque) are not installed: not looked at")
+        skipping.report("the PBS wrappers (slurm-wlm-torque) are not installed, so backfill with PBS was not tried")
 
 
 b.main(test)

@@ -11,6 +11,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "support")]
 import disk_reader
 import own_mounts
+import skipping
 import world as w
 
 SMALL = ["disk.free_at_start=1 MB", "disk.free_running=1 MB", "payload.workers=2", "status.interval=1 s"]
@@ -103,7 +104,7 @@ def test(world, long):
         is_complete(ready)
         checked += 1
     else:
-        print("skipped: a full and a read-only disk (no mount namespace here)")
+        skipping.report("there is no mount namespace here, so a full and a read-only disk were not tried")
 
     def refuse(run, expected, *needles):
         """The exit code, and the reason on stderr and in status.json."""

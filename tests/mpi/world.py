@@ -10,6 +10,8 @@ import tempfile
 import time
 
 SOURCE = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
+sys.path.insert(0, os.path.join(SOURCE, "tests", "support"))
+import skipping  # noqa: E402
 
 
 class World:
@@ -44,7 +46,8 @@ class World:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 pass
-        if kind is None and not left:
+        skipped = kind is SystemExit and value.code == skipping.SKIPPED
+        if (kind is None or skipped) and not left:
             shutil.rmtree(self.folder, ignore_errors=True)
         else:
             print("kept for a look: %s" % self.folder, file=sys.stderr)

@@ -17,13 +17,6 @@ namespace {
 using testing::HasSubstr;
 using testing::StartsWith;
 
-#define SKIP_WITHOUT(sample) \
-    if ((sample).empty()) GTEST_SKIP() << "the shared sample data are not beside the sources"
-
-constexpr char kElectronEvents[] = "events.eeH.hepmc3.zst";
-constexpr char kReferenceJets[] = "jet-collections-fastjet-njets3-Durham-eeH.json.zst";
-constexpr char kProtonEvents[] = "pp13TeV_qcd_pt50_pythia6428_100ev.hepmc3.gz";
-
 std::vector<std::string> paths_of(std::vector<std::string> const& answers)
 {
     std::vector<std::string> paths;
@@ -31,42 +24,49 @@ std::vector<std::string> paths_of(std::vector<std::string> const& answers)
     return paths;
 }
 
-/// As many digits as the reference prints: ten behind the point.
-double print_and_read(double value)
-{
-    return std::stod(nlohmann::json(std::round(value * 1e10) / 1e10).dump());
-}
-
-TEST(Jets, TheReferenceJetsAreReproducedToEveryPrintedDigit)
-{
-    auto const events = shared_sample(kElectronEvents);
-    auto const reference = shared_sample(kReferenceJets);
-    SKIP_WITHOUT(events);
-    MiniDroid droid({program("jets"), "--input", events, "--algorithm", "ee_kt", "--exclusive", "3"});
-    auto const answers = run_ranges(droid, 2, split(100, 7), events);
-    auto const columns = read_columns(paths_of(answers));
-    std::size_t jet = 0;
-    std::size_t event = 0;
-    for (auto const& expected : nlohmann::json::parse(read_file(reference))) {
-        ASSERT_EQ(columns.at("events/number").at(event), expected.at("jetid").get<int>());
-        ASSERT_EQ(columns.at("events/jet_count").at(event), 3);
-        for (auto const& one : expected.at("jets")) {
-            EXPECT_NEAR(columns.at("jets/pt").at(jet), one.at("pt").get<double>(), 0.5001e-10);
-            EXPECT_NEAR(columns.at("jets/rapidity").at(jet), one.at("rap").get<double>(), 0.5001e-10);
-            EXPECT_NEAR(columns.at("jets/phi").at(jet), one.at("phi").get<double>(), 0.5001e-10);
-            EXPECT_EQ(print_and_read(columns.at("jets/pt").at(jet)), one.at("pt").get<double>());
-            ++jet;
-        }
-        ++event;
+/// Proton collisions, 100 events: generated, showered and hadronised by PYTHIA.
+class Jets : public testing::Test {
+  protected:
+    void SetUp() override
+    {
+        auto const partons = folder.path() + "/partons.lhe";
+        ASSERT_EQ(run_program(
+                      {program("generate_events"), "--events", "100", "--min-pt", "50", "--output", partons})
+                      .exit_code,
+                  0);
+        auto const showered = run_program({YODA_JET_REFERENCE, "shower", partons, events});
+        ASSERT_EQ(showered.exit_code, 0) << showered.text;
     }
-    EXPECT_EQ(jet, 300U);
-    EXPECT_EQ(columns.at("jets/energy").size(), 300U);
+    /// The jets of the payload with these options, without the weights, which the reference does not look at.
+    Columns jets_of(std::vector<std::string> arguments, int worker_count,
+                    std::vector<std::pair<int, int>> const& ranges)
+    {
+        arguments.insert(arguments.begin(), {program("jets"), "--input", events});
+        MiniDroid droid(arguments);
+        auto columns = read_columns(paths_of(run_ranges(droid, worker_count, ranges, events)));
+        columns.erase("events/weight");
+        return columns;
+    }
+
+    TempFolder folder;
+    std::string events = folder.path() + "/events.hepmc3";
+};
+
+TEST_F(Jets, AreThoseOfFastJetBitByBit)
+{
+    auto const all = jets_of({}, 2, split(100, 7));
+    EXPECT_GT(all.at("jets/pt").size(), 150U);
+    EXPECT_EQ(all, reference_jets({"antikt", events, "keep", "0.4", "20"}));
+    auto const wide =
+        jets_of({"--radius", "1.0", "--min-pt", "30", "--neutrinos", "drop"}, 1, split(100, 50));
+    EXPECT_EQ(wide, reference_jets({"antikt", events, "drop", "1.0", "30"}));
+    EXPECT_NE(wide, reference_jets({"antikt", events, "keep", "1.0", "30"}));
+    EXPECT_EQ(jets_of({"--algorithm", "ee_kt", "--exclusive", "3"}, 1, split(100, 20)),
+              reference_jets({"ee_kt", events, "keep", "3"}));
 }
 
-TEST(Jets, TheColumnsOfAJetAgreeWithEachOther)
+TEST_F(Jets, TheColumnsOfAJetAgreeWithEachOther)
 {
-    auto const events = shared_sample(kProtonEvents);
-    SKIP_WITHOUT(events);
     MiniDroid droid({program("jets"), "--input", events, "--neutrinos", "drop"});
     auto const answers = run_ranges(droid, 1, split(100, 100), events);
     auto const path = path_of(answers[0]);
@@ -90,10 +90,8 @@ TEST(Jets, TheColumnsOfAJetAgreeWithEachOther)
     }
 }
 
-TEST(Jets, TheSplitOverRangesAndWorkersDoesNotMatter)
+TEST_F(Jets, TheSplitOverRangesAndWorkersDoesNotMatter)
 {
-    auto const events = shared_sample(kProtonEvents);
-    SKIP_WITHOUT(events);
     Columns whole;
     for (int const size : {100, 1, 9}) {
         MiniDroid droid({program("jets"), "--input", events});
@@ -103,34 +101,30 @@ TEST(Jets, TheSplitOverRangesAndWorkersDoesNotMatter)
     }
 }
 
-TEST(Jets, AnIndexLeftInAFolderChangesNothing)
+TEST_F(Jets, AnIndexLeftInAFolderChangesNothing)
 {
-    auto const events = shared_sample(kProtonEvents);
-    SKIP_WITHOUT(events);
-    TempFolder const folder;
+    TempFolder const indexes;
     std::string bytes;
     for (int run = 0; run < 2; ++run) {
-        MiniDroid droid({program("jets"), "--input", events, "--index-folder", folder.path()});
+        MiniDroid droid({program("jets"), "--input", events, "--index-folder", indexes.path()});
         auto const answers = run_ranges(droid, 1, {{91, 100}}, events);
         auto const content = read_file(path_of(answers[0]));
         if (run == 0) bytes = content;
         EXPECT_EQ(content, bytes);
         EXPECT_EQ(droid.standard_error().find("made anew") != std::string::npos, run == 0);
     }
-    EXPECT_FALSE(std::filesystem::is_empty(folder.path()));
+    EXPECT_FALSE(std::filesystem::is_empty(indexes.path()));
 }
 
-TEST(Jets, EventsWithoutJetsGiveRowsOfZero)
+TEST_F(Jets, EventsWithoutJetsGiveRowsOfZero)
 {
-    auto const events = shared_sample(kProtonEvents);
-    SKIP_WITHOUT(events);
     MiniDroid droid({program("jets"), "--input", events, "--min-pt", "100000"});
     auto const columns = read_columns(paths_of(run_ranges(droid, 1, {{1, 4}}, events)));
     EXPECT_EQ(columns.at("events/jet_count"), (std::vector<double>{0, 0, 0, 0}));
     EXPECT_TRUE(columns.at("jets/pt").empty());
 }
 
-TEST(Jets, AFileReplacesNothingButAFile)
+TEST(JetFiles, AFileReplacesNothingButAFile)
 {
     TempFolder const folder;
     auto const path = folder.path() + "/out";
@@ -145,7 +139,7 @@ TEST(Jets, AFileReplacesNothingButAFile)
     EXPECT_TRUE(std::filesystem::is_fifo(path));
 }
 
-TEST(Jets, WrongOptionsAndInputsFailInitialisationWithAReason)
+TEST(JetsSettings, WrongOptionsAndInputsFailInitialisationWithAReason)
 {
     TempFolder const folder;
     auto const empty = folder.write("empty", "");

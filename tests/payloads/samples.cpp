@@ -4,11 +4,8 @@
 
 #include <cmath>
 #include <cstdlib>
-#include <filesystem>
 #include <sstream>
 #include <stdexcept>
-
-#include "source_folder.hpp"
 
 namespace yoda::test {
 namespace {
@@ -46,23 +43,6 @@ hid_t open_hdf5(std::string const& path)
 std::string program(std::string const& name)
 {
     return YODA_BIN_DIR "/" + name;
-}
-
-std::string shared_sample(std::string const& name)
-{
-    static TempFolder const unpacked;
-    auto const packed = std::string(YODA_SOURCE_DIR) + "/../shared/data/" + name;
-    if (!std::filesystem::exists(packed)) {
-        auto const* ci = std::getenv("CI");
-        if (ci && std::string(ci) == "true") throw std::runtime_error("missing: " + packed);
-        return {};
-    }
-    auto const stem = std::filesystem::path(name).stem().string();
-    auto const path = unpacked.path() + "/" + stem;
-    if (std::filesystem::exists(path)) return path;
-    auto const text = run_program({packed.ends_with(".zst") ? "zstd" : "gzip", "-dc", packed});
-    if (text.exit_code != 0) throw std::runtime_error("cannot unpack " + packed);
-    return unpacked.write(stem, text.text);
 }
 
 std::string lhe_text(int event_count)
@@ -127,6 +107,30 @@ std::string text_attribute(std::string const& path, std::string const& object, s
     }
     H5Fclose(file);
     return text;
+}
+
+Columns reference_jets(std::vector<std::string> const& words)
+{
+    std::vector<std::string> command{YODA_JET_REFERENCE};
+    command.insert(command.end(), words.begin(), words.end());
+    auto const finished = run_program(command);
+    if (finished.exit_code != 0) throw std::runtime_error(finished.text);
+    Columns columns;
+    std::istringstream text(finished.text);
+    for (std::string line; std::getline(text, line);) {
+        std::istringstream numbers(line);
+        std::string word;
+        if (line.starts_with("event ")) {
+            columns["events/number"].push_back(static_cast<double>(columns["events/number"].size() + 1));
+            columns["events/jet_count"].push_back(std::stod(line.substr(6)));
+            continue;
+        }
+        for (char const* name : {"pt", "eta", "rapidity", "phi", "mass", "energy", "px", "py", "pz"}) {
+            numbers >> word;
+            columns[std::string("jets/") + name].push_back(std::strtod(word.c_str(), nullptr));
+        }
+    }
+    return columns;
 }
 
 std::string path_of(std::string const& answer)

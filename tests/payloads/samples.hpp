@@ -11,10 +11,6 @@ namespace yoda::test {
 
 std::string program(std::string const& name);
 
-/// The file in ../shared/data beside the sources, unpacked; empty when it is absent. (With CI=true absence is
-/// an error.)
-std::string shared_sample(std::string const& name);
-
 /// A small Les Houches file: 2 -> 2 scatterings of gluons at 13 TeV. `change` may spoil the text.
 std::string lhe_text(int event_count);
 
@@ -24,6 +20,9 @@ Columns read_columns(std::vector<std::string> const& paths);
 /// False if an object of the file carries a time.
 bool has_no_times(std::string const& path);
 std::string text_attribute(std::string const& path, std::string const& object, std::string const& name);
+
+/// The columns of the jets that jet_reference finds, with these words, by FastJet alone (jet_reference.cpp).
+Columns reference_jets(std::vector<std::string> const& words);
 
 /// The path of a result line's only file; the line itself if it is an error.
 std::string path_of(std::string const& answer);

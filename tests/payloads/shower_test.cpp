@@ -191,17 +191,14 @@ TEST_F(Shower, AnOutputThatCannotBeWrittenFailsTheTryOnly)
     EXPECT_THAT(worker.work(range_text("b", 1, 2, events)), StartsWith("/"));
 }
 
-TEST_F(Shower, RealEventsOfAnotherGeneratorAreShowered)
+TEST_F(Shower, JetsAreThoseOfFastJetBitByBit)
 {
-    auto const sample = shared_sample("pylhe-testfile-madgraph-2.2.1-Z-mlm.lhe.gz");
-    if (sample.empty()) GTEST_SKIP() << "the shared sample data are not beside the sources";
-    MiniDroid first({program("shower"), "--input", sample});
-    auto const whole = run_ranges(first, 1, {{5001, 5100}}, sample);
-    MiniDroid second({program("shower"), "--input", sample});
-    auto const parts = run_ranges(second, 2, {{5001, 5030}, {5031, 5100}}, sample);
-    auto const columns = read_columns({path_of(whole[0])});
-    EXPECT_EQ(read_columns({path_of(parts[0]), path_of(parts[1])}), columns);
-    EXPECT_GT(columns.at("jets/pt").size(), 100U);
+    auto const showered = folder.path() + "/showered.hepmc3";
+    auto const made = run_program({YODA_JET_REFERENCE, "shower", events, showered});
+    ASSERT_EQ(made.exit_code, 0) << made.text;
+    auto columns = jets_of({"--input", events, "--min-pt", "25"}, 2, split(60, 7));
+    columns.erase("events/weight");
+    EXPECT_EQ(columns, reference_jets({"antikt", showered, "drop", "0.4", "25"}));
 }
 
 }  // namespace

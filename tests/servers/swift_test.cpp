@@ -12,7 +12,6 @@ class Swift : public ::testing::Test, protected KillWorld {
   protected:
     void SetUp() override
     {
-        if (!long_tests()) GTEST_SKIP() << "long form: YODA_LONG_TESTS=1";
         YODA_NEEDS_PROGRAMS("swift-proxy-server", "swift-object-server", "swift-ring-builder");
     }
     static ServerProcess& swift()

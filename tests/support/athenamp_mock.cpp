@@ -1,5 +1,6 @@
 // A look-alike of AthenaMP in Event Service mode: what it says, when it says it, and what it takes badly.
-// Nothing in here knows Yoda: it reads range texts by AthenaMP's own naive rules (yampl.md §5).
+// Nothing in here knows Yoda: it reads range texts by AthenaMP's own naive rules (docs/reference/athenamp.md
+// §4).
 //
 //   athenamp_mock [words of a transform ...]
 //
@@ -76,7 +77,7 @@ struct Range {
 
 enum class Reading { good, wrong_format, wrong_values };
 
-/// AthenaMP's parser: no JSON (yampl.md §5, "Range text rules").
+/// AthenaMP's parser: no JSON (docs/reference/athenamp.md §4).
 Reading read_range(std::string text, bool mtes, Range& range)
 {
     text = text.substr(0, text.find('\n'));

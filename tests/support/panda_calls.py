@@ -1,6 +1,6 @@
 """The two interfaces of a PanDA server over a PandaTable: arguments, checks, and answers in the shapes that were recorded.
 
-A call gets a Request and gives an Answer; no sockets here. Mistakes of the real server are kept (panda_observed.md).
+A call gets a Request and gives an Answer; no sockets here. Mistakes of the real server are kept (docs/reference/panda.md).
 """
 import gzip
 import json

@@ -1,4 +1,4 @@
-// The recorded requests and answers of a real PanDA server (../shared/panda_examples), read for tests.
+// Recorded requests and answers of a real PanDA server (tests/data/panda), read for tests.
 #pragma once
 
 #include <string>
@@ -10,9 +10,8 @@ namespace yoda::test {
 
 struct PandaExchange {
     std::string file;    ///< "01_getJob"
-    std::string number;  ///< "1"; the two unnumbered ones of file 12 are "a" and "b"
-    std::string title;
-    std::string method;  ///< GET, POST
+    std::string number;  ///< "1"; letters where the recording has no numbers
+    std::string what;    ///< what is special about the exchange
     std::string path;    ///< with the query
     std::string request_body;
     RawAnswer answer;
@@ -21,9 +20,7 @@ struct PandaExchange {
     PandaApi api() const;
 };
 
-/// The folder; empty if this checkout has none beside it (fails the test when CI=true).
-std::string panda_examples_folder();
-/// All exchanges, in the order of the files.
-std::vector<PandaExchange> read_panda_examples(std::string const& folder);
+/// All exchanges, in the order of the files. Throws if a file cannot be read.
+std::vector<PandaExchange> read_panda_examples();
 
 }  // namespace yoda::test

@@ -1,4 +1,4 @@
-"""PanDA's jobs and event table, as far as an event-service consumer can see them (protocols.md §4, panda_observed.md).
+"""PanDA's jobs and event table, as far as an event-service consumer can see them (docs/reference/panda.md §7).
 
 No sockets, no threads, no clock: time is `now`, set by the caller. Every rule here was seen happening on a real server or
 is named in its sources; what a real server gets wrong is wrong here too.
@@ -73,7 +73,7 @@ class PandaTable:
         self.merge_timeout_discards = True
         self.adder_errors = []   # PandaIDs of jobs whose final state came without an output report: JSONDecodeError in the adder
         self.auto_adder = True
-        self.other_attempt = "tobekilled"  # What the recorded server says; older ones say badattemptnr (protocols.md 1.4).
+        self.other_attempt = "tobekilled"  # What the recorded server says; older ones say badattemptnr (docs/reference/panda.md §4).
         self.heartbeat_limit_s = 7200.0
         self.sent_limit_s = 1800.0
         self.stumbles = False    # the PostgreSQL back end as published: an exception after the commit
@@ -476,7 +476,7 @@ class PandaTable:
         self.decide(job, pool, did)
 
     def decide(self, job, pool, did):
-        """protocols.md §4.4, in its order."""
+        """docs/reference/panda.md §7, in its order."""
         others = [j for j in self.jobs.values() if j.jobset == job.jobset and j is not job and j.event_service == 1
                   and j.status not in FINAL_JOB_STATES]
         if any(row.attempt > 0 for row in pool.values()):

@@ -2,7 +2,7 @@
 """Checks that the sources keep to the rules of docs/architecture.md (tests/tidy/rules.py).
 
   check_tree.py FOLDER            layers, purity, MPI, clocks, lengths, headers, paths
-  check_tree.py FOLDER --format   clang-format; exit code 77 where the right one is not installed
+  check_tree.py FOLDER --format   clang-format; skipped where the right one is not installed
 
 Exit code 0: all is well; 1: findings, one a line as path:line: text; 77: skipped.
 """
@@ -16,8 +16,10 @@ import sys
 
 import rules
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+import skipping  # noqa: E402
+
 CLANG_FORMAT_VERSION = "14"  # Other versions format differently. Debian 12 has this one.
-SKIPPED = 77
 
 
 def find_all(root):
@@ -39,8 +41,7 @@ def find_clang_format():
 def check_format(root):
     program = find_clang_format()
     if not program:
-        print(f"SKIPPED: no clang-format {CLANG_FORMAT_VERSION} here, so nobody has looked at the formatting")
-        return SKIPPED
+        skipping.skip(f"clang-format {CLANG_FORMAT_VERSION} is not installed, so nobody has looked at the formatting")
     paths = rules.Tree(root).code("src", "tests", "bench", "payloads")
     bad = []
     for begin in range(0, len(paths), 50):

@@ -29,6 +29,7 @@ CLEAN = {
     "src/payload/kit.hpp": "// The kit.\n#pragma once\n",
     "tests/unit/core/table_test.cpp": '#include <thread>\n#include "support/tables.hpp"\n#include "core/table.hpp"\n',
     "docs/operations.md": "Put RUN on /scratch/you and look at root://host//work/file or https://a.b/home/page.\n",
+    "docs/reference/panda.md": "# PanDA\n\n## 1. Calls\n\nAs in §1.2 and ../operations.md.\n\n### 1.2 Errors\n",
     "build/dev/generated.cpp": "#include <mpi.h>\n",
 }
 SLASH = "/"  # So that this file names no machine's path itself.
@@ -171,6 +172,44 @@ class PlantedTest(unittest.TestCase):
                     else:
                         os.remove(os.path.join(self.root, path))
 
+    def test_pages_that_are_named_exist(self):
+        for line, text in [
+            ("// see docs/nowhere.md", "docs/nowhere.md does not exist"),
+            ("// see operations.md", "operations.md does not exist"),  # Only pages beside it need no folder.
+            ("// docs/reference/panda.md §7", "docs/reference/panda.md has no section 7"),
+            ("// docs/reference/panda.md §1, §1.3", "docs/reference/panda.md has no section 1.3"),
+            ("// as docs/reference/panda.md\n// §7 says", "docs/reference/panda.md has no section 7"),
+            ("// as §1 says", "say of which page"),
+        ]:
+            with self.subTest(line=line):
+                self.plant("src/sys/files.cpp", CLEAN["src/sys/files.cpp"] + line + "\n")
+                self.expect("src/sys/files.cpp", text)
+        self.plant("src/sys/files.cpp", CLEAN["src/sys/files.cpp"] + "// a\n// docs/nowhere.md\n// b\n")
+        self.assertEqual([finding.line for finding in check_tree.find_all(self.root)], [8])
+
+    def test_pages_may_name_their_own_sections_and_pages_beside_them(self):
+        self.add("docs/operations.md", "See reference/panda.md §1.2 and docs/reference/panda.md §1.")
+        self.add("src/sys/files.cpp", "// docs/reference/panda.md\n// §1, §1.2; https://a.b/c/page.md; sums.md5 = 1")
+        self.expect_none()
+        self.add("docs/reference/panda.md", "See §9.")
+        self.expect("docs/reference/panda.md", "has no section 9")
+
+    def test_files_beside_the_repository_are_for_oracles_only(self):
+        self.plant("tests/oracle/a_test.cpp", 'auto x = "../shared/data";\n')
+        self.expect_none()
+        self.plant("tests/unit/core/b_test.cpp", 'auto x = SOURCE "/../shared/data";\n')
+        self.expect("tests/unit/core/b_test.cpp", "../shared")
+
+    def test_skips_go_one_way(self):
+        self.plant("tests/oracle/a_test.cpp", 'GTEST_SKIP() << "no file";\n')
+        self.plant("tests/support/skip.hpp", "// Skips.\n#pragma once\n#define YODA_SKIP(why) GTEST_SKIP() << why\n")
+        self.expect_none()
+        self.plant("tests/unit/core/b_test.cpp", 'GTEST_SKIP() << "no root";\n')
+        self.expect("tests/unit/core/b_test.cpp", "YODA_SKIP")
+        os.remove(os.path.join(self.root, "tests/unit/core/b_test.cpp"))
+        self.plant("tests/mpi/c.py", "sys.exit(77)\n")
+        self.expect("tests/mpi/c.py", "skipping.py")
+
     def run_main(self, *arguments):
         with contextlib.redirect_stdout(io.StringIO()) as output:
             code = check_tree.main(list(arguments))
@@ -189,7 +228,8 @@ class PlantedTest(unittest.TestCase):
 
     def test_formatting_is_checked(self):
         if check_tree.find_clang_format() is None:
-            self.skipTest("no clang-format of the right version")
+            check_tree.skipping.report("clang-format is not installed, so its check was not tried")
+            return
         with open(os.path.join(self.root, ".clang-format"), "w", encoding="utf-8") as file:
             file.write("BasedOnStyle: Google\n")
         for path in CLEAN:

@@ -191,4 +191,93 @@ def machine_paths(tree):
                 yield Finding(path, number, f"absolute path of one machine: {found[0].strip()}...")
 
 
-RULES = [layers, purity, mpi, clocks, lengths, headers, machine_paths]
+# A page that is named, and the sections that are named with it: "docs/reference/panda.md §8", "panda.md §3, §4".
+PAGE = re.compile(r"(?P<page>[\w./-]*\w\.md)\b(?![\w(])(?P<sections>(?:,?(?: and)? §[\d.]*\d)*)")
+SECTION = re.compile(r"§([\d.]*\d)")
+# What begins a line of a comment or of a list, so that a name and its section may stand on two lines.
+LINE_BREAK = re.compile(r"\n[ \t]*(?:///?<?|#+|\*|;)?[ \t]*")
+# These make pages up, to see that they are missed.
+PAGES_OF_OTHERS = {"tests/tidy/check_tree_test.py", "tests/tidy/rules.py"}
+
+
+def pages(tree):
+    """Each page (*.md) that is named anywhere exists, and has the sections that are named with it."""
+    for path in tree.paths:
+        if path in PAGES_OF_OTHERS:
+            continue
+        text = "\n".join(tree.lines(path))
+        if ".md" not in text and "§" not in text:
+            continue
+        yield from pages_of(tree, path, text)
+
+
+def pages_of(tree, path, text):
+    # Line breaks become blanks; where each character came from tells its line.
+    joined, origin, at = [], [], 0
+    for found in LINE_BREAK.finditer(text):
+        joined.append(text[at:found.start()] + " ")
+        origin += range(at, found.start() + 1)
+        at = found.end()
+    joined.append(text[at:])
+    origin += range(at, len(text))
+    flat = "".join(joined)
+    line_of = lambda position: text.count("\n", 0, origin[position]) + 1
+    cited = set()
+    for found in PAGE.finditer(flat):
+        if found["page"].startswith("//"):
+            continue  # part of a web address
+        page = found_page(tree, path, found["page"])
+        if page is None:
+            yield Finding(path, line_of(found.start()), f"{found['page']} does not exist")
+            continue
+        for section in SECTION.finditer(found["sections"]):
+            cited.add(found.start("sections") + section.start())
+            if section[1] not in sections_of(tree, page):
+                yield Finding(path, line_of(found.start()), f"{page} has no section {section[1]}")
+    for section in SECTION.finditer(flat):
+        if section.start() in cited:
+            continue
+        # In a page a section alone is one of the page itself.
+        if not path.endswith(".md"):
+            yield Finding(path, line_of(section.start()), f"§{section[1]}: say of which page")
+        elif section[1] not in sections_of(tree, path):
+            yield Finding(path, line_of(section.start()), f"{path} has no section {section[1]}")
+
+
+def found_page(tree, path, name):
+    """The path of the page that is meant: from the top of the tree, or from where it is named."""
+    for folder in ("", os.path.dirname(path)):
+        candidate = os.path.normpath(os.path.join(folder, name))
+        if candidate in tree.paths:
+            return candidate
+    return None
+
+
+def sections_of(tree, page):
+    """Numbers of the headings: "## 3. Title" and "### 3.1 Title"."""
+    return {found[1] for line in tree.lines(page) if (found := re.match(r"#+ ([\d.]*\d)\.? ", line))}
+
+
+def files_of_others(tree):
+    """Only tests with the label oracle know of files beside the repository."""
+    for path in tree.paths:
+        if path.startswith("tests/oracle/") or path in PAGES_OF_OTHERS:
+            continue
+        for number, line in enumerate(tree.lines(path), 1):
+            if re.search(r"\.\./shared\b", line):
+                yield Finding(path, number, "only tests/oracle may know of ../shared")
+
+
+def skips(tree):
+    """Tests are skipped in one way, which fails with CI=true; only oracles may skip there too."""
+    for path in tree.paths:
+        if not path.startswith("tests/") or path.startswith("tests/oracle/") or path in PAGES_OF_OTHERS:
+            continue
+        for number, line in enumerate(tree.lines(path), 1):
+            if "GTEST_SKIP" in line and path != "tests/support/skip.hpp":
+                yield Finding(path, number, "GTEST_SKIP: use YODA_SKIP of support/skip.hpp")
+            elif re.search(r"exit\(77\)", line):
+                yield Finding(path, number, "exit code 77: use skip() of tests/support/skipping.py")
+
+
+RULES = [layers, purity, mpi, clocks, lengths, headers, machine_paths, pages, files_of_others, skips]

@@ -1,5 +1,5 @@
-// Programs that run beside AthenaMP when a job asks for them (protocols.md §5.8): the Token Extractor of old
-// releases, and the prefetcher. What is started and how. Pure.
+// Programs that run beside AthenaMP when a job asks for them (docs/reference/athenamp.md §8): the Token
+// Extractor of old releases, and the prefetcher. What is started and how. Pure.
 #pragma once
 
 #include <optional>

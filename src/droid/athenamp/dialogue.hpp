@@ -1,5 +1,5 @@
-// AthenaMP's dialogue as text: what a payload's message says, and what a Droid answers (protocols.md §5.3,
-// §5.4; yampl.md §5). Pure.
+// AthenaMP's dialogue as text: what a payload's message says, and what a Droid answers
+// (docs/reference/athenamp.md §3, §4). Pure.
 //
 // A message is bytes without terminator; a trailing NUL or newline is stripped. A message that is none of the
 // forms below is `Unknown`: it is logged, never obeyed.
@@ -18,7 +18,7 @@ namespace yoda::athenamp {
 
 constexpr std::string_view end_word = "No more events";  ///< exact, no terminator: old releases compare whole
 
-/// Codes of protocols.md §9.1 that only this dialogue gives.
+/// Codes of docs/reference/panda.md §9 that only this dialogue gives.
 namespace code {
 constexpr std::uint16_t te_fatal = 1229;
 constexpr std::uint16_t te_bad_url = 1230;

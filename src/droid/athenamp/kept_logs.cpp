@@ -26,7 +26,7 @@ bool is_document(std::string_view name)
     return name.ends_with(".json") || name.ends_with(".xml");
 }
 
-/// As the production system's log tarballs have them (protocols.md §7.4).
+/// As the production system's log tarballs have them (docs/reference/panda.md §11).
 bool is_wanted(std::string_view name)
 {
     return is_document(name) || name.ends_with(".log") || name.ends_with(".txt") || name.starts_with("log");

@@ -1,5 +1,5 @@
 // How AthenaMP is started: the command and its environment, made from the PanDA job and the payload's
-// configuration (protocols.md §5.6; docs/athenamp.md). Pure but for write_lists().
+// configuration (docs/reference/athenamp.md §6; docs/athenamp.md). Pure but for write_lists().
 #pragma once
 
 #include <string>

@@ -1,4 +1,4 @@
-// The Pool file catalogue: GUID -> PFN, as Athena's file service reads it (protocols.md §5.7).
+// The Pool file catalogue: GUID -> PFN, as Athena's file service reads it (docs/reference/athenamp.md §7).
 #pragma once
 
 #include <string>

@@ -1,5 +1,5 @@
 // The prefetcher: a payload like AthenaMP on a channel of its own, whose output for a range is a small local
-// file that AthenaMP reads instead of the input (protocols.md §5.8).
+// file that AthenaMP reads instead of the input (docs/reference/athenamp.md §8).
 #pragma once
 
 #include <deque>

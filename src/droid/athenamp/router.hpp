@@ -1,6 +1,6 @@
 // The Droid's end of a yampl channel of context "local": a ZeroMQ ROUTER bound on ipc:///tmp/zmq_<name>
-// (yampl.md §2, §4). One message is one frame; a peer is known by its routing id, which is new with each
-// connection.
+// (docs/reference/athenamp.md §1). One message is one frame; a peer is known by its routing id, which is new
+// with each connection.
 //
 // The socket file is ours alone (mode 0700 before anybody can connect) and is removed with the object. Never
 // two owners of one name: libzmq would let the second steal it, here it is an error.

@@ -1,4 +1,4 @@
-// What PanDA tells a job to do, in answers to updateJob and to range updates (protocols.md §1.4, §9.4).
+// What PanDA tells a job to do, in answers to updateJob and to range updates (docs/reference/panda.md §4).
 #pragma once
 
 #include <string>

@@ -28,7 +28,7 @@ struct PandaCredentials {
 
 /// From the environment's usual names where a field is empty: X509_USER_PROXY, X509_CERT_DIR, OIDC_AUTH_TOKEN
 /// or PANDA_AUTH_TOKEN (a file), OIDC_AUTH_ORIGIN or PANDA_AUTH_ORIGIN, OIDC_REFRESHED_AUTH_TOKEN
-/// (protocols.md §1.2). `get` looks a variable up; empty when it is not set.
+/// (docs/reference/panda.md §2). `get` looks a variable up; empty when it is not set.
 void complete_from_environment(PandaCredentials& credentials,
                                std::function<std::string(char const*)> const& get);
 

@@ -1,4 +1,5 @@
-// Pilot error codes that we report, for jobs (pilotErrorCode) and ranges (errorCode); protocols.md §9.1.
+// Pilot error codes that we report, for jobs (pilotErrorCode) and ranges (errorCode); docs/reference/panda.md
+// §9.
 #pragma once
 
 namespace yoda::pilot_error {

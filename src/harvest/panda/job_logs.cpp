@@ -71,7 +71,7 @@ std::int64_t memory_of(Json const& memory, char const* group, std::initializer_l
 }
 
 /// Some ranges failed, or their outputs were looked for in vain: no failure of an event-service job
-/// (protocols.md §9.1).
+/// (docs/reference/panda.md §9).
 bool means_little(int code, std::string_view acronym)
 {
     return (code == 65 && acronym == "TRF_EXEC_FAIL") || (code == 68 && acronym == "TRF_EXEC_LOGERROR") ||

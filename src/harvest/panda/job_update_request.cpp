@@ -1,4 +1,4 @@
-// updateJob's fields: names in both interfaces, types, limits (protocols.md §1.4; the server's own
+// updateJob's fields: names in both interfaces, types, limits (docs/reference/panda.md §4; the server's own
 // signatures).
 #include <fmt/format.h>
 

@@ -1,5 +1,6 @@
-// PandaProxy: signs URLs of an object store for whoever shows the secret that came with a job (protocols.md
-// §1.10). Neither we nor the job ever see the store's keys; the proxy has them from PanDA by their names.
+// PandaProxy: signs URLs of an object store for whoever shows the secret that came with a job
+// (docs/reference/panda.md §2). Neither we nor the job ever see the store's keys; the proxy has them from
+// PanDA by their names.
 #pragma once
 
 #include <cstdint>

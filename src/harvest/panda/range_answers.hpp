@@ -39,7 +39,8 @@ class RangesAnswer {
 };
 RangesAnswer read_ranges(PandaApi api, RawAnswer answer);
 
-/// What PanDA says of one reported range. `accepted` is no proof that the row changed (panda_observed.md).
+/// What PanDA says of one reported range. `accepted` is no proof that the row changed
+/// (docs/reference/panda.md §6).
 enum class RangeReturn { accepted, refused, later };
 
 /// Stored: `returns` has one element for each range that was sent, in order.
@@ -67,7 +68,7 @@ struct CountAnswer {
 };
 CountAnswer read_range_count(PandaApi api, RawAnswer const& answer);
 
-/// Where one range stands: "sent", "finished", "failed", "ready", ... (protocols.md §4.2).
+/// Where one range stands: "sent", "finished", "failed", "ready", ... (docs/reference/panda.md §7).
 using TakeRangeStatus = std::function<void(std::string_view range_id, std::string_view status)>;
 /// Streams all ranges of all jobs that were asked for. If the judgement is not stored, what was given counts
 /// nothing.

@@ -82,8 +82,8 @@ void JobReporter::add_times_of_fetch(JobProgress& progress) const
     progress.stage_in_s = seconds("stage_in_s");
 }
 
-/// Whether the log tarballs are where they belong, and the line of the registered one (protocols.md §7.4;
-/// panda_examples 06: JSON, whatever the field's name says).
+/// Whether the log tarballs are where they belong, and the line of the registered one (JSON, although the
+/// field is called xml: docs/reference/panda.md §4).
 void JobReporter::add_log_tarballs(JobProgress& progress) const
 {
     auto const& panda = shared_.options.panda;

@@ -1,5 +1,5 @@
 // What we ask PanDA, as bytes, for both interfaces. Exactly the fields a server knows: one unknown name makes
-// it answer HTTP 500 (panda_observed.md). In v1 every value has its true JSON type.
+// it answer HTTP 500 (docs/reference/panda.md §1). In v1 every value has its true JSON type.
 #pragma once
 
 #include <cstdint>
@@ -48,9 +48,9 @@ struct JobQuery {
 };
 PandaRequest make_get_jobs(PandaApi api, JobQuery const& query);
 
-/// updateJob. `fields` by their classic names (protocols.md §1.4), values as texts; job_field_names() are all
-/// there are. A field that the interface lacks, or whose value does not fit its type, is left out; texts are
-/// cut.
+/// updateJob. `fields` by their classic names (docs/reference/panda.md §4), values as texts;
+/// job_field_names() are all there are. A field that the interface lacks, or whose value does not fit its
+/// type, is left out; texts are cut.
 struct JobUpdate {
     std::int64_t panda_id = 0;
     std::string state;
@@ -86,7 +86,7 @@ PandaRequest make_alive(PandaApi api);
 PandaRequest make_key_pair(PandaApi api, std::string_view public_name, std::string_view private_name);
 PandaRequest make_access_token(PandaApi api, std::string_view client_name, std::string_view token_key);
 
-/// A bundle as PanDA hears of it (protocols.md §1.7).
+/// A bundle as PanDA hears of it (docs/reference/panda.md §6).
 struct ZipFile {
     std::string lfn;
     std::int64_t objstore_id = 0;

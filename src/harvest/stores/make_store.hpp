@@ -36,7 +36,7 @@ struct StoreConfig {
     std::string key_file;  ///< mode 0600; empty: the environment
     std::string key_profile = "default";
     KeySource keys;           ///< when set, instead of both (PanDA's getKeyPair)
-    int path_convention = 0;  ///< PanDA's pathConvention for the bucket's name (protocols.md §2.5)
+    int path_convention = 0;  ///< PanDA's pathConvention for the bucket's name (docs/reference/panda.md §8)
     // DAV and HTTPS
     std::string token_file;         ///< bearer token; mode 0600
     bool overwrite_by_move = true;  ///< PUT to a temporary name, then MOVE; false: PUT to the name itself

@@ -20,11 +20,12 @@ Status check_path_key(std::string_view key);
 /// The hidden name beside `key` under which an upload of this token is written until it is whole.
 std::string part_key(std::string_view key, std::string_view token);
 
-/// `<scope, '.' as '/'>/<md5(scope:lfn)[0:2]>/<[2:4]>/<lfn>` (Rucio's deterministic path, protocols.md §7.3).
+/// `<scope, '.' as '/'>/<md5(scope:lfn)[0:2]>/<[2:4]>/<lfn>` (Rucio's deterministic path,
+/// docs/reference/panda.md §8).
 std::string rucio_path(std::string_view scope, std::string_view lfn);
 
-/// The bucket that PanDA's pathConvention means (protocols.md §2.5): 1..99 buckets by PandaID, +100 with the
-/// task id in the name, +1000 for the scope "transient"; plain 1000, or 0: `base` itself.
+/// The bucket that PanDA's pathConvention means (docs/reference/panda.md §8): 1..99 buckets by PandaID, +100
+/// with the task id in the name, +1000 for the scope "transient"; plain 1000, or 0: `base` itself.
 Result<std::string> convention_bucket(std::string_view base, int path_convention, std::int64_t panda_id,
                                       std::int64_t task_id);
 /// The scope that it implies; empty for the job's own.

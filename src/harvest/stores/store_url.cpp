@@ -33,8 +33,8 @@ Error bad_url(std::string_view text, std::string why, std::string fix = {})
                  std::move(fix)};
 }
 
-/// `objectstore^s3^s3://host:443^/bucket/path` and `objectstore^root^host:1094^/path` as a URL (protocols.md
-/// §2.5).
+/// `objectstore^s3^s3://host:443^/bucket/path` and `objectstore^root^host:1094^/path` as a URL
+/// (docs/reference/panda.md §8).
 Result<std::string> from_schedconfig(std::string_view text)
 {
     std::vector<std::string_view> parts;

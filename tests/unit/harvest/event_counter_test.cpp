@@ -10,7 +10,6 @@
 #include "support/event_texts.hpp"
 #include "support/python.hpp"
 #include "support/scratch_folder.hpp"
-#include "support/source_data.hpp"
 
 namespace yoda {
 namespace {
@@ -191,31 +190,6 @@ TEST(SurveyInput, NamesWhatIsNoUsableFile)
     test::write_text(folder / "cut.lhe", make_les_houches(3).substr(0, 400));
     EXPECT_THAT(survey_input(folder / "cut.lhe").error().text(),
                 HasSubstr("cut.lhe cannot be used: it is cut off"));
-}
-
-TEST(SurveyInput, CountsRealFiles)
-{
-    YODA_NEED_SHARED_DATA("ttbarsplit-12evt-1108prim.hepmc3");
-    ScratchFolder const folder;
-    auto const unpacked = test::run_python(R"(
-import gzip, subprocess, sys
-data, out = sys.argv[1:]
-for name in ('pylhe-testfile-madgraph-2.2.1-Z-mlm.lhe', 'pylhe-testfile-madgraph5-3.5.8-pp_to_jj.lhe',
-             'pp13TeV_qcd_pt50_pythia6428_100ev.hepmc3'):
-    open(out + '/' + name, 'wb').write(gzip.open(data + name + '.gz').read())
-)",
-                                           {test::shared_data(""), folder.path()});
-    ASSERT_EQ(unpacked.exit_code, 0) << unpacked.output;
-    auto const events = [](std::string const& path) {
-        auto const survey = survey_input(path);
-        EXPECT_TRUE(survey) << survey.error().text();
-        return survey ? survey->event_count : std::nullopt;
-    };
-    EXPECT_EQ(events(folder / "pylhe-testfile-madgraph-2.2.1-Z-mlm.lhe"), 10'000u);
-    EXPECT_EQ(events(folder / "pylhe-testfile-madgraph5-3.5.8-pp_to_jj.lhe"), 1'000u);
-    EXPECT_EQ(events(folder / "pp13TeV_qcd_pt50_pythia6428_100ev.hepmc3"), 100u);
-    EXPECT_EQ(events(test::shared_data("ttbarsplit-12evt-1108prim.hepmc3")), 12u);
-    EXPECT_EQ(events(test::shared_data("pylhe-testfile-hpcgen.hdf5")), 100u);
 }
 
 }  // namespace

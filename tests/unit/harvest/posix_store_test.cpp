@@ -9,6 +9,7 @@
 
 #include "harvest/stores/part_file.hpp"
 #include "support/run_builder.hpp"
+#include "support/skip.hpp"
 
 namespace yoda::test {
 namespace {
@@ -75,7 +76,7 @@ TEST_F(Posix, FolderThatIsFullOrGoneIsNotAskedAgain)
     if (::geteuid() != 0 || ::unshare(CLONE_NEWNS) != 0 ||
         ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
         ::mount("tmpfs", (folder_ / "store").c_str(), "tmpfs", 0, "size=1m") != 0)
-        GTEST_SKIP() << "only root has mounts of its own";
+        YODA_SKIP("only root has mounts of its own");
     auto result = store_.put(spec_, {});
     ASSERT_FALSE(result);
     EXPECT_EQ(result.error().kind, ErrorKind::no_space) << result.error().text();

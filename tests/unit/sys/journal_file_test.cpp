@@ -12,6 +12,7 @@
 
 #include "small_disk.hpp"
 #include "support/scratch_folder.hpp"
+#include "support/skip.hpp"
 #include "support/sync_gate.hpp"
 #include "sys/clock.hpp"
 
@@ -368,7 +369,7 @@ int fill_a_small_disk(std::string const& folder)
 TEST_F(JournalFileTest, AFullDiskIsAnErrorThatNamesItsRemedy)
 {
     int const result = with_small_disk(folder_ / "disk", "size=64k", fill_a_small_disk);
-    if (result == no_small_disk) GTEST_SKIP() << "no mount namespaces here";
+    if (result == no_small_disk) YODA_SKIP("no mount namespaces here");
     EXPECT_EQ(result, 0);
 }
 

@@ -11,6 +11,7 @@
 
 #include "small_disk.hpp"
 #include "support/scratch_folder.hpp"
+#include "support/skip.hpp"
 #include "sys/lease_chain.hpp"
 #include "sys/lease_keeper.hpp"
 #include "sys/process_tree.hpp"
@@ -360,7 +361,7 @@ TEST_F(LeaseTest, AFullDiskIsAnErrorAtTheStartAndNoneAtTheEnd)
         auto const after = second.step(now_);
         return after && *after ? 0 : 5;
     });
-    if (result == no_small_disk) GTEST_SKIP() << "no mount namespaces here";
+    if (result == no_small_disk) YODA_SKIP("no mount namespaces here");
     EXPECT_EQ(result, 0);
 }
 
