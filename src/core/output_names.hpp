@@ -1,4 +1,4 @@
-// The names under which a merge job looks for outputs: `<outLFN>.<eventRangeID>` (protocols.md §7.3), and so
+// The names under which a merge job looks for outputs: `<outLFN>.<eventRangeID>` (docs/reference/panda.md §8), and so
 // those of members in bundles and of single objects. Pure.
 #pragma once
 

@@ -1,5 +1,5 @@
 // Watches what payloads use: silence, memory, disk, log size. Looks at /proc every now and then, has the work
-// folder measured, and says which ranges must end, with code and reason (protocols.md §9.1).
+// folder measured, and says which ranges must end, with code and reason (docs/reference/panda.md §9).
 #pragma once
 
 #include <cstdint>

@@ -79,7 +79,7 @@ std::vector<std::string> make_lfns(std::vector<OutputRule> const& outputs, std::
     return lfns;
 }
 
-/// The fields that a PanDA job of this kind would have (protocols.md §2).
+/// The fields that a PanDA job of this kind would have (docs/reference/panda.md §3).
 nlohmann::json make_job(NewRunOptions const& options, std::vector<NewRunInput> const& inputs,
                         PayloadConfig const& payload, std::int64_t panda_id, std::int64_t task_id)
 {

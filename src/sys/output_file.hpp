@@ -20,7 +20,7 @@ struct OutputFile {
     std::uint64_t bytes = 0;
 };
 
-/// Why an output cannot be taken, with the code of protocols.md §9.1 that its range fails with. es_fatal:
+/// Why an output cannot be taken, with the code of docs/reference/panda.md §9 that its range fails with. es_fatal:
 /// however often the range is tried, since it lies in the name that the payload gives the file.
 struct OutputFault {
     std::uint16_t error_code = 0;

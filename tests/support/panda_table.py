@@ -67,7 +67,7 @@ class PandaTable:
         self.next_panda_id = 6900000001
         self.next_file_id = 5000001
         self.merge_jobs = []     # PandaIDs of merge jobs made
-        # Whether the queue gets merge jobs: jobseed is all, localEsMerge is set, or no other site was found (panda_observed.md).
+        # Whether the queue gets merge jobs: jobseed is all, localEsMerge is set, or no other site was found (docs/reference/panda.md).
         self.merge_jobs_here = False
         # A merge job that ends as failed discards what it was to merge. Whether a lost heartbeat does the same is not agreed upon.
         self.merge_timeout_discards = True

@@ -9,6 +9,7 @@
 
 #include "harvest/merge.hpp"
 #include "merge_world.hpp"
+#include "support/skip.hpp"
 #include "sys/files.hpp"
 
 namespace yoda {
@@ -160,9 +161,9 @@ TEST_F(MergeTar, GoesIntoADeviceAndNeverOverIt)
     world.write();
     auto const device = world.run / "null";
     if (::mknod(device.c_str(), S_IFCHR | 0666, ::makedev(1, 3)) != 0)
-        GTEST_SKIP() << "only root makes devices";
+        YODA_SKIP("only root makes devices");
     if (!FileDescriptor(::open(device.c_str(), O_WRONLY | O_CLOEXEC)))
-        GTEST_SKIP() << "devices are forbidden on this file system";
+        YODA_SKIP("devices are forbidden on this file system");
     auto const merged = world.merge("null");
     ASSERT_TRUE(merged) << merged.error().text();
     EXPECT_GT(merged->bytes, 6u * 512);

@@ -12,6 +12,7 @@
 #include <algorithm>
 
 #include "support/scratch_folder.hpp"
+#include "support/skip.hpp"
 
 namespace yoda {
 namespace {
@@ -132,12 +133,12 @@ TEST_F(NamedOutput, NeverWaitsForTheReaderOfAFifo)
 TEST_F(NamedOutput, WritesIntoADeviceAndNeverOverIt)
 {
     if (::mknod(path.c_str(), S_IFCHR | 0666, ::makedev(1, 3)) != 0)
-        GTEST_SKIP() << "only root makes devices";
+        YODA_SKIP("only root makes devices");
     EXPECT_THAT(check_replaceable(path).error().text(), HasSubstr("it is a device"));
     expect_kept(path);
     auto const stream = open_stream(path);
     if (!FileDescriptor(::open(path.c_str(), O_WRONLY | O_CLOEXEC)))
-        GTEST_SKIP() << "devices are forbidden on this file system";
+        YODA_SKIP("devices are forbidden on this file system");
     ASSERT_TRUE(stream) << stream.error().text();
     ASSERT_TRUE(*stream);
     EXPECT_TRUE(write_all((*stream)->get(), "content", path));
@@ -147,7 +148,7 @@ TEST_F(NamedOutput, LeavesTheFilesOfOthersAlone)
 {
     write_text(path, "theirs");
     if (::chown(path.c_str(), ::geteuid() + 1, static_cast<gid_t>(-1)) != 0)
-        GTEST_SKIP() << "only root gives files away";
+        YODA_SKIP("only root gives files away");
     expect_refused(path, "it belongs to user");
     expect_kept(path);
     EXPECT_EQ(file_text(path), "theirs");
