@@ -13,9 +13,20 @@ if(YODA_SANITIZE)
 endif()
 target_include_directories(yoda_options INTERFACE ${CMAKE_SOURCE_DIR}/src)
 
-# CMake's Release adds -DNDEBUG; our own assertions (core/check.hpp) do not look at it.
-set(CMAKE_CXX_FLAGS_RELEASE "-O2 -g1")
-set(CMAKE_C_FLAGS_RELEASE "-O2 -g1")
+# The release's own flags stand in front of the user's: what is given in CMAKE_<LANG>_FLAGS or
+# CMAKE_<LANG>_FLAGS_RELEASE wins. Our assertions (core/check.hpp) do not look at NDEBUG. Sections that nothing refers
+# to are left out by the linker.
+foreach(language IN ITEMS C CXX)
+  if(CMAKE_BUILD_TYPE STREQUAL "Release")
+    set(CMAKE_${language}_FLAGS "-O2 -g0 -ffunction-sections -fdata-sections ${CMAKE_${language}_FLAGS}")
+    if("${CMAKE_${language}_FLAGS_RELEASE}" STREQUAL "-O3 -DNDEBUG")  # CMake's default, not the user's choice
+      set(CMAKE_${language}_FLAGS_RELEASE "")
+    endif()
+  endif()
+endforeach()
+if(CMAKE_BUILD_TYPE STREQUAL "Release")
+  add_link_options(-Wl,--gc-sections)
+endif()
 
 function(yoda_add_layer name)
   cmake_parse_arguments(ARG "" "" "LIBRARIES;EXCLUDE" ${ARGN})
