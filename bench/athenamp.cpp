@@ -22,8 +22,8 @@
 #include <vector>
 
 #include "droid/athenamp/channel.hpp"
-#include "sys/clock.hpp"
-#include "sys/environment.hpp"
+#include "sys/base/clock.hpp"
+#include "sys/process/environment.hpp"
 
 namespace {
 

@@ -5,7 +5,7 @@
 #include <string>
 #include <utility>
 
-#include "core/event_table.hpp"
+#include "core/table/event_table.hpp"
 
 namespace yoda::bench {
 

@@ -5,9 +5,9 @@
 
 #include <cstdio>
 
-#include "sys/clock.hpp"
-#include "sys/event_file.hpp"
-#include "sys/run_opening.hpp"
+#include "sys/base/clock.hpp"
+#include "sys/run/event_file.hpp"
+#include "sys/run/run_opening.hpp"
 
 int main(int argc, char** argv)
 {

@@ -25,7 +25,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 
 class Gateway:
     def __init__(self):
-        script = os.path.join(HERE, "..", "tests", "support", "radosgw.py")
+        script = os.path.join(HERE, "..", "tests", "support", "servers/radosgw.py")
         self.process = subprocess.Popen(["/usr/bin/python3", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         universal_newlines=True)
         self.ready = json.loads(self.process.stdout.readline())

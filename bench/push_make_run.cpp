@@ -3,7 +3,7 @@
 #include <cstdlib>
 #include <string>
 
-#include "support/run_builder.hpp"
+#include "support/builders/run_builder.hpp"
 
 int main(int argc, char** argv)
 {

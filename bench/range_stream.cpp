@@ -12,10 +12,10 @@
 #include <filesystem>
 #include <random>
 
-#include "harvest/new_run_builder.hpp"
-#include "harvest/panda/range_check.hpp"
-#include "harvest/panda/range_scanner.hpp"
-#include "sys/files.hpp"
+#include "harvest/new/new_run_builder.hpp"
+#include "harvest/panda/fetch/range_check.hpp"
+#include "harvest/panda/wire/range_scanner.hpp"
+#include "sys/base/files.hpp"
 
 namespace {
 

@@ -11,7 +11,7 @@
 
 #include "large_table.hpp"
 #include "swarm.hpp"
-#include "sys/log.hpp"
+#include "sys/base/log.hpp"
 #include "yoda/rank_zero.hpp"
 
 namespace {

@@ -11,10 +11,10 @@
 #include <utility>
 #include <vector>
 
-#include "core/codec.hpp"
-#include "core/time.hpp"
-#include "sys/clock.hpp"
-#include "sys/transport.hpp"
+#include "core/messages/codec.hpp"
+#include "core/base/time.hpp"
+#include "sys/base/clock.hpp"
+#include "sys/transport/transport.hpp"
 
 namespace yoda::bench {
 

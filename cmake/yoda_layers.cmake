@@ -1,5 +1,6 @@
 # One library per layer (docs/architecture.md): yoda_add_layer(core LIBRARIES fmt::fmt)
-# takes every .cpp of the calling folder; headers are included as "core/result.hpp".
+# takes every .cpp of the calling folder and of the two levels below it, but for what EXCLUDE names (regular
+# expressions of paths from there); headers are included as "core/base/result.hpp".
 
 add_library(yoda_options INTERFACE)
 target_compile_options(yoda_options INTERFACE
@@ -14,7 +15,7 @@ endif()
 target_include_directories(yoda_options INTERFACE ${CMAKE_SOURCE_DIR}/src)
 
 # The release's own flags stand in front of the user's: what is given in CMAKE_<LANG>_FLAGS or
-# CMAKE_<LANG>_FLAGS_RELEASE wins. Our assertions (core/check.hpp) do not look at NDEBUG. Sections that nothing refers
+# CMAKE_<LANG>_FLAGS_RELEASE wins. Our assertions (core/base/check.hpp) do not look at NDEBUG. Sections that nothing refers
 # to are left out by the linker.
 foreach(language IN ITEMS C CXX)
   if(CMAKE_BUILD_TYPE STREQUAL "Release")
@@ -30,9 +31,10 @@ endif()
 
 function(yoda_add_layer name)
   cmake_parse_arguments(ARG "" "" "LIBRARIES;EXCLUDE" ${ARGN})
-  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp)
+  file(GLOB sources CONFIGURE_DEPENDS RELATIVE ${CMAKE_CURRENT_SOURCE_DIR}
+    ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp ${CMAKE_CURRENT_SOURCE_DIR}/*/*.cpp ${CMAKE_CURRENT_SOURCE_DIR}/*/*/*.cpp)
   foreach(pattern IN LISTS ARG_EXCLUDE)
-    list(FILTER sources EXCLUDE REGEX "/${pattern}$")
+    list(FILTER sources EXCLUDE REGEX "^${pattern}$")
   endforeach()
   add_library(yoda_${name} STATIC ${sources})
   target_link_libraries(yoda_${name} PUBLIC yoda_options ${ARG_LIBRARIES})

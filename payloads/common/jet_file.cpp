@@ -9,7 +9,7 @@
 #include <utility>
 
 #include "common/jet.hpp"
-#include "sys/named_output.hpp"
+#include "sys/base/named_output.hpp"
 
 namespace yoda::samples {
 namespace {

@@ -8,7 +8,7 @@
 #include "common/options.hpp"
 #include "lhe/lhe_file.hpp"
 #include "pythia6/process.hpp"
-#include "sys/named_output.hpp"
+#include "sys/base/named_output.hpp"
 
 namespace {
 

@@ -4,8 +4,8 @@
 #include <cstdlib>
 #include <string>
 
-#include "sys/files.hpp"
-#include "sys/launcher.hpp"
+#include "sys/base/files.hpp"
+#include "sys/process/launcher.hpp"
 
 namespace yoda {
 

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "app/build_version.hpp"
-#include "app/command_line.hpp"
-#include "app/harvest_commands.hpp"
+#include "app/commands/command_line.hpp"
+#include "app/commands/harvest_commands.hpp"
 
 int main(int argc, char** argv)
 {

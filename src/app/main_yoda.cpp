@@ -8,10 +8,10 @@
 #include <iostream>
 
 #include "app/build_version.hpp"
-#include "app/command_line.hpp"
+#include "app/commands/command_line.hpp"
 #include "app/last_word.hpp"
 #include "app/yoda_job.hpp"
-#include "sys/mpi_transport.hpp"
+#include "sys/transport/mpi_transport.hpp"
 
 namespace {
 

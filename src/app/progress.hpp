@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "core/time.hpp"
+#include "core/base/time.hpp"
 
 namespace yoda {
 

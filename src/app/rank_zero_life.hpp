@@ -3,15 +3,15 @@
 #pragma once
 
 #include "app/yoda_job.hpp"
-#include "sys/log.hpp"
-#include "sys/transport.hpp"
+#include "sys/base/log.hpp"
+#include "sys/transport/transport.hpp"
 
 namespace yoda {
 
 struct LifeEnd {
     int exit_code = 0;
     bool everybody_alive = true;  ///< no rank has been lost: MPI may be finalized
-    bool ends_now = false;        ///< within a second the process is ended (sys/signals.hpp)
+    bool ends_now = false;        ///< within a second the process is ended (sys/base/signals.hpp)
 };
 
 /// Rank 0's whole work. The other ranks hear the last word before it returns, also after an error at the

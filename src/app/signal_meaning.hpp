@@ -4,8 +4,8 @@
 
 #include <optional>
 
-#include "core/time.hpp"
-#include "sys/signals.hpp"
+#include "core/base/time.hpp"
+#include "sys/base/signals.hpp"
 
 namespace yoda {
 

@@ -9,20 +9,20 @@
 #include <initializer_list>
 #include <thread>
 
-#include "app/command_line.hpp"
+#include "app/commands/command_line.hpp"
 #include "app/last_word.hpp"
 #include "app/progress.hpp"
 #include "app/rank_zero_life.hpp"
-#include "core/config.hpp"
+#include "core/config/config.hpp"
 #include "droid/droid.hpp"
-#include "sys/clock.hpp"
-#include "sys/files.hpp"
-#include "sys/launcher.hpp"
-#include "sys/local_transport.hpp"
-#include "sys/log.hpp"
-#include "sys/mpi_transport.hpp"
-#include "sys/run_folder.hpp"
-#include "sys/spawner.hpp"
+#include "sys/base/clock.hpp"
+#include "sys/base/files.hpp"
+#include "sys/process/launcher.hpp"
+#include "sys/transport/local_transport.hpp"
+#include "sys/base/log.hpp"
+#include "sys/transport/mpi_transport.hpp"
+#include "sys/base/run_folder.hpp"
+#include "sys/process/spawner.hpp"
 
 namespace yoda {
 

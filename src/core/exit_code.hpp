@@ -1,7 +1,7 @@
 // The exit codes of both programs: one table for all commands (docs/operations.md, "Exit codes").
 #pragma once
 
-#include "core/result.hpp"
+#include "core/base/result.hpp"
 
 namespace yoda {
 

@@ -15,9 +15,9 @@
 #include <unordered_map>
 #include <unordered_set>
 
-#include "core/event_range.hpp"
-#include "droid/errands.hpp"
-#include "sys/bundle_file.hpp"
+#include "core/table/event_range.hpp"
+#include "droid/resources/errands.hpp"
+#include "sys/bundle/bundle_file.hpp"
 
 namespace yoda {
 

@@ -27,10 +27,10 @@
 #include <variant>
 #include <vector>
 
-#include "core/result.hpp"
-#include "core/time.hpp"
-#include "droid/droid_core.hpp"
-#include "sys/clock.hpp"
+#include "core/base/result.hpp"
+#include "core/base/time.hpp"
+#include "droid/core/droid_core.hpp"
+#include "sys/base/clock.hpp"
 
 namespace yoda {
 

@@ -4,7 +4,7 @@
 
 #include <filesystem>
 
-#include "core/checksum.hpp"
+#include "core/base/checksum.hpp"
 #include "droid/droid.hpp"
 
 namespace yoda {

@@ -1,9 +1,9 @@
 // The Droid as the link between its core and the rest: what the core asks for is done, and what channels, the
 // spawner and the bundle writer say is passed on to it.
 #include "droid/athenamp/channel.hpp"
-#include "droid/command_channel.hpp"
+#include "droid/channel/command_channel.hpp"
 #include "droid/droid.hpp"
-#include "droid/worker_channel.hpp"
+#include "droid/channel/worker_channel.hpp"
 
 namespace yoda {
 

@@ -7,12 +7,12 @@
 #include <cerrno>
 #include <filesystem>
 
-#include "core/checksum.hpp"
+#include "core/base/checksum.hpp"
 #include "droid/athenamp/channel.hpp"
 #include "droid/droid.hpp"
-#include "sys/allocation.hpp"
-#include "sys/environment.hpp"
-#include "sys/files.hpp"
+#include "sys/base/allocation.hpp"
+#include "sys/process/environment.hpp"
+#include "sys/base/files.hpp"
 
 namespace yoda {
 

@@ -7,9 +7,9 @@
 #include <cstdlib>
 #include <mutex>
 
-#include "core/units.hpp"
-#include "harvest/panda/panda_proxy.hpp"
-#include "sys/files.hpp"
+#include "core/config/units.hpp"
+#include "harvest/panda/wire/panda_proxy.hpp"
+#include "sys/base/files.hpp"
 
 namespace yoda {
 

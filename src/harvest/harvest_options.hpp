@@ -5,10 +5,10 @@
 #include <string>
 #include <vector>
 
-#include "harvest/harvest_config.hpp"
-#include "harvest/panda/fetch_command.hpp"
-#include "harvest/panda/settings.hpp"
-#include "harvest/push_command.hpp"
+#include "harvest/config/harvest_config.hpp"
+#include "harvest/panda/fetch/fetch_command.hpp"
+#include "harvest/panda/wire/settings.hpp"
+#include "harvest/stage_out/push_command.hpp"
 
 namespace yoda {
 

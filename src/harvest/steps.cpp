@@ -2,12 +2,12 @@
 
 #include <algorithm>
 
-#include "harvest/log_upload.hpp"
-#include "harvest/panda/fetch_guard.hpp"
-#include "harvest/panda/measured_time.hpp"
-#include "harvest/panda/queue_config.hpp"
-#include "harvest/panda/settings.hpp"
-#include "sys/files.hpp"
+#include "harvest/panda/report/log_upload.hpp"
+#include "harvest/panda/fetch/fetch_guard.hpp"
+#include "harvest/panda/run/measured_time.hpp"
+#include "harvest/panda/fetch/queue_config.hpp"
+#include "harvest/panda/wire/settings.hpp"
+#include "sys/base/files.hpp"
 
 namespace yoda {
 

@@ -4,7 +4,7 @@
 //   fetch_step    PanDA's jobs and ranges -> a run folder
 //   feed_step     more ranges -> the inbox of a run that yoda works on
 //   push_step     sealed bundles -> stores
-//   hold_step     heartbeats of merge jobs that are held (harvest/panda/held_job.hpp)
+//   hold_step     heartbeats of merge jobs that are held (harvest/panda/fetch/held_job.hpp)
 //   report_step   what is in the stores, what failed, how the jobs stand -> PanDA
 //
 // After a batch job has been submitted, until the run's jobs have ended, call push_step and report_step every
@@ -19,7 +19,7 @@
 #include <vector>
 
 #include "harvest/harvest_options.hpp"
-#include "harvest/panda/report.hpp"
+#include "harvest/panda/report/report.hpp"
 
 namespace yoda {
 

@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "core/time.hpp"
+#include "core/base/time.hpp"
 
 namespace yoda {
 

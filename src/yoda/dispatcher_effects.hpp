@@ -4,9 +4,9 @@
 #include <cstdint>
 #include <string_view>
 
-#include "core/journal_format.hpp"
-#include "core/messages.hpp"
-#include "core/range_run.hpp"
+#include "core/journal/journal_format.hpp"
+#include "core/messages/messages.hpp"
+#include "core/table/range_run.hpp"
 
 namespace yoda {
 

@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "core/time.hpp"
+#include "core/base/time.hpp"
 #include "yoda/dispatcher.hpp"
 
 namespace yoda {

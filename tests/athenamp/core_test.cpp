@@ -4,7 +4,7 @@
 
 #include <functional>
 
-#include "droid/droid_core.hpp"
+#include "droid/core/droid_core.hpp"
 
 namespace yoda {
 namespace {

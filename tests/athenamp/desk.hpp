@@ -11,8 +11,8 @@
 
 #include "droid/athenamp/channel.hpp"
 #include "support/scratch_folder.hpp"
-#include "sys/clock.hpp"
-#include "sys/environment.hpp"
+#include "sys/base/clock.hpp"
+#include "sys/process/environment.hpp"
 
 namespace yoda::test {
 

@@ -4,8 +4,8 @@
 #include <filesystem>
 
 #include "athenamp/desk.hpp"
-#include "core/checksum.hpp"
-#include "sys/checked_copy.hpp"
+#include "core/base/checksum.hpp"
+#include "sys/base/checked_copy.hpp"
 
 namespace yoda::test {
 namespace {

@@ -1,6 +1,6 @@
 // What becomes of a job's command line: one line of the table a case. Lines are written as a shell reads
 // them; the expected ones are split by a real shell, which is the judge of the parser too.
-#include "core/job_pars.hpp"
+#include "core/job/job_pars.hpp"
 
 #include <gtest/gtest.h>
 

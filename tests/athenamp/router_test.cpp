@@ -14,7 +14,7 @@
 
 #include "support/scratch_folder.hpp"
 #include "support/skip.hpp"
-#include "sys/files.hpp"
+#include "sys/base/files.hpp"
 
 namespace yoda::athenamp {
 namespace {

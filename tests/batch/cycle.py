@@ -15,7 +15,7 @@ import sys
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-for part in ("", "../panda", "../support"):
+for part in ("", "../panda", "../support/servers"):
     sys.path.insert(0, os.path.join(HERE, part))
 import batch_world as b  # noqa: E402
 import loop_world  # noqa: E402
@@ -89,7 +89,7 @@ class Gateway:
     """The store of the spool: radosgw, with boto3 as an independent reader."""
 
     def __init__(self, world):
-        self.server = loop_world.Server("radosgw.py")
+        self.server = loop_world.Server("servers/radosgw.py")
         world.servers.append(self.server)
         if "endpoint" not in self.server.ready:
             b.skip("no radosgw")
@@ -108,7 +108,7 @@ class Gateway:
     def bundles(self):
         """{name: bytes} of all objects; uploads that were cut are none, and none may be left."""
         ready = self.server.ready
-        reader = loop_world.Server("s3_reader.py", ready["endpoint"], ready["access"], ready["secret"])
+        reader = loop_world.Server("servers/s3_reader.py", ready["endpoint"], ready["access"], ready["secret"])
         self.world.servers.append(reader)
         listed = reader.tell("list", "bundles")
         assert not listed["uploads"], "uploads left in the store: %s" % listed["uploads"]

@@ -5,7 +5,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "harvest/event_counter.hpp"
+#include "harvest/new/event_counter.hpp"
 #include "payloads/samples.hpp"
 #include "source_folder.hpp"
 

@@ -330,7 +330,7 @@ def a_merge_job_is_never_told_to_have_failed(world):
 
 @scenario
 def secrets_are_kept_apart_and_panda_proxy_signs_with_them(world):
-    proxy = world.serve("panda_proxy.py", "127.0.0.1:9", "access", "secret", "p", "s")
+    proxy = world.serve("panda/panda_proxy.py", "127.0.0.1:9", "access", "secret", "p", "s")
     settings = {"store__es_events__url": "s3+http://127.0.0.1:9/bundles", "store__es_events__panda_proxy": proxy.ready["url"],
                 "store__es_events__panda_public_key": "p", "store__es_events__panda_private_key": "s", "push__give_up_after": 1,
                 "log__file": world.path("log")}

@@ -1,5 +1,5 @@
 // Credentials as they lie about on a login node: too old, too open, too limited.
-#include "harvest/panda/credentials.hpp"
+#include "harvest/panda/wire/credentials.hpp"
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -7,8 +7,8 @@
 #include <cstdlib>
 
 #include "support/scratch_folder.hpp"
-#include "sys/certificate.hpp"
-#include "sys/clock.hpp"
+#include "sys/http/certificate.hpp"
+#include "sys/base/clock.hpp"
 
 namespace yoda {
 namespace {

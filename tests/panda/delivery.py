@@ -21,7 +21,7 @@ SCOPE = "mc16_13TeV"
 def with_job_logs(world, **settings):
     """Job logs to a DAV server (grid storage) and to a Ceph gateway (the special object store)."""
     gateway = world.add_gateway()
-    dav = world.serve("nginx_dav.py")
+    dav = world.serve("servers/nginx_dav.py")
     usual = {"store__pl__url": "http://%s/store/pl" % dav.ready["endpoint"],
              "store__logs__url": "s3+http://%s/joblogs" % gateway.ready["endpoint"], "store__logs__create_bucket": "yes",
              "store__logs__objstore_id": 118}

@@ -20,7 +20,7 @@ SITE = "TEST_HPC"
 
 class FakePanda:
     def __init__(self, *words):
-        path = os.path.join(SOURCE, "tests", "support", "fake_panda.py")
+        path = os.path.join(SOURCE, "tests", "support", "panda/fake_panda.py")
         self.process = subprocess.Popen(["/usr/bin/python3", path, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.ready = json.loads(self.process.stdout.readline())
         self.url = self.ready["url"]
@@ -100,7 +100,7 @@ class LoopWorld:
 
     def add_gateway(self):
         """Ceph's S3 gateway, with its keys in the environment."""
-        gateway = self.serve("radosgw.py")
+        gateway = self.serve("servers/radosgw.py")
         self.environment.update(AWS_ACCESS_KEY_ID=gateway.ready["access"], AWS_SECRET_ACCESS_KEY=gateway.ready["secret"])
         return gateway
 

@@ -4,17 +4,18 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "harvest/panda/client.hpp"
-#include "support/server_process.hpp"
-#include "sys/clock.hpp"
-#include "sys/http.hpp"
-#include "sys/log.hpp"
+#include "harvest/panda/wire/client.hpp"
+#include "support/servers/server_process.hpp"
+#include "sys/base/clock.hpp"
+#include "sys/http/http.hpp"
+#include "sys/base/log.hpp"
 
 namespace yoda::test {
 
 class PandaWorld {
   public:
-    explicit PandaWorld(std::vector<std::string> const& arguments = {}) : server_("fake_panda.py", arguments)
+    explicit PandaWorld(std::vector<std::string> const& arguments = {})
+        : server_("panda/fake_panda.py", arguments)
     {}
 
     /// One of fake_panda.py's commands.

@@ -17,7 +17,7 @@ import socket
 import sys
 import urllib.parse
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support", "panda"))
 import fake_panda  # noqa: E402
 from panda_table import STATUS_NAMES  # noqa: E402
 

@@ -15,7 +15,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from loop_world import SOURCE  # noqa: E402
 from scenario import fetch, final_state, finish, run_scenarios, scenario, tell  # noqa: E402
-sys.path.insert(0, os.path.join(SOURCE, "tests", "support"))
+sys.path.insert(0, os.path.join(SOURCE, "tests", "support", "panda"))
 from panda_calls import DEFAULT_DN  # noqa: E402
 
 

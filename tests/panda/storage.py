@@ -49,7 +49,7 @@ def rucio_name(name):
 @scenario
 def inputs_come_from_the_stores_in_order_of_preference_and_are_verified(world):
     """The first store has a damaged copy, the second is down, the third has it; a file that is there already is not fetched."""
-    dav = world.serve("nginx_dav.py")
+    dav = world.serve("servers/nginx_dav.py")
     task = world.make_task(file_count=3, events=10)
     names = sorted(os.listdir(world.path("inputs")))
     wanted = {}
@@ -121,7 +121,7 @@ def a_file_is_fetched_first_where_panda_says_that_it_is(world):
     name = take_inputs_away(world, "gone")[0]
     os.makedirs(world.path("replica"))
     shutil.copy(world.path("gone", name), world.path("replica", name))
-    proxy = world.serve("panda_proxy.py", gateway.ready["endpoint"], gateway.ready["access"], gateway.ready["secret"], "p", "s")
+    proxy = world.serve("panda/panda_proxy.py", gateway.ready["endpoint"], gateway.ready["access"], gateway.ready["secret"], "p", "s")
     proxy.tell("make-bucket", "inputs")
     subprocess.run(["/usr/bin/python3", "-c", "import boto3, sys; boto3.client('s3', endpoint_url=sys.argv[1], region_name='us-east-1')"
                     ".upload_file(sys.argv[2], 'inputs', sys.argv[3])", "http://" + gateway.ready["endpoint"],
@@ -223,7 +223,7 @@ def panda_proxy_signs_what_goes_to_the_store(world):
     gateway = world.add_gateway()
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         del world.environment[name]
-    proxy = world.serve("panda_proxy.py", gateway.ready["endpoint"], gateway.ready["access"], gateway.ready["secret"],
+    proxy = world.serve("panda/panda_proxy.py", gateway.ready["endpoint"], gateway.ready["access"], gateway.ready["secret"],
                         "CERN_ObjectStoreKey.pub", "CERN_ObjectStoreKey")
     proxy.tell("make-bucket", "bundles")
     settings = {"fetch__jobs": 2, "fetch__chunk": 20, "yoda__bundle__size": "4 KB", "log__file": world.path("log"),
@@ -270,7 +270,7 @@ def panda_proxy_signs_the_inputs_of_a_job_too(world):
     gateway = world.add_gateway()
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         del world.environment[name]
-    proxy = world.serve("panda_proxy.py", gateway.ready["endpoint"], gateway.ready["access"], gateway.ready["secret"], "p", "s")
+    proxy = world.serve("panda/panda_proxy.py", gateway.ready["endpoint"], gateway.ready["access"], gateway.ready["secret"], "p", "s")
     proxy.tell("make-bucket", "inputs")
     world.write_config(input__stage_folder=world.path("staged"), input__try_time="20 s", panda__timeout="20 s",
                        store__input1__url="s3+http://%s/inputs" % gateway.ready["endpoint"],

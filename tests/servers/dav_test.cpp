@@ -1,5 +1,5 @@
 // The DAV store against real nginx: what arrived is what lies in nginx's folder.
-#include "harvest/stores/dav_store.hpp"
+#include "harvest/stores/dav/dav_store.hpp"
 
 #include <filesystem>
 
@@ -16,7 +16,7 @@ class Dav : public ::testing::Test {
 
     static ServerProcess& nginx()
     {
-        static ServerProcess server("nginx_dav.py");
+        static ServerProcess server("servers/nginx_dav.py");
         return server;
     }
     DavStore store(std::string const& base, DavOptions options = {})
@@ -53,7 +53,7 @@ TEST_F(Dav, WhatLiesThereIsReplacedAtOnceOrNotAtAll)
 {
     auto dav = plain();
     ASSERT_TRUE(dav.put(make_object(folder_, "replaced", "old content"), {}));
-    ServerProcess proxy("faultproxy.py", {nginx().text("endpoint")});
+    ServerProcess proxy("servers/faultproxy.py", {nginx().text("endpoint")});
     around_.policy.try_limit = 1;
     auto cut = store("dav://" + proxy.text("endpoint") + "/store/deep");
     proxy.tell("rules rst-up:200000");
@@ -66,7 +66,7 @@ TEST_F(Dav, WhatLiesThereIsReplacedAtOnceOrNotAtAll)
 
 TEST_F(Dav, FaultsOnTheWayAreTriedAgain)
 {
-    ServerProcess proxy("faultproxy.py", {nginx().text("endpoint")});
+    ServerProcess proxy("servers/faultproxy.py", {nginx().text("endpoint")});
     int count = 0;
     for (std::string const rules :
          {"rst-up:100000 pass", "lost-reply pass", "trunc-reply:20 pass", "http503:1 pass",

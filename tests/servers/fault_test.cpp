@@ -1,7 +1,7 @@
 // The S3 store through a proxy that hurts connections, before a real gateway; and faults of the gateway
 // itself. After each fault the object is there exactly as sent, or the failure says what it is.
-#include "core/checksum.hpp"
-#include "harvest/stores/s3_answer.hpp"
+#include "core/base/checksum.hpp"
+#include "harvest/stores/s3/s3_answer.hpp"
 #include "servers/s3_world.hpp"
 #include "support/shifted_clock.hpp"
 
@@ -15,7 +15,8 @@ class Faults : public ::testing::Test {
     void SetUp() override
     {
         YODA_NEEDS_RADOSGW();
-        proxy_ = std::make_unique<ServerProcess>("faultproxy.py", std::vector{radosgw().text("endpoint")});
+        proxy_ =
+            std::make_unique<ServerProcess>("servers/faultproxy.py", std::vector{radosgw().text("endpoint")});
     }
 
     S3Store store(S3Options options = s3_options())

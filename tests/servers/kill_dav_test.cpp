@@ -14,7 +14,7 @@ class KillDav : public ::testing::Test, protected KillWorld {
 
 TEST_F(KillDav, AtRandomInstantsLosesNothingAndLeavesNoTemporaryNames)
 {
-    ServerProcess nginx("nginx_dav.py");
+    ServerProcess nginx("servers/nginx_dav.py");
     auto const url = "http://" + nginx.text("endpoint") + "/store/killed";
     auto const there = nginx.text("root") + "/store/killed";
     config = {{"folders", {run}}, {"parallel", 3}, {"stores", {{"es_events", {{"url", url}}}}}};

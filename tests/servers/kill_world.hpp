@@ -14,9 +14,9 @@
 #include <nlohmann/json.hpp>
 #include <random>
 
-#include "harvest/stage_folder.hpp"
-#include "harvest/stores/digest.hpp"
-#include "support/run_builder.hpp"
+#include "harvest/stage_out/stage_folder.hpp"
+#include "harvest/stores/base/digest.hpp"
+#include "support/builders/run_builder.hpp"
 
 extern char** environ;
 

@@ -1,6 +1,6 @@
 // Objects by URLs that somebody else signs, against a real Ceph gateway: URLs whose time is over, and faults
 // on the way.
-#include "harvest/stores/presigned_store.hpp"
+#include "harvest/stores/s3/presigned_store.hpp"
 
 #include <functional>
 
@@ -15,7 +15,8 @@ class Presigned : public ::testing::Test {
     void SetUp() override
     {
         YODA_NEEDS_RADOSGW();
-        proxy_ = std::make_unique<ServerProcess>("faultproxy.py", std::vector{radosgw().text("endpoint")});
+        proxy_ =
+            std::make_unique<ServerProcess>("servers/faultproxy.py", std::vector{radosgw().text("endpoint")});
         S3Store s3(s3_url(radosgw().text("endpoint"), "presigned"), s3_options(), around_.context());
         ASSERT_TRUE(s3.put(make_object(folder_, "the-bucket", "x"), {}));
     }

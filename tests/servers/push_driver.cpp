@@ -8,8 +8,8 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
-#include "harvest/push_command.hpp"
-#include "sys/files.hpp"
+#include "harvest/stage_out/push_command.hpp"
+#include "sys/base/files.hpp"
 
 namespace {
 

@@ -3,10 +3,10 @@
 
 #include <filesystem>
 
-#include "harvest/push_command.hpp"
-#include "harvest/stage_folder.hpp"
+#include "harvest/stage_out/push_command.hpp"
+#include "harvest/stage_out/stage_folder.hpp"
 #include "servers/s3_world.hpp"
-#include "support/run_builder.hpp"
+#include "support/builders/run_builder.hpp"
 
 namespace yoda::test {
 namespace {
@@ -207,7 +207,7 @@ TEST_F(Push, ManifestOfAnotherVersionIsLeftAlone)
 TEST_F(Push, WrongKeyIsNoStormAndSaysWhatToDo)
 {
     for (std::uint32_t i = 0; i < 50; ++i) add_bundle(run_, i, some_bytes(1000, i));
-    ServerProcess proxy("faultproxy.py", {radosgw().text("endpoint")});
+    ServerProcess proxy("servers/faultproxy.py", {radosgw().text("endpoint")});
     auto& store = options_.stores["es_events"];
     store = store_at(proxy.text("endpoint"), bucket_);
     store.keys = keys_of(radosgw().text("access"), "not the secret");
@@ -231,7 +231,7 @@ TEST_F(Push, WrongKeyIsNoStormAndSaysWhatToDo)
 TEST_F(Push, FailsOverWhenThePrimaryIsDownAndReturnsToItLater)
 {
     for (std::uint32_t i = 0; i < 10; ++i) add_bundle(run_, i, some_bytes(1000, i));
-    ServerProcess proxy("faultproxy.py", {radosgw().text("endpoint")});
+    ServerProcess proxy("servers/faultproxy.py", {radosgw().text("endpoint")});
     proxy.tell("rules refuse");
     options_.stores["es_events"] = store_at(proxy.text("endpoint"), bucket_);
     options_.stores["es_failover"] = store_at(radosgw().text("endpoint"), bucket_ + "-failover");

@@ -1,9 +1,9 @@
 // The S3 store against a real Ceph gateway; what arrived is read by boto3.
-#include "harvest/stores/s3_store.hpp"
+#include "harvest/stores/s3/s3_store.hpp"
 
 #include <sys/stat.h>
 
-#include "core/checksum.hpp"
+#include "core/base/checksum.hpp"
 #include "servers/s3_world.hpp"
 
 namespace yoda::test {
@@ -106,7 +106,7 @@ TEST_F(S3, InterruptedUploadGoesOnWithThePartsThatAreThere)
         ASSERT_FALSE(proof);
     }
     around_.stop = false;
-    ServerProcess proxy("faultproxy.py", {radosgw().text("endpoint")});
+    ServerProcess proxy("servers/faultproxy.py", {radosgw().text("endpoint")});
     S3Store s3(s3_url(proxy.text("endpoint"), "resume"), s3_options(), around_.context());
     ASSERT_EQ(list_by_boto("resume")["uploads"].size(), 1u);
     auto const proof = s3.put(spec, {});

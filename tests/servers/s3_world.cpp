@@ -1,13 +1,13 @@
 #include "servers/s3_world.hpp"
 
-#include "core/checksum.hpp"
+#include "core/base/checksum.hpp"
 
 namespace yoda::test {
 
 ServerProcess& s3_reader()
 {
-    static ServerProcess reader(
-        "s3_reader.py", {radosgw().text("endpoint"), radosgw().text("access"), radosgw().text("secret")});
+    static ServerProcess reader("servers/s3_reader.py", {radosgw().text("endpoint"), radosgw().text("access"),
+                                                         radosgw().text("secret")});
     return reader;
 }
 

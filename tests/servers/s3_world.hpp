@@ -7,17 +7,17 @@
 #include <memory>
 #include <string>
 
-#include "harvest/stores/s3_store.hpp"
-#include "support/run_builder.hpp"
+#include "harvest/stores/s3/s3_store.hpp"
+#include "support/builders/run_builder.hpp"
 #include "support/scratch_folder.hpp"
-#include "support/server_process.hpp"
+#include "support/servers/server_process.hpp"
 #include "support/skip.hpp"
 
 namespace yoda::test {
 
 inline ServerProcess& radosgw()
 {
-    static ServerProcess server("radosgw.py");
+    static ServerProcess server("servers/radosgw.py");
     return server;
 }
 

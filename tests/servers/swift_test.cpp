@@ -16,13 +16,13 @@ class Swift : public ::testing::Test, protected KillWorld {
     }
     static ServerProcess& swift()
     {
-        static ServerProcess server("swift.py");
+        static ServerProcess server("servers/swift.py");
         return server;
     }
     static ServerProcess& reader()
     {
-        static ServerProcess server(
-            "s3_reader.py", {swift().text("endpoint"), swift().text("access"), swift().text("secret")});
+        static ServerProcess server("servers/s3_reader.py", {swift().text("endpoint"), swift().text("access"),
+                                                             swift().text("secret")});
         return server;
     }
     S3Store store(std::string const& where, std::string const& secret = swift().text("secret"))
@@ -95,7 +95,7 @@ TEST_F(Swift, InterruptedUploadGoesOnWithThePartsThatAreThere)
 
 TEST_F(Swift, FaultsOnTheWayAreTriedAgainAndAWrongKeyIsNot)
 {
-    ServerProcess proxy("faultproxy.py", {swift().text("endpoint")});
+    ServerProcess proxy("servers/faultproxy.py", {swift().text("endpoint")});
     S3Options options;
     options.create_bucket = true;
     options.keys = keys_of(swift().text("access"), swift().text("secret"));

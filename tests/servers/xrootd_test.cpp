@@ -6,7 +6,7 @@
 #include "harvest/stores/make_store.hpp"
 #include "servers/kill_world.hpp"
 #include "servers/s3_world.hpp"
-#include "support/own_network.hpp"
+#include "support/servers/own_network.hpp"
 #include "support/skip.hpp"
 
 namespace yoda::test {
@@ -30,7 +30,7 @@ class Xrootd : public ::testing::TestWithParam<std::string> {
     }
     static ServerProcess& xrootd()
     {
-        static ServerProcess server("xrootd.py");
+        static ServerProcess server("servers/xrootd.py");
         return server;
     }
     std::string url() const
@@ -121,7 +121,7 @@ class XrootdBehindAProxy : public Xrootd {};
 
 TEST_P(XrootdBehindAProxy, FaultsOnTheWayAreTriedAgain)
 {
-    ServerProcess proxy("faultproxy.py",
+    ServerProcess proxy("servers/faultproxy.py",
                         {xrootd().text(GetParam() == "root" ? "root_endpoint" : "http_endpoint")});
     StoreConfig config;
     std::string const endpoint = proxy.text("endpoint");
@@ -182,7 +182,7 @@ class KillXrootd : public ::testing::Test, protected KillWorld {
 
 TEST_F(KillXrootd, AtRandomInstantsLosesNothingAndLeavesNoTemporaryNames)
 {
-    ServerProcess xrootd("xrootd.py");
+    ServerProcess xrootd("servers/xrootd.py");
     auto const endpoint = "root://" + xrootd.text("root_endpoint");
     auto const there = xrootd.text("root") + "/store/killed";
     config = {{"folders", {run}},
@@ -224,7 +224,7 @@ class XrootdCredentials : public ::testing::Test, protected KillWorld {
     /// A server that demands something; runs have ten bundles for it.
     void serve(std::string const& demand)
     {
-        server_ = std::make_unique<ServerProcess>("xrootd.py", std::vector{demand});
+        server_ = std::make_unique<ServerProcess>("servers/xrootd.py", std::vector{demand});
         config = {
             {"folders", {run}},
             {"stores",

@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "core/time.hpp"
+#include "core/base/time.hpp"
 
 namespace yoda::sim {
 

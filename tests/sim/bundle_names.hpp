@@ -1,11 +1,11 @@
-// How the files of a bundle are called (the same as sys/run_folder.hpp says) and what its outputs look like
-// in a tar.
+// How the files of a bundle are called (the same as sys/base/run_folder.hpp says) and what its outputs look
+// like in a tar.
 #pragma once
 
 #include <string>
 
-#include "core/bundle_index.hpp"
-#include "core/types.hpp"
+#include "core/table/bundle_index.hpp"
+#include "core/base/types.hpp"
 #include "random.hpp"
 
 namespace yoda::sim {

@@ -1,5 +1,6 @@
 // The thread of a Droid that writes bundles, step by step, so that a crash can come between any two: the same
-// steps in the same order as droid/bundle_writer.cpp, sys/bundle_file.cpp and sys/sealed_copy.cpp take.
+// steps in the same order as droid/bundle_writer.cpp, sys/bundle/bundle_file.cpp and
+// sys/bundle/sealed_copy.cpp take.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +10,7 @@
 #include <vector>
 
 #include "bundle_names.hpp"
-#include "droid/droid_core.hpp"
+#include "droid/core/droid_core.hpp"
 #include "sim.hpp"
 
 namespace yoda::sim {

@@ -16,7 +16,7 @@
 #include <vector>
 
 #include "agenda.hpp"
-#include "core/event_table.hpp"
+#include "core/table/event_table.hpp"
 #include "plan.hpp"
 
 namespace yoda::sim {

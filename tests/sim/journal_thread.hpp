@@ -1,11 +1,11 @@
-// Rank 0's journal on the world's disk, step by step: the same steps as sys/journal_file.cpp takes. Appended
-// bytes wait for the commit interval, are written at once, synced, and only then durable.
+// Rank 0's journal on the world's disk, step by step: the same steps as sys/journal/journal_file.cpp takes.
+// Appended bytes wait for the commit interval, are written at once, synced, and only then durable.
 #pragma once
 
 #include <deque>
 #include <string>
 
-#include "core/types.hpp"
+#include "core/base/types.hpp"
 #include "sim.hpp"
 
 namespace yoda::sim {

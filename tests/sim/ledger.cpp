@@ -1,7 +1,7 @@
 #include "ledger.hpp"
 
 #include "bundle_names.hpp"
-#include "core/bundle_index.hpp"
+#include "core/table/bundle_index.hpp"
 
 namespace yoda::sim {
 

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "bundle_thread.hpp"
-#include "droid/droid_core.hpp"
+#include "droid/core/droid_core.hpp"
 #include "links.hpp"
 #include "payload.hpp"
 #include "sim.hpp"

@@ -1,14 +1,14 @@
 // One job's payload on one Droid, with its channel: how long ranges take, who fails, hangs and dies. Behaves
-// as droid/worker_channel.cpp does (requests may wait), or as AthenaMP does (yampl: one unanswered request at
-// a time, and while there is one no output gets through; a worker that dies is replaced; the end word ends
-// all).
+// as droid/channel/worker_channel.cpp does (requests may wait), or as AthenaMP does (yampl: one unanswered
+// request at a time, and while there is one no output gets through; a worker that dies is replaced; the end
+// word ends all).
 #pragma once
 
 #include <deque>
 #include <unordered_map>
 #include <vector>
 
-#include "droid/droid_core.hpp"
+#include "droid/core/droid_core.hpp"
 #include "sim.hpp"
 
 namespace yoda::sim {

@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "core/time.hpp"
-#include "core/types.hpp"
+#include "core/base/time.hpp"
+#include "core/base/types.hpp"
 #include "random.hpp"
 
 namespace yoda::sim {

@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "core/event_range.hpp"
-#include "core/event_table.hpp"
+#include "core/table/event_range.hpp"
+#include "core/table/event_table.hpp"
 #include "plan.hpp"
 
 namespace yoda::sim {

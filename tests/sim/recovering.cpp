@@ -5,8 +5,8 @@
 #include <unordered_map>
 
 #include "bundle_names.hpp"
-#include "core/recovery.hpp"
-#include "core/replay.hpp"
+#include "core/journal/recovery.hpp"
+#include "core/journal/replay.hpp"
 #include "ranges.hpp"
 
 namespace yoda::sim {
@@ -60,7 +60,7 @@ std::uint32_t life_of(std::string const& segment)
     return static_cast<std::uint32_t>(std::strtoul(segment.c_str() + segment.find('-') + 1, nullptr, 10));
 }
 
-/// As sys/bundle_scan.cpp looks at a bundle's files.
+/// As sys/run/bundle_scan.cpp looks at a bundle's files.
 struct BundleFiles {
     std::string tar;                     ///< name of the one that counts; empty: there is none
     std::string index;                   ///< likewise
@@ -298,7 +298,7 @@ class Repair {
             changed.push_back(plan.number);
     }
 
-    /// As sys/sealed_copy.cpp does it. Returns how many entries the copy has.
+    /// As sys/bundle/sealed_copy.cpp does it. Returns how many entries the copy has.
     std::uint64_t write_sealed_copy(File const& source, std::vector<BundleEntry> const& entries,
                                     BundleOrigin const& origin, std::vector<EntryFact>& damaged)
     {

@@ -6,8 +6,8 @@
 #include <set>
 #include <string>
 
-#include "core/event_table.hpp"
-#include "core/findings.hpp"
+#include "core/table/event_table.hpp"
+#include "core/base/findings.hpp"
 #include "disk.hpp"
 #include "sim.hpp"
 

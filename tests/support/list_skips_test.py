@@ -30,7 +30,7 @@ of its own
 [  SKIPPED ] 1 test, listed below:
 [  SKIPPED ] Xrootd.One/http
 3/4 Test: sys.Lease.FullDisk
-tests/unit/sys/lease_test.cpp:343: Skipped
+tests/unit/sys/lease/lease_test.cpp:343: Skipped
 no mount namespaces
 [  SKIPPED ] Lease.FullDisk (1 ms)
 4/4 Test: core.Good

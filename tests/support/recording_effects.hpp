@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "core/codec.hpp"
-#include "core/journal_format.hpp"
+#include "core/messages/codec.hpp"
+#include "core/journal/journal_format.hpp"
 #include "yoda/dispatcher.hpp"
 
 namespace yoda::test {

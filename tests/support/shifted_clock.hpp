@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "sys/clock.hpp"
+#include "sys/base/clock.hpp"
 
 namespace yoda::test {
 

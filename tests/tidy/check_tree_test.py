@@ -12,22 +12,22 @@ import check_tree
 import rules
 
 CLEAN = {
-    "src/core/table.hpp": '// A table.\n#pragma once\n\n#include <fmt/format.h>\n#include <vector>\n\n#include "core/types.hpp"\n',
-    "src/core/types.hpp": "// Types.\n#pragma once\n\n#include <zlib.h>\n#include <cstdint>\n",
-    "src/sys/files.cpp": '#include <unistd.h>\n\n#include <fstream>\n\n#include "core/types.hpp"\n#include "sys/files.hpp"\n',
-    "src/sys/files.hpp": "// Files.\n#pragma once\n",
-    "src/sys/clock.cpp": "long now() { return clock_gettime(0, nullptr); }\n",
-    "src/sys/mpi_transport.cpp": "#include <mpi.h>\n",
-    "src/yoda/dispatcher.cpp": '#include "core/table.hpp"\n#include "yoda/dispatcher.hpp"\n',
+    "src/core/table/table.hpp": '// A table.\n#pragma once\n\n#include <fmt/format.h>\n#include <vector>\n\n#include "core/base/types.hpp"\n',
+    "src/core/base/types.hpp": "// Types.\n#pragma once\n\n#include <zlib.h>\n#include <cstdint>\n",
+    "src/sys/base/files.cpp": '#include <unistd.h>\n\n#include <fstream>\n\n#include "core/base/types.hpp"\n#include "sys/base/files.hpp"\n',
+    "src/sys/base/files.hpp": "// Files.\n#pragma once\n",
+    "src/sys/base/clock.cpp": "long now() { return clock_gettime(0, nullptr); }\n",
+    "src/sys/transport/mpi_transport.cpp": "#include <mpi.h>\n",
+    "src/yoda/dispatcher.cpp": '#include "core/table/table.hpp"\n#include "yoda/dispatcher.hpp"\n',
     "src/yoda/dispatcher.hpp": "// Rank 0.\n#pragma once\n",
-    "src/droid/droid.cpp": '#include <thread>\n\n#include "sys/files.hpp"\n',
-    "src/harvest/push.cpp": '#include "harvest/push.hpp"\n',
-    "src/harvest/push.hpp": "// Push.\n#pragma once\n",
+    "src/droid/droid.cpp": '#include <thread>\n\n#include "sys/base/files.hpp"\n',
+    "src/harvest/stage_out/push.cpp": '#include "harvest/stage_out/push.hpp"\n',
+    "src/harvest/stage_out/push.hpp": "// Push.\n#pragma once\n",
     "src/app/main_yoda.cpp": '#include "droid/droid.hpp"\n#include "yoda/dispatcher.hpp"\n'
     "auto begin = std::chrono::steady_clock::now();\n",
     "src/payload/kit.cpp": '#include "payload/kit.hpp"\n',
     "src/payload/kit.hpp": "// The kit.\n#pragma once\n",
-    "tests/unit/core/table_test.cpp": '#include <thread>\n#include "support/tables.hpp"\n#include "core/table.hpp"\n',
+    "tests/unit/core/table_test.cpp": '#include <thread>\n#include "support/tables.hpp"\n#include "core/table/table.hpp"\n',
     "docs/operations.md": "Put RUN on /scratch/you and look at root://host//work/file or https://a.b/home/page.\n",
     "docs/reference/panda.md": "# PanDA\n\n## 1. Calls\n\nAs in §1.2 and ../operations.md.\n\n### 1.2 Errors\n",
     "build/dev/generated.cpp": "#include <mpi.h>\n",
@@ -65,24 +65,24 @@ class PlantedTest(unittest.TestCase):
         self.expect_none()
 
     def test_core_includes_no_other_layer(self):
-        self.add("src/core/table.hpp", '#include "sys/files.hpp"')
+        self.add("src/core/table/table.hpp", '#include "sys/base/files.hpp"')
         findings = check_tree.find_all(self.root)
-        self.assertEqual({finding.path for finding in findings}, {"src/core/table.hpp"})
-        self.assertIn('core may not include "sys/files.hpp"', [finding.text for finding in findings])
+        self.assertEqual({finding.path for finding in findings}, {"src/core/table/table.hpp"})
+        self.assertIn('core may not include "sys/base/files.hpp"', [finding.text for finding in findings])
 
     def test_angle_brackets_do_not_hide_a_layer(self):
-        self.add("src/sys/files.cpp", "#include <yoda/dispatcher.hpp>")
-        self.expect("src/sys/files.cpp", "sys may not include")
+        self.add("src/sys/base/files.cpp", "#include <yoda/dispatcher.hpp>")
+        self.expect("src/sys/base/files.cpp", "sys may not include")
 
     def test_siblings_do_not_include_each_other(self):
         for path, included in [
-            ("src/yoda/loop.cpp", "droid/droid_core.hpp"),
+            ("src/yoda/loop.cpp", "droid/core/droid_core.hpp"),
             ("src/droid/loop.cpp", "yoda/dispatcher.hpp"),
             ("src/harvest/loop.cpp", "yoda/dispatcher.hpp"),
-            ("src/yoda/loop.cpp", "harvest/push.hpp"),
-            ("src/sys/loop.cpp", "app/main.hpp"),
+            ("src/yoda/loop.cpp", "harvest/stage_out/push.hpp"),
+            ("src/sys/base/loop.cpp", "app/main.hpp"),
             ("src/yoda/loop.cpp", "payload/kit.hpp"),
-            ("src/payload/loop.cpp", "core/types.hpp"),
+            ("src/payload/loop.cpp", "core/base/types.hpp"),
         ]:
             with self.subTest(path=path, included=included):
                 self.plant(path, f'#include "{included}"\n')
@@ -90,19 +90,44 @@ class PlantedTest(unittest.TestCase):
                 os.remove(os.path.join(self.root, path))
 
     def test_an_indented_include_counts(self):
-        self.add("src/sys/files.cpp", '#  include   "droid/droid.hpp"')
-        self.expect("src/sys/files.cpp", "may not include")
+        self.add("src/sys/base/files.cpp", '#  include   "droid/droid.hpp"')
+        self.expect("src/sys/base/files.cpp", "may not include")
 
     def test_includes_are_written_from_src(self):
-        self.add("src/sys/files.cpp", '#include "files.hpp"')
-        self.expect("src/sys/files.cpp", "write the path from src/")
+        self.add("src/sys/base/files.cpp", '#include "files.hpp"')
+        self.expect("src/sys/base/files.cpp", "write the path from src/")
 
     def test_a_new_layer_must_be_documented(self):
         self.plant("src/extra/new.cpp", "int x;\n")
         self.expect("src/extra/new.cpp", "no layer")
 
+    def test_folders_of_a_layer_use_each_other_one_way(self):
+        self.add("src/core/base/types.hpp", '#include "core/table/event_table.hpp"')
+        self.expect("src/core/base/types.hpp", 'core/base may not include "core/table/event_table.hpp"')
+
+    def test_a_new_folder_must_be_in_the_table(self):
+        self.plant("src/core/extra/new.cpp", "int x;\n")
+        self.expect("src/core/extra/new.cpp", "not a folder of core")
+
+    def test_the_table_of_folders_has_no_circle(self):
+        for layer, known in rules.FOLDERS.items():
+            left = {folder: set(uses.split()) for folder, uses in known.items()}
+            while free := [folder for folder, uses in left.items() if not uses & set(left)]:
+                for folder in free:
+                    del left[folder]
+            self.assertEqual(left, {}, layer)
+            self.assertEqual({use for uses in known.values() for use in uses.split()} - set(known), set(), layer)
+
+    def test_an_exception_that_is_over_is_found(self):
+        path, name = "src/core/base/types.hpp", "core/table/event_table.hpp"
+        rules.FOLDER_EXCEPTIONS[path, name] = "planted"
+        self.addCleanup(rules.FOLDER_EXCEPTIONS.pop, (path, name))
+        self.expect(path, "no longer includes")
+        self.add(path, f'#include "{name}"')
+        self.expect_none()
+
     def test_core_and_the_state_machines_are_pure(self):
-        for path in ["src/core/types.hpp", "src/yoda/dispatcher.cpp"]:
+        for path in ["src/core/base/types.hpp", "src/yoda/dispatcher.cpp"]:
             for name in [
                 "unistd.h", "sys/stat.h", "fstream", "iostream", "thread", "mutex", "chrono", "ctime", "filesystem",
                 "hdf5.h", "curl/curl.h", "zmq.h", "spdlog/spdlog.h", "time.h", "netinet/in.h", "random",
@@ -114,11 +139,11 @@ class PlantedTest(unittest.TestCase):
         self.expect_none()
 
     def test_a_state_machine_does_not_include_sys(self):
-        self.add("src/yoda/dispatcher.cpp", '#include "sys/files.hpp"')
+        self.add("src/yoda/dispatcher.cpp", '#include "sys/base/files.hpp"')
         self.expect("src/yoda/dispatcher.cpp", "pure part")
 
     def test_mpi_stays_in_its_transport(self):
-        for path in ["src/sys/files.cpp", "src/app/main_yoda.cpp"]:
+        for path in ["src/sys/base/files.cpp", "src/app/main_yoda.cpp"]:
             with self.subTest(path=path):
                 self.plant(path, CLEAN[path] + "#include <mpi.h>\n")
                 self.expect(path, "mpi.h")
@@ -143,8 +168,8 @@ class PlantedTest(unittest.TestCase):
         self.expect_none()
 
     def test_long_files_are_found(self):
-        self.plant("src/sys/long.cpp", "int x;\n" * 501)
-        self.expect("src/sys/long.cpp", "501 lines")
+        self.plant("src/sys/base/long.cpp", "int x;\n" * 501)
+        self.expect("src/sys/base/long.cpp", "501 lines")
 
     def test_a_long_file_with_a_reason_has_a_limit_too(self):
         limit, _ = rules.LONG_FILES["src/droid/droid.cpp"]
@@ -154,16 +179,16 @@ class PlantedTest(unittest.TestCase):
         self.expect("src/droid/droid.cpp", "split it")
 
     def test_headers_say_what_they_are_and_are_guarded(self):
-        self.plant("src/sys/files.hpp", "#pragma once\n")
-        self.expect("src/sys/files.hpp", "opens with a comment")
-        self.plant("src/sys/files.hpp", "// Files.\n")
-        self.expect("src/sys/files.hpp", "#pragma once")
+        self.plant("src/sys/base/files.hpp", "#pragma once\n")
+        self.expect("src/sys/base/files.hpp", "opens with a comment")
+        self.plant("src/sys/base/files.hpp", "// Files.\n")
+        self.expect("src/sys/base/files.hpp", "#pragma once")
 
     def test_machine_paths_are_found(self):
         for line in [
             f"see {SLASH}home/me/yoda", f'auto path = "{SLASH}root/run";', f"cp x={SLASH}work/y", f"({SLASH}Users/me/z)"
         ]:
-            for path in ["docs/operations.md", "src/sys/files.cpp", "config/site.cfg", ".ci/run"]:
+            for path in ["docs/operations.md", "src/sys/base/files.cpp", "config/site.cfg", ".ci/run"]:
                 with self.subTest(line=line, path=path):
                     self.plant(path, CLEAN.get(path, "") + line + "\n")
                     self.expect(path, "absolute path")
@@ -182,14 +207,14 @@ class PlantedTest(unittest.TestCase):
             ("// as §1 says", "say of which page"),
         ]:
             with self.subTest(line=line):
-                self.plant("src/sys/files.cpp", CLEAN["src/sys/files.cpp"] + line + "\n")
-                self.expect("src/sys/files.cpp", text)
-        self.plant("src/sys/files.cpp", CLEAN["src/sys/files.cpp"] + "// a\n// docs/nowhere.md\n// b\n")
+                self.plant("src/sys/base/files.cpp", CLEAN["src/sys/base/files.cpp"] + line + "\n")
+                self.expect("src/sys/base/files.cpp", text)
+        self.plant("src/sys/base/files.cpp", CLEAN["src/sys/base/files.cpp"] + "// a\n// docs/nowhere.md\n// b\n")
         self.assertEqual([finding.line for finding in check_tree.find_all(self.root)], [8])
 
     def test_pages_may_name_their_own_sections_and_pages_beside_them(self):
         self.add("docs/operations.md", "See reference/panda.md §1.2 and docs/reference/panda.md §1.")
-        self.add("src/sys/files.cpp", "// docs/reference/panda.md\n// §1, §1.2; https://a.b/c/page.md; sums.md5 = 1")
+        self.add("src/sys/base/files.cpp", "// docs/reference/panda.md\n// §1, §1.2; https://a.b/c/page.md; sums.md5 = 1")
         self.expect_none()
         self.add("docs/reference/panda.md", "See §9.")
         self.expect("docs/reference/panda.md", "has no section 9")
@@ -217,10 +242,10 @@ class PlantedTest(unittest.TestCase):
 
     def test_findings_decide_the_exit_code(self):
         self.assertEqual(self.run_main(self.root), (0, "0 findings\n"))
-        self.add("src/sys/files.cpp", "#include <mpi.h>")
+        self.add("src/sys/base/files.cpp", "#include <mpi.h>")
         code, output = self.run_main(self.root)
         self.assertEqual(code, 1)
-        self.assertIn("src/sys/files.cpp:7: only src/sys/mpi*", output)
+        self.assertIn("src/sys/base/files.cpp:7: only src/sys/transport/mpi*", output)
 
     def test_another_folder_is_refused(self):
         code, _ = self.run_main(os.path.join(self.root, "src"))
@@ -236,10 +261,10 @@ class PlantedTest(unittest.TestCase):
             if path.endswith((".cpp", ".hpp")):
                 self.plant(path, "int x;\n")
         self.assertEqual(self.run_main(self.root, "--format")[0], 0)
-        self.plant("src/sys/files.cpp", "int   x ;\n")
+        self.plant("src/sys/base/files.cpp", "int   x ;\n")
         code, output = self.run_main(self.root, "--format")
         self.assertEqual(code, 1)
-        self.assertIn("src/sys/files.cpp:1: not formatted", output)
+        self.assertIn("src/sys/base/files.cpp:1: not formatted", output)
 
 
 if __name__ == "__main__":

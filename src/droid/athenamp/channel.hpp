@@ -19,7 +19,7 @@
 #include "droid/athenamp/process_account.hpp"
 #include "droid/athenamp/router.hpp"
 #include "droid/athenamp/stage_in.hpp"
-#include "droid/channel.hpp"
+#include "droid/channel/channel.hpp"
 
 namespace yoda::athenamp {
 

@@ -6,7 +6,7 @@
 
 #include "droid/athenamp/channel.hpp"
 #include "droid/athenamp/companions.hpp"
-#include "sys/environment.hpp"
+#include "sys/process/environment.hpp"
 
 namespace yoda::athenamp {
 

@@ -6,10 +6,10 @@
 #include <string>
 #include <vector>
 
-#include "core/job.hpp"
-#include "core/job_pars.hpp"
-#include "core/payload_config.hpp"
-#include "core/result.hpp"
+#include "core/job/job.hpp"
+#include "core/job/job_pars.hpp"
+#include "core/config/payload_config.hpp"
+#include "core/base/result.hpp"
 
 namespace yoda::athenamp {
 

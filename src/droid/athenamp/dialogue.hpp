@@ -10,9 +10,9 @@
 #include <string_view>
 #include <variant>
 
-#include "core/event_range.hpp"
-#include "core/event_table.hpp"
-#include "droid/channel.hpp"
+#include "core/table/event_range.hpp"
+#include "core/table/event_table.hpp"
+#include "droid/channel/channel.hpp"
 
 namespace yoda::athenamp {
 

@@ -7,7 +7,7 @@
 #include <filesystem>
 #include <string_view>
 
-#include "sys/files.hpp"
+#include "sys/base/files.hpp"
 
 namespace yoda::athenamp {
 

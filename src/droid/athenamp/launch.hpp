@@ -6,9 +6,9 @@
 #include <string_view>
 #include <vector>
 
-#include "core/job.hpp"
-#include "core/payload_config.hpp"
-#include "core/result.hpp"
+#include "core/job/job.hpp"
+#include "core/config/payload_config.hpp"
+#include "core/base/result.hpp"
 
 namespace yoda::athenamp {
 

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "core/job.hpp"
+#include "core/job/job.hpp"
 
 namespace yoda::athenamp {
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "core/event_range.hpp"
+#include "core/table/event_range.hpp"
 
 namespace yoda::athenamp {
 

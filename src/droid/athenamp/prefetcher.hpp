@@ -12,7 +12,7 @@
 
 #include "droid/athenamp/dialogue.hpp"
 #include "droid/athenamp/router.hpp"
-#include "sys/poller.hpp"
+#include "sys/base/poller.hpp"
 
 namespace yoda::athenamp {
 

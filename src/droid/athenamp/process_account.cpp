@@ -6,8 +6,8 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "droid/channel.hpp"
-#include "sys/process_tree.hpp"
+#include "droid/channel/channel.hpp"
+#include "sys/process/process_tree.hpp"
 
 namespace yoda::athenamp {
 

@@ -10,7 +10,7 @@
 #include <string>
 #include <utility>
 
-#include "sys/spawner.hpp"
+#include "sys/process/spawner.hpp"
 
 namespace yoda::athenamp {
 

@@ -14,7 +14,7 @@
 #include <cstring>
 #include <filesystem>
 
-#include "sys/files.hpp"
+#include "sys/base/files.hpp"
 
 namespace yoda::athenamp {
 

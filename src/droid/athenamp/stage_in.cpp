@@ -13,10 +13,10 @@
 #include <thread>
 #include <utility>
 
-#include "core/checksum.hpp"
-#include "core/types.hpp"
-#include "sys/files.hpp"
-#include "sys/node_folder.hpp"
+#include "core/base/checksum.hpp"
+#include "core/base/types.hpp"
+#include "sys/base/files.hpp"
+#include "sys/base/node_folder.hpp"
 
 namespace yoda::athenamp {
 

@@ -1,6 +1,6 @@
 // Copies a job's inputs to node-local disk, once for all Droids of a node, by a thread of its own.
 //
-// The folder is shared (sys/node_folder.hpp); whoever copies into it holds a lock meanwhile.
+// The folder is shared (sys/base/node_folder.hpp); whoever copies into it holds a lock meanwhile.
 #pragma once
 
 #include <memory>
@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "core/job.hpp"
-#include "sys/checked_copy.hpp"
+#include "core/job/job.hpp"
+#include "sys/base/checked_copy.hpp"
 
 namespace yoda::athenamp {
 

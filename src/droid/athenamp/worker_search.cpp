@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <filesystem>
 
-#include "sys/process_tree.hpp"
+#include "sys/process/process_tree.hpp"
 
 namespace yoda::athenamp {
 

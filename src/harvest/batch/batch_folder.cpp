@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "sys/files.hpp"
+#include "sys/base/files.hpp"
 
 namespace yoda {
 

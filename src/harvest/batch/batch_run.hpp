@@ -10,12 +10,12 @@
 #include <vector>
 
 #include "core/exit_code.hpp"
-#include "core/result.hpp"
+#include "core/base/result.hpp"
 #include "harvest/batch/batch_plan.hpp"
-#include "harvest/batch/batch_system.hpp"
+#include "harvest/batch/base/batch_system.hpp"
 #include "harvest/batch/site.hpp"
-#include "sys/clock.hpp"
-#include "sys/log.hpp"
+#include "sys/base/clock.hpp"
+#include "sys/base/log.hpp"
 
 namespace yoda {
 

@@ -5,7 +5,7 @@
 #include <filesystem>
 
 #include "harvest/batch/batch_run.hpp"
-#include "sys/files.hpp"
+#include "sys/base/files.hpp"
 
 namespace yoda {
 

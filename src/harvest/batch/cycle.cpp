@@ -6,10 +6,10 @@
 #include <filesystem>
 
 #include "harvest/batch/spool_config.hpp"
-#include "harvest/new_run_payload.hpp"
-#include "sys/files.hpp"
-#include "sys/lease.hpp"
-#include "sys/lease_keeper.hpp"
+#include "harvest/new/new_run_payload.hpp"
+#include "sys/base/files.hpp"
+#include "sys/lease/lease.hpp"
+#include "sys/lease/lease_keeper.hpp"
 
 namespace yoda {
 

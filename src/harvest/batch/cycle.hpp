@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "core/exit_code.hpp"
-#include "core/result.hpp"
+#include "core/base/result.hpp"
 #include "harvest/batch/batch_run.hpp"
 #include "harvest/steps.hpp"
 

@@ -3,13 +3,13 @@
 #include <algorithm>
 #include <filesystem>
 
-#include "core/config.hpp"
-#include "core/recovery.hpp"
-#include "core/units.hpp"
-#include "harvest/panda/job_report.hpp"
-#include "harvest/panda/settings.hpp"
-#include "harvest/run_view.hpp"
-#include "sys/files.hpp"
+#include "core/config/config.hpp"
+#include "core/journal/recovery.hpp"
+#include "core/config/units.hpp"
+#include "harvest/panda/report/job_report.hpp"
+#include "harvest/panda/wire/settings.hpp"
+#include "harvest/explain/run_view.hpp"
+#include "sys/base/files.hpp"
 
 namespace yoda {
 

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <string>
 
-#include "core/result.hpp"
+#include "core/base/result.hpp"
 
 namespace yoda {
 

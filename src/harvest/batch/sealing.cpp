@@ -2,9 +2,9 @@
 
 #include <unistd.h>
 
-#include "sys/lease.hpp"
-#include "sys/lease_keeper.hpp"
-#include "sys/run_opening.hpp"
+#include "sys/lease/lease.hpp"
+#include "sys/lease/lease_keeper.hpp"
+#include "sys/run/run_opening.hpp"
 
 namespace yoda {
 

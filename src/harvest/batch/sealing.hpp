@@ -4,8 +4,8 @@
 
 #include <string>
 
-#include "core/result.hpp"
-#include "sys/clock.hpp"
+#include "core/base/result.hpp"
+#include "sys/base/clock.hpp"
 
 namespace yoda {
 

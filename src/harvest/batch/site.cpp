@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <functional>
 
-#include "core/key_values.hpp"
-#include "core/units.hpp"
+#include "core/config/key_values.hpp"
+#include "core/config/units.hpp"
 
 namespace yoda {
 

@@ -7,8 +7,8 @@
 #include <string_view>
 #include <vector>
 
-#include "core/result.hpp"
-#include "harvest/batch/batch_job.hpp"
+#include "core/base/result.hpp"
+#include "harvest/batch/base/batch_job.hpp"
 #include "harvest/batch/sizing.hpp"
 
 namespace yoda {

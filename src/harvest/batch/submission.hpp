@@ -17,8 +17,8 @@
 #include <string>
 #include <string_view>
 
-#include "core/result.hpp"
-#include "harvest/batch/batch_job.hpp"
+#include "core/base/result.hpp"
+#include "harvest/batch/base/batch_job.hpp"
 
 namespace yoda {
 

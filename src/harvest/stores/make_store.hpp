@@ -5,11 +5,11 @@
 #include <memory>
 #include <string>
 
-#include "harvest/stores/credentials.hpp"
-#include "harvest/stores/s3_store.hpp"
-#include "harvest/stores/store.hpp"
-#include "harvest/stores/store_context.hpp"
-#include "sys/http.hpp"
+#include "harvest/stores/base/credentials.hpp"
+#include "harvest/stores/s3/s3_store.hpp"
+#include "harvest/stores/base/store.hpp"
+#include "harvest/stores/base/store_context.hpp"
+#include "sys/http/http.hpp"
 
 namespace yoda {
 

@@ -9,7 +9,7 @@
 #include <csignal>
 #include <cstdio>
 
-#include "sys/files.hpp"
+#include "sys/base/files.hpp"
 
 namespace yoda {
 namespace {

@@ -8,7 +8,7 @@
 #include <filesystem>
 #include <future>
 
-#include "support/bundles.hpp"
+#include "support/builders/bundles.hpp"
 
 namespace yoda {
 namespace {

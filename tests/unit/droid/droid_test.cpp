@@ -12,7 +12,7 @@
 #include <future>
 
 #include "support/scratch_folder.hpp"
-#include "sys/local_transport.hpp"
+#include "sys/transport/local_transport.hpp"
 
 namespace yoda {
 namespace {

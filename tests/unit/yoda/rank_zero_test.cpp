@@ -7,8 +7,8 @@
 
 #include "support/scratch_folder.hpp"
 #include "support/sync_gate.hpp"
-#include "support/table_builder.hpp"
-#include "sys/local_transport.hpp"
+#include "support/builders/table_builder.hpp"
+#include "sys/transport/local_transport.hpp"
 
 namespace yoda::test {
 namespace {

@@ -6,7 +6,7 @@
 #include <numeric>
 
 #include "support/recording_effects.hpp"
-#include "support/table_builder.hpp"
+#include "support/builders/table_builder.hpp"
 #include "yoda/dispatcher.hpp"
 
 namespace yoda::test {
