@@ -11,8 +11,8 @@
 #include <utility>
 #include <vector>
 
-#include "core/messages/codec.hpp"
 #include "core/base/time.hpp"
+#include "core/messages/codec.hpp"
 #include "sys/base/clock.hpp"
 #include "sys/transport/transport.hpp"
 

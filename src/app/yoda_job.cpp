@@ -17,12 +17,12 @@
 #include "droid/droid.hpp"
 #include "sys/base/clock.hpp"
 #include "sys/base/files.hpp"
-#include "sys/process/launcher.hpp"
-#include "sys/transport/local_transport.hpp"
 #include "sys/base/log.hpp"
-#include "sys/transport/mpi_transport.hpp"
 #include "sys/base/run_folder.hpp"
+#include "sys/process/launcher.hpp"
 #include "sys/process/spawner.hpp"
+#include "sys/transport/local_transport.hpp"
+#include "sys/transport/mpi_transport.hpp"
 
 namespace yoda {
 

@@ -2,8 +2,8 @@
 // spawner and the bundle writer say is passed on to it.
 #include "droid/athenamp/channel.hpp"
 #include "droid/channel/command_channel.hpp"
-#include "droid/droid.hpp"
 #include "droid/channel/worker_channel.hpp"
+#include "droid/droid.hpp"
 
 namespace yoda {
 

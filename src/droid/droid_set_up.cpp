@@ -11,8 +11,8 @@
 #include "droid/athenamp/channel.hpp"
 #include "droid/droid.hpp"
 #include "sys/base/allocation.hpp"
-#include "sys/process/environment.hpp"
 #include "sys/base/files.hpp"
+#include "sys/process/environment.hpp"
 
 namespace yoda {
 

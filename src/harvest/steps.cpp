@@ -2,10 +2,10 @@
 
 #include <algorithm>
 
-#include "harvest/panda/report/log_upload.hpp"
 #include "harvest/panda/fetch/fetch_guard.hpp"
-#include "harvest/panda/run/measured_time.hpp"
 #include "harvest/panda/fetch/queue_config.hpp"
+#include "harvest/panda/report/log_upload.hpp"
+#include "harvest/panda/run/measured_time.hpp"
 #include "harvest/panda/wire/settings.hpp"
 #include "sys/base/files.hpp"
 

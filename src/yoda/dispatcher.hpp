@@ -20,11 +20,11 @@
 #include <unordered_map>
 #include <vector>
 
-#include "core/messages/codec.hpp"
-#include "core/table/event_table.hpp"
-#include "core/messages/messages.hpp"
 #include "core/base/time.hpp"
 #include "core/base/time_histogram.hpp"
+#include "core/messages/codec.hpp"
+#include "core/messages/messages.hpp"
+#include "core/table/event_table.hpp"
 #include "yoda/dispatch_policy.hpp"
 #include "yoda/dispatcher_effects.hpp"
 #include "yoda/droid_info.hpp"

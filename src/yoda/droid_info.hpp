@@ -7,9 +7,9 @@
 #include <string_view>
 #include <vector>
 
-#include "core/messages/messages.hpp"
 #include "core/base/time.hpp"
 #include "core/base/types.hpp"
+#include "core/messages/messages.hpp"
 
 namespace yoda {
 

@@ -7,8 +7,8 @@
 #include <cstdlib>
 
 #include "support/scratch_folder.hpp"
-#include "sys/http/certificate.hpp"
 #include "sys/base/clock.hpp"
+#include "sys/http/certificate.hpp"
 
 namespace yoda {
 namespace {

@@ -7,8 +7,8 @@
 #include "harvest/panda/wire/client.hpp"
 #include "support/servers/server_process.hpp"
 #include "sys/base/clock.hpp"
-#include "sys/http/http.hpp"
 #include "sys/base/log.hpp"
+#include "sys/http/http.hpp"
 
 namespace yoda::test {
 

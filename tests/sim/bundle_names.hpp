@@ -4,8 +4,8 @@
 
 #include <string>
 
-#include "core/table/bundle_index.hpp"
 #include "core/base/types.hpp"
+#include "core/table/bundle_index.hpp"
 #include "random.hpp"
 
 namespace yoda::sim {

@@ -10,9 +10,9 @@
 #include <unordered_map>
 #include <vector>
 
-#include "core/table/event_table.hpp"
 #include "core/journal/journal_format.hpp"
 #include "core/messages/messages.hpp"
+#include "core/table/event_table.hpp"
 #include "disk.hpp"
 #include "sim.hpp"
 

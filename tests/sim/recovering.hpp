@@ -6,8 +6,8 @@
 #include <set>
 #include <string>
 
-#include "core/table/event_table.hpp"
 #include "core/base/findings.hpp"
+#include "core/table/event_table.hpp"
 #include "disk.hpp"
 #include "sim.hpp"
 

@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "core/messages/codec.hpp"
 #include "core/journal/journal_format.hpp"
+#include "core/messages/codec.hpp"
 #include "yoda/dispatcher.hpp"
 
 namespace yoda::test {

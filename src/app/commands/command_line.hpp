@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "core/exit_code.hpp"
 #include "core/base/result.hpp"
+#include "core/exit_code.hpp"
 
 namespace yoda {
 

@@ -10,9 +10,9 @@
 #include "harvest/batch/batch_run.hpp"
 #include "harvest/explain/explain.hpp"
 #include "harvest/explain/explain_store.hpp"
-#include "harvest/harvest_options.hpp"
 #include "harvest/explain/history.hpp"
 #include "harvest/explain/run_view.hpp"
+#include "harvest/harvest_options.hpp"
 #include "sys/base/clock.hpp"
 
 namespace yoda {

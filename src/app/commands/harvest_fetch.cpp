@@ -9,8 +9,8 @@
 #include "app/commands/harvest_tools.hpp"
 #include "harvest/batch/spool_config.hpp"
 #include "harvest/new/new_run_payload.hpp"
-#include "harvest/panda/fetch/fetch_guard.hpp"
 #include "harvest/panda/access_point/interchange.hpp"
+#include "harvest/panda/fetch/fetch_guard.hpp"
 #include "sys/base/files.hpp"
 
 namespace yoda {

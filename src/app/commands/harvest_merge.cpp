@@ -8,9 +8,9 @@
 #include "app/commands/command_line.hpp"
 #include "app/commands/harvest_commands.hpp"
 #include "app/commands/harvest_tools.hpp"
+#include "harvest/explain/run_view.hpp"
 #include "harvest/merge/fetch_back.hpp"
 #include "harvest/merge/merge.hpp"
-#include "harvest/explain/run_view.hpp"
 
 namespace yoda {
 

@@ -6,8 +6,8 @@
 #include "app/commands/command_line.hpp"
 #include "app/commands/harvest_commands.hpp"
 #include "app/commands/harvest_tools.hpp"
-#include "harvest/panda/fetch/fetch_guard.hpp"
 #include "harvest/panda/access_point/interchange.hpp"
+#include "harvest/panda/fetch/fetch_guard.hpp"
 
 namespace yoda {
 

@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <set>
 
-#include "core/table/event_range.hpp"
 #include "core/base/utf8.hpp"
+#include "core/table/event_range.hpp"
 
 namespace yoda {
 

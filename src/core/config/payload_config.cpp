@@ -5,8 +5,8 @@
 #include <algorithm>
 
 #include "core/config/key_values.hpp"
-#include "core/job/text_pieces.hpp"
 #include "core/config/units.hpp"
+#include "core/job/text_pieces.hpp"
 
 namespace yoda {
 

@@ -5,8 +5,8 @@
 #include <string_view>
 #include <vector>
 
-#include "core/job/job_pars.hpp"
 #include "core/base/result.hpp"
+#include "core/job/job_pars.hpp"
 
 namespace yoda {
 

@@ -4,8 +4,8 @@
 
 #include <vector>
 
-#include "core/job/job.hpp"
 #include "core/base/time.hpp"
+#include "core/job/job.hpp"
 
 namespace yoda {
 

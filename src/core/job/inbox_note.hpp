@@ -7,8 +7,8 @@
 #include <variant>
 #include <vector>
 
-#include "core/table/event_range.hpp"
 #include "core/base/result.hpp"
+#include "core/table/event_range.hpp"
 
 namespace yoda::inbox {
 

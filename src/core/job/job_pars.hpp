@@ -8,8 +8,8 @@
 #include <string_view>
 #include <vector>
 
-#include "core/job/job.hpp"
 #include "core/base/result.hpp"
+#include "core/job/job.hpp"
 
 namespace yoda {
 

@@ -13,9 +13,9 @@
 #include <vector>
 
 #include "core/base/bytes.hpp"
-#include "core/table/event_table.hpp"
-#include "core/messages/messages.hpp"
 #include "core/base/result.hpp"
+#include "core/messages/messages.hpp"
+#include "core/table/event_table.hpp"
 
 namespace yoda::journal {
 

@@ -17,10 +17,10 @@
 #include <span>
 #include <vector>
 
-#include "core/table/bundle_index.hpp"
-#include "core/table/event_table.hpp"
 #include "core/base/findings.hpp"
 #include "core/journal/journal_format.hpp"
+#include "core/table/bundle_index.hpp"
+#include "core/table/event_table.hpp"
 
 namespace yoda {
 

@@ -18,9 +18,9 @@
 #include <string_view>
 #include <vector>
 
-#include "core/table/event_table.hpp"
 #include "core/base/findings.hpp"
 #include "core/journal/journal_format.hpp"
+#include "core/table/event_table.hpp"
 
 namespace yoda {
 

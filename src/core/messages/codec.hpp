@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "core/base/bytes.hpp"
-#include "core/messages/messages.hpp"
 #include "core/base/result.hpp"
+#include "core/messages/messages.hpp"
 
 namespace yoda {
 

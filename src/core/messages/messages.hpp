@@ -9,9 +9,9 @@
 #include <string_view>
 #include <variant>
 
+#include "core/base/types.hpp"
 #include "core/table/event_table.hpp"
 #include "core/table/range_run.hpp"
-#include "core/base/types.hpp"
 
 namespace yoda {
 

@@ -7,8 +7,8 @@
 
 #include "core/base/bytes.hpp"
 #include "core/base/checksum.hpp"
-#include "core/table/event_range.hpp"
 #include "core/job/job.hpp"
+#include "core/table/event_range.hpp"
 
 namespace yoda {
 

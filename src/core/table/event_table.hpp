@@ -17,12 +17,12 @@
 #include <utility>
 #include <vector>
 
+#include "core/base/result.hpp"
+#include "core/base/types.hpp"
 #include "core/table/bundle_index.hpp"
 #include "core/table/event_range.hpp"
 #include "core/table/range_run.hpp"
 #include "core/table/ready_ranges.hpp"
-#include "core/base/result.hpp"
-#include "core/base/types.hpp"
 
 namespace yoda {
 

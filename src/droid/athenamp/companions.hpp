@@ -6,10 +6,10 @@
 #include <string>
 #include <vector>
 
+#include "core/base/result.hpp"
+#include "core/config/payload_config.hpp"
 #include "core/job/job.hpp"
 #include "core/job/job_pars.hpp"
-#include "core/config/payload_config.hpp"
-#include "core/base/result.hpp"
 
 namespace yoda::athenamp {
 

@@ -5,12 +5,12 @@
 #include <optional>
 #include <set>
 
-#include "core/table/event_range.hpp"
-#include "core/job/job_pars.hpp"
 #include "core/config/output_names.hpp"
+#include "core/job/job_pars.hpp"
+#include "core/table/event_range.hpp"
 #include "droid/athenamp/companions.hpp"
-#include "sys/process/environment.hpp"
 #include "sys/base/files.hpp"
+#include "sys/process/environment.hpp"
 
 namespace yoda::athenamp {
 

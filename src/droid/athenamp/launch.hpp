@@ -6,9 +6,9 @@
 #include <string_view>
 #include <vector>
 
-#include "core/job/job.hpp"
-#include "core/config/payload_config.hpp"
 #include "core/base/result.hpp"
+#include "core/config/payload_config.hpp"
+#include "core/job/job.hpp"
 
 namespace yoda::athenamp {
 

@@ -9,10 +9,10 @@
 #include <utility>
 #include <vector>
 
-#include "core/job/job.hpp"
+#include "core/base/time.hpp"
 #include "core/config/output_names.hpp"
 #include "core/config/payload_config.hpp"
-#include "core/base/time.hpp"
+#include "core/job/job.hpp"
 #include "droid/core/droid_core.hpp"
 #include "droid/resources/folder_meter.hpp"
 #include "sys/base/poller.hpp"

@@ -22,10 +22,10 @@
 #include <unordered_map>
 #include <vector>
 
+#include "core/base/time.hpp"
 #include "core/messages/codec.hpp"
 #include "core/messages/messages.hpp"
 #include "core/table/range_run.hpp"
-#include "core/base/time.hpp"
 #include "droid/core/droid_effects.hpp"
 #include "droid/core/droid_policy.hpp"
 #include "droid/core/range_work.hpp"

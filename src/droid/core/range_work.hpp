@@ -5,9 +5,9 @@
 #include <string>
 #include <vector>
 
-#include "core/table/event_range.hpp"
-#include "core/messages/messages.hpp"
 #include "core/base/types.hpp"
+#include "core/messages/messages.hpp"
+#include "core/table/event_range.hpp"
 
 namespace yoda {
 

@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "core/job/job.hpp"
 #include "core/base/types.hpp"
+#include "core/job/job.hpp"
 
 namespace yoda {
 

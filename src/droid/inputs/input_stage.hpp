@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "core/messages/codec.hpp"
 #include "core/job/job.hpp"
+#include "core/messages/codec.hpp"
 #include "droid/inputs/input_copies.hpp"
 #include "droid/inputs/input_stage_core.hpp"
 #include "sys/base/log.hpp"

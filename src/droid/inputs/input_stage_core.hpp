@@ -16,8 +16,8 @@
 #include <string_view>
 #include <vector>
 
-#include "core/messages/messages.hpp"
 #include "core/base/time.hpp"
+#include "core/messages/messages.hpp"
 
 namespace yoda {
 

@@ -7,9 +7,9 @@
 #include <boost/program_options/parsers.hpp>
 
 #include "droid/channel/channel.hpp"
-#include "sys/process/environment.hpp"
 #include "sys/base/files.hpp"
 #include "sys/base/poller.hpp"
+#include "sys/process/environment.hpp"
 
 namespace yoda {
 

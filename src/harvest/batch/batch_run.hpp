@@ -9,10 +9,10 @@
 #include <string>
 #include <vector>
 
-#include "core/exit_code.hpp"
 #include "core/base/result.hpp"
-#include "harvest/batch/batch_plan.hpp"
+#include "core/exit_code.hpp"
 #include "harvest/batch/base/batch_system.hpp"
+#include "harvest/batch/batch_plan.hpp"
 #include "harvest/batch/site.hpp"
 #include "sys/base/clock.hpp"
 #include "sys/base/log.hpp"

@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "core/exit_code.hpp"
 #include "core/base/result.hpp"
+#include "core/exit_code.hpp"
 #include "harvest/batch/batch_run.hpp"
 #include "harvest/steps.hpp"
 

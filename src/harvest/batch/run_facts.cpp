@@ -4,11 +4,11 @@
 #include <filesystem>
 
 #include "core/config/config.hpp"
-#include "core/journal/recovery.hpp"
 #include "core/config/units.hpp"
+#include "core/journal/recovery.hpp"
+#include "harvest/explain/run_view.hpp"
 #include "harvest/panda/report/job_report.hpp"
 #include "harvest/panda/wire/settings.hpp"
-#include "harvest/explain/run_view.hpp"
 #include "sys/base/files.hpp"
 
 namespace yoda {

@@ -4,8 +4,8 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "core/config/payload_config.hpp"
 #include "core/base/result.hpp"
+#include "core/config/payload_config.hpp"
 #include "sys/base/run_folder.hpp"
 #include "sys/run/run_opening.hpp"
 

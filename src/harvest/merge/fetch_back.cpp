@@ -9,9 +9,9 @@
 
 #include "core/base/checksum.hpp"
 #include "core/config/output_names.hpp"
+#include "harvest/merge/remade_bundle.hpp"
 #include "harvest/stage_out/job_store.hpp"
 #include "harvest/stage_out/push_bundle.hpp"
-#include "harvest/merge/remade_bundle.hpp"
 #include "harvest/stage_out/stage_folder.hpp"
 #include "harvest/stores/base/file_sums.hpp"
 #include "sys/base/files.hpp"

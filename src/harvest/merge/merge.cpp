@@ -10,9 +10,9 @@
 #include "harvest/merge/merge_order.hpp"
 #include "harvest/merge/merge_report.hpp"
 #include "harvest/merge/merge_tar.hpp"
-#include "sys/process/guarded_child.hpp"
-#include "sys/hdf5/hdf5_writer.hpp"
 #include "sys/base/named_output.hpp"
+#include "sys/hdf5/hdf5_writer.hpp"
+#include "sys/process/guarded_child.hpp"
 
 namespace yoda {
 

@@ -9,10 +9,10 @@
 #include <utility>
 #include <vector>
 
-#include "core/table/event_table.hpp"
-#include "core/job/job.hpp"
-#include "core/config/payload_config.hpp"
 #include "core/base/result.hpp"
+#include "core/config/payload_config.hpp"
+#include "core/job/job.hpp"
+#include "core/table/event_table.hpp"
 
 namespace yoda {
 

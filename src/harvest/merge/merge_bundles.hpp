@@ -10,9 +10,9 @@
 #include <string_view>
 #include <vector>
 
+#include "core/base/result.hpp"
 #include "core/table/bundle_index.hpp"
 #include "core/table/event_table.hpp"
-#include "core/base/result.hpp"
 #include "harvest/merge/merge.hpp"
 #include "sys/base/files.hpp"
 

@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "core/table/event_table.hpp"
 #include "core/base/result.hpp"
+#include "core/table/event_table.hpp"
 #include "harvest/merge/merge.hpp"
 #include "harvest/merge/merge_bundles.hpp"
 

@@ -4,9 +4,9 @@
 #include <string>
 #include <vector>
 
-#include "core/table/event_table.hpp"
-#include "core/job/job.hpp"
 #include "core/base/result.hpp"
+#include "core/job/job.hpp"
+#include "core/table/event_table.hpp"
 
 namespace yoda {
 

@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "core/table/event_table.hpp"
 #include "core/base/result.hpp"
+#include "core/table/event_table.hpp"
 #include "harvest/merge/merge.hpp"
 #include "harvest/merge/merge_bundles.hpp"
 

@@ -5,8 +5,8 @@
 #include <memory>
 #include <string>
 
-#include "core/table/bundle_index.hpp"
 #include "core/base/result.hpp"
+#include "core/table/bundle_index.hpp"
 #include "harvest/stores/base/part_file.hpp"
 #include "sys/bundle/tar_file.hpp"
 

@@ -11,8 +11,8 @@
 #include <filesystem>
 #include <system_error>
 
-#include "sys/run/event_file.hpp"
 #include "sys/base/files.hpp"
+#include "sys/run/event_file.hpp"
 
 namespace yoda {
 

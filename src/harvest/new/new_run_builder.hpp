@@ -13,10 +13,10 @@
 #include <string_view>
 #include <vector>
 
-#include "core/table/event_table.hpp"
-#include "core/job/job.hpp"
-#include "core/config/payload_config.hpp"
 #include "core/base/result.hpp"
+#include "core/config/payload_config.hpp"
+#include "core/job/job.hpp"
+#include "core/table/event_table.hpp"
 
 namespace yoda {
 

@@ -3,8 +3,8 @@
 
 #include <string>
 
-#include "core/config/payload_config.hpp"
 #include "core/base/result.hpp"
+#include "core/config/payload_config.hpp"
 
 namespace yoda {
 

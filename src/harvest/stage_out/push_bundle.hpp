@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "core/table/bundle_index.hpp"
 #include "core/base/result.hpp"
+#include "core/table/bundle_index.hpp"
 #include "harvest/stage_out/name_set.hpp"
 #include "harvest/stage_out/stager.hpp"
 #include "sys/base/clock.hpp"

@@ -11,11 +11,11 @@
 #include <string>
 #include <vector>
 
-#include "core/exit_code.hpp"
 #include "core/base/result.hpp"
+#include "core/exit_code.hpp"
 #include "harvest/stage_out/stager.hpp"
-#include "harvest/stores/make_store.hpp"
 #include "harvest/stores/base/store_context.hpp"
+#include "harvest/stores/make_store.hpp"
 #include "sys/base/clock.hpp"
 #include "sys/base/log.hpp"
 

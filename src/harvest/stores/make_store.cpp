@@ -1,10 +1,10 @@
 #include "harvest/stores/make_store.hpp"
 
-#include "harvest/stores/dav/dav_store.hpp"
 #include "harvest/stores/base/object_key.hpp"
+#include "harvest/stores/base/store_url.hpp"
+#include "harvest/stores/dav/dav_store.hpp"
 #include "harvest/stores/posix/posix_store.hpp"
 #include "harvest/stores/s3/presigned_store.hpp"
-#include "harvest/stores/base/store_url.hpp"
 #include "harvest/stores/xrootd/xrootd_store.hpp"
 
 namespace yoda {

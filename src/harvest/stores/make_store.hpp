@@ -6,9 +6,9 @@
 #include <string>
 
 #include "harvest/stores/base/credentials.hpp"
-#include "harvest/stores/s3/s3_store.hpp"
 #include "harvest/stores/base/store.hpp"
 #include "harvest/stores/base/store_context.hpp"
+#include "harvest/stores/s3/s3_store.hpp"
 #include "sys/http/http.hpp"
 
 namespace yoda {

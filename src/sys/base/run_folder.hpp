@@ -5,9 +5,9 @@
 #include <string_view>
 #include <utility>
 
-#include "core/table/bundle_index.hpp"
 #include "core/base/result.hpp"
 #include "core/base/types.hpp"
+#include "core/table/bundle_index.hpp"
 
 namespace yoda {
 

@@ -19,11 +19,11 @@
 #include <string>
 #include <string_view>
 
-#include "core/table/bundle_index.hpp"
 #include "core/base/result.hpp"
 #include "core/base/types.hpp"
-#include "sys/bundle/output_file.hpp"
+#include "core/table/bundle_index.hpp"
 #include "sys/base/run_folder.hpp"
+#include "sys/bundle/output_file.hpp"
 #include "sys/bundle/sealed_copy.hpp"
 #include "sys/bundle/tar_file.hpp"
 

@@ -9,8 +9,8 @@
 #include <cerrno>
 #include <cstring>
 
-#include "core/table/event_range.hpp"
 #include "core/base/types.hpp"
+#include "core/table/event_range.hpp"
 
 namespace yoda {
 

@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "core/table/bundle_index.hpp"
 #include "core/base/result.hpp"
 #include "core/base/types.hpp"
+#include "core/table/bundle_index.hpp"
 
 namespace yoda {
 

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "sys/base/files.hpp"
-#include "sys/process/guarded_child.hpp"
 #include "sys/hdf5/hdf5_driver.hpp"
+#include "sys/process/guarded_child.hpp"
 
 namespace yoda::hdf5 {
 

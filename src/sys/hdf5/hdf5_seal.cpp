@@ -17,8 +17,8 @@
 
 #include "core/base/checksum.hpp"
 #include "sys/base/files.hpp"
-#include "sys/hdf5/hdf5_superblock.hpp"
 #include "sys/base/named_output.hpp"
+#include "sys/hdf5/hdf5_superblock.hpp"
 
 namespace yoda::hdf5 {
 

@@ -7,8 +7,8 @@
 #include <cerrno>
 #include <cstring>
 
-#include "sys/hdf5/hdf5_seal.hpp"
 #include "sys/base/named_output.hpp"
+#include "sys/hdf5/hdf5_seal.hpp"
 
 namespace yoda::hdf5 {
 

@@ -5,8 +5,8 @@
 #include <string>
 #include <string_view>
 
-#include "core/journal/journal_format.hpp"
 #include "core/base/result.hpp"
+#include "core/journal/journal_format.hpp"
 #include "sys/base/files.hpp"
 
 namespace yoda {

@@ -7,10 +7,10 @@
 #include <string>
 #include <vector>
 
-#include "core/table/event_table.hpp"
 #include "core/base/findings.hpp"
-#include "core/journal/recovery.hpp"
 #include "core/base/result.hpp"
+#include "core/journal/recovery.hpp"
+#include "core/table/event_table.hpp"
 
 namespace yoda {
 

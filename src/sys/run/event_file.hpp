@@ -8,8 +8,8 @@
 #include <cstdint>
 #include <string>
 
-#include "core/table/event_table.hpp"
 #include "core/base/result.hpp"
+#include "core/table/event_table.hpp"
 
 namespace yoda {
 

@@ -17,8 +17,8 @@
 #include <optional>
 #include <string>
 
-#include "core/table/event_table.hpp"
 #include "core/base/result.hpp"
+#include "core/table/event_table.hpp"
 #include "sys/run/event_file.hpp"
 
 namespace yoda {

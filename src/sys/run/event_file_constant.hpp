@@ -7,10 +7,10 @@
 #include <string>
 #include <vector>
 
-#include "core/table/event_table.hpp"
 #include "core/base/result.hpp"
-#include "sys/run/event_file.hpp"
+#include "core/table/event_table.hpp"
 #include "sys/hdf5/hdf5_writer.hpp"
+#include "sys/run/event_file.hpp"
 
 namespace yoda::event_file {
 

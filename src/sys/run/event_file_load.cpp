@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <set>
 
+#include "sys/hdf5/hdf5_reader.hpp"
 #include "sys/run/event_file.hpp"
 #include "sys/run/event_file_format.hpp"
-#include "sys/hdf5/hdf5_reader.hpp"
 
 namespace yoda {
 

@@ -9,14 +9,14 @@
 #include <algorithm>
 #include <cerrno>
 
-#include "sys/run/bundle_repair.hpp"
-#include "sys/run/bundle_scan.hpp"
-#include "sys/run/event_file_format.hpp"
-#include "sys/run/event_file_state.hpp"
 #include "sys/base/files.hpp"
 #include "sys/hdf5/hdf5_reader.hpp"
 #include "sys/hdf5/hdf5_seal.hpp"
 #include "sys/journal/journal_file.hpp"
+#include "sys/run/bundle_repair.hpp"
+#include "sys/run/bundle_scan.hpp"
+#include "sys/run/event_file_format.hpp"
+#include "sys/run/event_file_state.hpp"
 #include "sys/run/run_replay.hpp"
 
 namespace yoda {

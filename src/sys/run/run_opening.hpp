@@ -17,13 +17,13 @@
 #include <string>
 #include <vector>
 
-#include "core/table/event_table.hpp"
 #include "core/base/findings.hpp"
+#include "core/base/result.hpp"
 #include "core/job/job.hpp"
 #include "core/journal/recovery.hpp"
-#include "core/base/result.hpp"
-#include "sys/run/event_file.hpp"
+#include "core/table/event_table.hpp"
 #include "sys/base/run_folder.hpp"
+#include "sys/run/event_file.hpp"
 
 namespace yoda {
 

@@ -7,11 +7,11 @@
 #include <set>
 #include <string>
 
-#include "core/table/event_table.hpp"
 #include "core/base/findings.hpp"
 #include "core/base/result.hpp"
-#include "sys/run/event_file.hpp"
+#include "core/table/event_table.hpp"
 #include "sys/base/run_folder.hpp"
+#include "sys/run/event_file.hpp"
 
 namespace yoda {
 

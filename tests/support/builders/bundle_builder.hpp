@@ -7,8 +7,8 @@
 #include <utility>
 #include <vector>
 
-#include "core/table/bundle_index.hpp"
 #include "core/base/types.hpp"
+#include "core/table/bundle_index.hpp"
 
 namespace yoda::test {
 

@@ -8,8 +8,8 @@
 #include <variant>
 #include <vector>
 
-#include "core/table/bundle_index.hpp"
 #include "core/base/checksum.hpp"
+#include "core/table/bundle_index.hpp"
 #include "support/python.hpp"
 #include "support/scratch_folder.hpp"
 #include "sys/bundle/bundle_file.hpp"

@@ -16,11 +16,11 @@
 
 #include "core/journal/journal_format.hpp"
 #include "support/builders/bundles.hpp"
-#include "support/scratch_folder.hpp"
 #include "support/builders/table_builder.hpp"
-#include "sys/run/event_file.hpp"
-#include "sys/journal/journal_segments.hpp"
+#include "support/scratch_folder.hpp"
 #include "sys/base/run_folder.hpp"
+#include "sys/journal/journal_segments.hpp"
+#include "sys/run/event_file.hpp"
 #include "sys/run/run_opening.hpp"
 
 namespace yoda::test {

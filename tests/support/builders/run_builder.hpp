@@ -6,8 +6,8 @@
 #include <filesystem>
 #include <string>
 
-#include "core/table/bundle_index.hpp"
 #include "core/base/checksum.hpp"
+#include "core/table/bundle_index.hpp"
 #include "support/scratch_folder.hpp"
 
 namespace yoda::test {

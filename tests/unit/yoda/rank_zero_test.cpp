@@ -5,9 +5,9 @@
 
 #include <optional>
 
+#include "support/builders/table_builder.hpp"
 #include "support/scratch_folder.hpp"
 #include "support/sync_gate.hpp"
-#include "support/builders/table_builder.hpp"
 #include "sys/transport/local_transport.hpp"
 
 namespace yoda::test {

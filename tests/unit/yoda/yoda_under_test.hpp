@@ -5,8 +5,8 @@
 
 #include <numeric>
 
-#include "support/recording_effects.hpp"
 #include "support/builders/table_builder.hpp"
+#include "support/recording_effects.hpp"
 #include "yoda/dispatcher.hpp"
 
 namespace yoda::test {

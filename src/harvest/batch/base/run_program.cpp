@@ -15,8 +15,8 @@
 
 #include "core/config/units.hpp"
 #include "harvest/batch/base/batch_job.hpp"
-#include "sys/process/environment.hpp"
 #include "sys/base/files.hpp"
+#include "sys/process/environment.hpp"
 
 namespace yoda {
 

@@ -15,8 +15,8 @@
 
 #include "harvest/batch/base/batch_system.hpp"
 #include "harvest/batch/base/run_program.hpp"
-#include "sys/process/environment.hpp"
 #include "sys/base/files.hpp"
+#include "sys/process/environment.hpp"
 
 namespace yoda {
 

@@ -7,8 +7,8 @@
 #include <fmt/format.h>
 
 #include "harvest/batch/base/batch_system.hpp"
-#include "harvest/batch/pbs/pbs_text.hpp"
 #include "harvest/batch/base/run_program.hpp"
+#include "harvest/batch/pbs/pbs_text.hpp"
 
 namespace yoda {
 

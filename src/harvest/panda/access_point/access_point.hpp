@@ -12,8 +12,8 @@
 #include <string_view>
 #include <vector>
 
-#include "core/job/job.hpp"
 #include "core/base/result.hpp"
+#include "core/job/job.hpp"
 #include "harvest/panda/fetch/job_filter.hpp"
 
 namespace yoda {

@@ -21,9 +21,9 @@
 #include <cstdint>
 #include <string>
 
-#include "core/job/job.hpp"
-#include "core/config/payload_config.hpp"
 #include "core/base/result.hpp"
+#include "core/config/payload_config.hpp"
+#include "core/job/job.hpp"
 #include "harvest/panda/fetch/input_check.hpp"
 #include "sys/base/clock.hpp"
 #include "sys/base/log.hpp"

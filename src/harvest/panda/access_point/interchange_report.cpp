@@ -8,14 +8,14 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
-#include "harvest/panda/report/log_upload.hpp"
 #include "harvest/panda/access_point/access_point.hpp"
-#include "harvest/panda/run/batch_facts.hpp"
-#include "harvest/panda/wire/error_codes.hpp"
 #include "harvest/panda/access_point/interchange.hpp"
-#include "harvest/panda/report/job_logs.hpp"
 #include "harvest/panda/fetch/range_check.hpp"
+#include "harvest/panda/report/job_logs.hpp"
+#include "harvest/panda/report/log_upload.hpp"
+#include "harvest/panda/run/batch_facts.hpp"
 #include "harvest/panda/run/reported_log.hpp"
+#include "harvest/panda/wire/error_codes.hpp"
 #include "harvest/panda/wire/settings.hpp"
 #include "harvest/stage_out/push_bundle.hpp"
 #include "sys/base/files.hpp"

@@ -12,12 +12,12 @@
 #include <vector>
 
 #include "core/job/job.hpp"
-#include "harvest/panda/wire/client.hpp"
 #include "harvest/panda/fetch/fetch_guard.hpp"
 #include "harvest/panda/fetch/fetch_journal.hpp"
 #include "harvest/panda/fetch/fetch_plan.hpp"
 #include "harvest/panda/fetch/input_check.hpp"
 #include "harvest/panda/fetch/range_check.hpp"
+#include "harvest/panda/wire/client.hpp"
 
 namespace yoda {
 

@@ -6,15 +6,15 @@
 #include <string>
 #include <vector>
 
-#include "core/config/payload_config.hpp"
 #include "core/base/result.hpp"
+#include "core/config/payload_config.hpp"
 #include "harvest/panda/fetch/fetch.hpp"
 #include "harvest/panda/wire/settings.hpp"
-#include "harvest/stores/make_store.hpp"
 #include "harvest/stores/base/store_context.hpp"
+#include "harvest/stores/make_store.hpp"
 #include "sys/base/clock.hpp"
-#include "sys/http/http.hpp"
 #include "sys/base/log.hpp"
+#include "sys/http/http.hpp"
 
 namespace yoda {
 

@@ -13,9 +13,9 @@
 #include <vector>
 
 #include "core/base/result.hpp"
-#include "harvest/panda/wire/client.hpp"
 #include "harvest/panda/fetch/held_job.hpp"
 #include "harvest/panda/fetch/job_filter.hpp"
+#include "harvest/panda/wire/client.hpp"
 #include "sys/base/log.hpp"
 
 namespace yoda {

@@ -10,8 +10,8 @@
 #include <variant>
 #include <vector>
 
-#include "core/job/job.hpp"
 #include "core/base/result.hpp"
+#include "core/job/job.hpp"
 #include "harvest/panda/fetch/job_filter.hpp"
 #include "sys/base/log.hpp"
 

@@ -9,8 +9,8 @@
 
 #include "harvest/config/harvest_config.hpp"
 #include "sys/base/clock.hpp"
-#include "sys/http/http.hpp"
 #include "sys/base/log.hpp"
+#include "sys/http/http.hpp"
 
 namespace yoda {
 

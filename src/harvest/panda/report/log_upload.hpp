@@ -10,8 +10,8 @@
 #include <string_view>
 #include <vector>
 
-#include "core/job/job.hpp"
 #include "core/base/result.hpp"
+#include "core/job/job.hpp"
 #include "harvest/stage_out/stager.hpp"
 #include "sys/base/clock.hpp"
 #include "sys/bundle/log_tarball.hpp"

@@ -12,15 +12,15 @@
 #include <string>
 #include <vector>
 
-#include "core/exit_code.hpp"
 #include "core/base/result.hpp"
+#include "core/exit_code.hpp"
 #include "harvest/panda/run/batch_facts.hpp"
 #include "harvest/panda/wire/client.hpp"
 #include "harvest/panda/wire/settings.hpp"
 #include "harvest/stores/make_store.hpp"
 #include "sys/base/clock.hpp"
-#include "sys/http/http.hpp"
 #include "sys/base/log.hpp"
+#include "sys/http/http.hpp"
 
 namespace yoda {
 

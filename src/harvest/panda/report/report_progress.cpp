@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "harvest/panda/report/log_upload.hpp"
 #include "harvest/panda/report/job_logs.hpp"
+#include "harvest/panda/report/log_upload.hpp"
 #include "harvest/panda/report/report_job.hpp"
 #include "sys/base/files.hpp"
 

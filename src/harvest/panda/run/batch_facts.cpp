@@ -8,8 +8,8 @@
 #include "core/config/config.hpp"
 #include "harvest/stage_out/stage_holder.hpp"
 #include "sys/base/files.hpp"
-#include "sys/lease/lease.hpp"
 #include "sys/base/run_folder.hpp"
+#include "sys/lease/lease.hpp"
 
 namespace yoda {
 

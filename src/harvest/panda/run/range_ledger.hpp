@@ -21,8 +21,8 @@
 #include <string_view>
 #include <vector>
 
-#include "harvest/panda/wire/range_answers.hpp"
 #include "harvest/panda/run/range_map.hpp"
+#include "harvest/panda/wire/range_answers.hpp"
 #include "harvest/panda/wire/requests.hpp"
 
 namespace yoda {

@@ -15,8 +15,8 @@
 #include "harvest/panda/wire/range_answers.hpp"
 #include "harvest/panda/wire/requests.hpp"
 #include "sys/base/clock.hpp"
-#include "sys/http/http.hpp"
 #include "sys/base/log.hpp"
+#include "sys/http/http.hpp"
 
 namespace yoda {
 

@@ -6,9 +6,9 @@
 #include <nlohmann/json.hpp>
 
 #include "harvest/stores/base/credentials.hpp"
-#include "sys/http/certificate.hpp"
 #include "sys/base/files.hpp"
 #include "sys/base/named_output.hpp"
+#include "sys/http/certificate.hpp"
 
 namespace yoda {
 

@@ -7,8 +7,8 @@
 #include <functional>
 #include <string_view>
 
-#include "core/table/event_range.hpp"
 #include "core/base/result.hpp"
+#include "core/table/event_range.hpp"
 
 namespace yoda {
 

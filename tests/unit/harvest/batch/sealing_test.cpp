@@ -4,11 +4,11 @@
 #include <gtest/gtest.h>
 
 #include "harvest/batch/batch_run.hpp"
-#include "harvest/stage_out/push_bundle.hpp"
 #include "harvest/explain/run_view.hpp"
+#include "harvest/stage_out/push_bundle.hpp"
 #include "support/builders/opened_runs.hpp"
-#include "sys/lease/lease.hpp"
 #include "sys/base/log.hpp"
+#include "sys/lease/lease.hpp"
 
 namespace yoda {
 namespace {

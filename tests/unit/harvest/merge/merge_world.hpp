@@ -11,8 +11,8 @@
 #include <string>
 #include <vector>
 
-#include "core/table/event_table.hpp"
 #include "core/job/job.hpp"
+#include "core/table/event_table.hpp"
 #include "harvest/merge/merge.hpp"
 #include "support/builders/bundle_builder.hpp"
 #include "support/python.hpp"

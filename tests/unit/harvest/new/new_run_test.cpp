@@ -8,8 +8,8 @@
 #include <csignal>
 #include <filesystem>
 
-#include "core/job/job.hpp"
 #include "core/config/payload_config.hpp"
+#include "core/job/job.hpp"
 #include "support/builders/event_texts.hpp"
 #include "support/python.hpp"
 #include "support/scratch_folder.hpp"

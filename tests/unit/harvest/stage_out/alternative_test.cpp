@@ -6,8 +6,8 @@
 #include <filesystem>
 
 #include "harvest/explain/explain_store.hpp"
-#include "harvest/merge/fetch_back.hpp"
 #include "harvest/harvest_options.hpp"
+#include "harvest/merge/fetch_back.hpp"
 #include "harvest/stage_out/stage_folder.hpp"
 #include "support/builders/bundle_builder.hpp"
 #include "support/builders/run_builder.hpp"

@@ -1,9 +1,9 @@
 // Store URLs, object keys, and where conventions of the grid put a file.
 #include <gtest/gtest.h>
 
-#include "harvest/stores/make_store.hpp"
 #include "harvest/stores/base/object_key.hpp"
 #include "harvest/stores/base/store_url.hpp"
+#include "harvest/stores/make_store.hpp"
 
 namespace yoda {
 namespace {

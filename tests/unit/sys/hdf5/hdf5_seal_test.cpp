@@ -12,10 +12,10 @@
 #include "support/builders/event_tables.hpp"
 #include "support/python.hpp"
 #include "support/scratch_folder.hpp"
-#include "sys/run/event_file.hpp"
 #include "sys/base/files.hpp"
 #include "sys/hdf5/hdf5_handle.hpp"
 #include "sys/hdf5/hdf5_superblock.hpp"
+#include "sys/run/event_file.hpp"
 
 namespace yoda {
 namespace {

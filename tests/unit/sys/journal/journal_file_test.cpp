@@ -10,9 +10,9 @@
 #include <future>
 #include <set>
 
-#include "support/small_disk.hpp"
 #include "support/scratch_folder.hpp"
 #include "support/skip.hpp"
+#include "support/small_disk.hpp"
 #include "support/sync_gate.hpp"
 #include "sys/base/clock.hpp"
 

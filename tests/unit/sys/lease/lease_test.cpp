@@ -9,9 +9,9 @@
 #include <csignal>
 #include <functional>
 
-#include "support/small_disk.hpp"
 #include "support/scratch_folder.hpp"
 #include "support/skip.hpp"
+#include "support/small_disk.hpp"
 #include "sys/lease/lease_chain.hpp"
 #include "sys/lease/lease_keeper.hpp"
 #include "sys/process/process_tree.hpp"

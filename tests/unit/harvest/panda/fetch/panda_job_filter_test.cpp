@@ -1,7 +1,7 @@
 #include <gtest/gtest.h>
 
-#include "harvest/panda/wire/error_codes.hpp"
 #include "harvest/panda/fetch/job_filter.hpp"
+#include "harvest/panda/wire/error_codes.hpp"
 
 namespace yoda {
 namespace {
