@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # The README's two commands:
 #   ./bootstrap.sh demo   installs what is missing, builds, makes events, runs the main job, merges, verifies
 #   ./bootstrap.sh test   installs what is missing, builds, runs all tests

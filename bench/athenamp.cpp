@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // AthenaMP's channel as a Droid runs it, against clients of a process of their own: how long a request waits
 // for its range, what the Droid's side costs, and that nothing is lost. Beside it, in the same run: the same
 // clients against a bare ROUTER that does nothing but answer, which is what libzmq itself costs here.

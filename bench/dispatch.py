@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """Durable dispatch over MPI with a null payload in one Droid, against the raw limit (bench_limit) with the same batch,
 window and sync interval, in turn within one run. Usage: dispatch.py BUILD_FOLDER [RANGES] [ROUNDS]
 

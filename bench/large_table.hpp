@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A table of single-event ranges in files of 100,000, as benchmarks need it.
 #pragma once
 

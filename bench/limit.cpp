@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The raw limit of what rank 0 does: ranges handed out in batches over MPI point-to-point, each completed
 // range a 32-byte record, group-committed with fdatasync. No product code: what yoda's rates are compared
 // with.

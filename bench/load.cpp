@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How long a run takes to read back: checkpoint, journal and bundles, as the next life does (but changing
 // nothing).
 //   load RUN

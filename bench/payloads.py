@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """One Droid with real payload processes. Usage: payloads.py BUILD_FOLDER [noop|small|processes|tail|waiting|athenamp ...]
 
 Prints JSON lines: ranges/s of the worker protocol with no output and with 4 KiB outputs, of one process per range

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """Yoda against what Debian offers instead, on the same work in turn within one run. Usage: peers.py BUILD_FOLDER [--long]
 
   A  no-op tasks, 2 workers            tasks/s        yoda (worker protocol), mpi4py.futures, Dask

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """harvest push against its peers on a real Ceph gateway on loopback, same machine, same minutes; ratios count.
 
     bench/push_bench.py BUILD_FOLDER [--parts small,large,tick,many] [--repeat 3] [--small 2000] [--large-mib 1024]

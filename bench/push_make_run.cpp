@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Makes a run folder with sealed bundles for push_bench.py: push_make_run RUN COUNT BYTES
 // [FIRST]
 #include <cstdlib>

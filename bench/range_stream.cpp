@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // PanDA's answers become a run: RANGES ranges as JSON lists of CHUNK, as `harvest fetch` keeps them on disk,
 // are read, checked and written into a run folder's events.h5. Time of each step and ranges a second.
 //   bench_range_stream [RANGES] [CHUNK] [FOLDER]        (1,000,000, 10,000, /tmp)

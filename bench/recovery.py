@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """Reading a run back after its job was killed: RANGES ranges, all finished but the last ones, part of them in the journal only.
 Usage: recovery.py BUILD_FOLDER [RANGES]
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Rank 0's real loop, dispatcher, codec and durable journal, in real time, against a swarm of Droids.
 //   scale [DROIDS [WORKERS [EVENT_S [SECONDS [SLOW_SYNC_MS [CHECKPOINT_S]]]]]]
 // Prints one line: ranges/s, messages/s, rank 0's share of a core, the wait from report to grant.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Thousands of Droids in one thread, in real time, for rank 0's real loop: each does its workers' ranges in
 // rounds of one event time, each at a phase of its own. No product code runs on their side but the codec.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The event table alone: RANGES ranges created, handed out and finished in memory; time and memory per range.
 //   table RANGES [BATCH]
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Run at each build (cmake -P): writes FILE, which says what the programs are built from, if that has changed.
 #   SOURCE   folder of the sources     VERSION   the project's version
 # The commit is that of the repository whose top is SOURCE: sources unpacked inside of another repository have none.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Everything is found on the system, nothing is downloaded. What is optional is reported.
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)

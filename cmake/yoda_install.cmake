@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # What `cmake --install` and `cpack` make of a build. All of it is relocatable: programs find the rest by the folder they
 # are in. Components are Debian's packages: yoda, yoda-dev, python3-yoda-event-service, yoda-payloads.
 include(GNUInstallDirs)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # One library per layer (docs/architecture.md): yoda_add_layer(core LIBRARIES fmt::fmt)
 # takes every .cpp of the calling folder and of the two levels below it, but for what EXCLUDE names (regular
 # expressions of paths from there); headers are included as "core/base/result.hpp".

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
 # What all job scripts share: launch one yoda on the hosts of this job, pass signals on, end in any case.
 # Sourced by slurm/yoda.sh, pbs/yoda.sh and local/yoda.sh, which set YODA_HOSTS (an array) and say how to launch.

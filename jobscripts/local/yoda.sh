@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # Yoda on this machine, without a batch system: mpirun with the right options, in the foreground.
 #
 # By hand:  YODA_RUN=/path/to/run jobscripts/local/yoda.sh      By harvest submit --batch local: in the background.

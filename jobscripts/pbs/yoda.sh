@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # Yoda on PBS (OpenPBS, PBS Pro, Torque): one Droid per node, and rank 0 beside the Droid of the first node.
 #
 # By hand:  edit the lines marked EDIT, then   qsub -v YODA_RUN=/path/to/run,YODA=/path/to/yoda jobscripts/pbs/yoda.sh

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # Yoda on Slurm: one Droid per node, and rank 0 beside the Droid of the first node (N nodes, N+1 ranks).
 #
 # By hand:  edit the lines marked EDIT, then   YODA_RUN=/path/to/run sbatch jobscripts/slurm/yoda.sh

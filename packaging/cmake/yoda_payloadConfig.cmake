@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # find_package(yoda_payload): the target yoda::payload, found by the place of this file.
 get_filename_component(yoda_payload_prefix "${CMAKE_CURRENT_LIST_DIR}/../../.." ABSOLUTE)
 if(NOT TARGET yoda::payload)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # A Spack recipe: copy this file to REPO/packages/yoda-event-service/package.py of a Spack repository of your own.
 # Not run here: its syntax is checked by a test, and the names of the dependencies are those of Spack's builtin repository.
 from spack.package import *

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "common/clustering.hpp"
 
 #ifdef YODA_HAVE_FASTJET

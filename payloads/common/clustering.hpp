@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Particles to jets with FastJet (GPL-2+).
 #pragma once
 

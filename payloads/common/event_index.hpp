@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Where the events of an input file start, kept in a file beside nothing else: events of text formats can
 // then be sought without reading what is before them.
 //

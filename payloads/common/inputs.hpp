@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The input files of a payload, each opened once: those named at the start by the parent, so that all workers
 // share them, others by the worker that is given a range of them.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A jet and the file that a range's jets go into.
 //
 // Output convention (docs/payloads.md): group /events has one row an event, group /jets one row a jet, in

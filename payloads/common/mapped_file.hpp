@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // An input file in memory, read-only; the pages are shared by all workers that are forked afterwards.
 #pragma once
 

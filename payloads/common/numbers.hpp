@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Numbers separated by blanks, as event files hold them. Independent of the locale.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Command lines of the sample payloads: `--name value` pairs, in any order, and nothing else.
 #pragma once
 

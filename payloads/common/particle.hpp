@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A particle of the final state.
 #pragma once
 

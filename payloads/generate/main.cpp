@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Makes an input file for the payload `shower`: hard QCD events of proton-proton collisions before the
 // shower, as a Les Houches event file. The same options give the same bytes.
 //     generate_events --events 2000 --seed 1 --output FILE [--energy 13000] [--min-pt 30]

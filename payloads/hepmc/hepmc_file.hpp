@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A HepMC3 event file (Asciiv3), opened once and read by event position. A parser of its own, since
 // HepMC 3.1's reader cannot seek: 5,000 events are indexed in the time in which that reads twenty.
 #pragma once

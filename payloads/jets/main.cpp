@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Payload: reads HepMC3 events, finds jets with FastJet, writes them as HDF5.
 //     jets --input FILE[,FILE...] [--algorithm antikt|ee_kt] [--radius 0.4] [--min-pt 20] [--exclusive 3]
 //          [--neutrinos keep|drop] [--index-folder FOLDER]

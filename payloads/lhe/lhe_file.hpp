@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A Les Houches event file (version 1 to 3), opened once and read by event position.
 #pragma once
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Finds PYTHIA's source: as told, in the installed package, or out of the package, which apt-get downloads without
 # installing it (slim images leave /usr/share/doc out when they install). Sets `source` to a plain Fortran file whose
 # checksum is right, or to nothing and `reason` to why.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "pythia6/process.hpp"
 
 #include <cmath>

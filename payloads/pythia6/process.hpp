@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // PYTHIA 6 as the sample payloads use it: one generator a process (its state is in common blocks), events
 // from outside showered one at a time, every event from a random seed of its own, so that an event's result
 // depends on nothing else.

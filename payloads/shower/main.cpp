@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Payload: showers and hadronises Les Houches events with PYTHIA 6, finds anti-kt jets with FastJet, writes
 // them as HDF5.
 //     shower --input FILE[,FILE...] [--repeat 1] [--seed 1] [--min-pt 20] [--radius 0.4]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a program was built from, for --version. The definition is written at build time
 // (cmake/write_build_version.cmake), so that a new commit compiles one small file only.
 #pragma once

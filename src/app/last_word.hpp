@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The exit code of rank 0 for the job script that started it: a launcher told to survive lost ranks hides
 // exit codes, and a refusal that comes before a life begins leaves no result.
 #pragma once

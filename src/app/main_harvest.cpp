@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // harvest: what feeds and drains runs on the login node. Each command has a file of its own.
 
 #include <cstdio>

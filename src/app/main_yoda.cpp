@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // yoda RUN: the MPI job. Rank 0 is Yoda, the other ranks are Droids; with a single rank both share the
 // process.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Progress for people: one line rewritten on a terminal, a line every 30 s elsewhere. Nobody waits for who
 // does not read, and where nobody can read any more nothing is said from then on.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One life of a run: take the folder, recover, dispatch to the end, leave everything so that the next life
 // can go on.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The composition of the MPI job: spawner before MPI, then rank 0 or Droid, or both in one process.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The exit codes of both programs: one table for all commands (docs/operations.md, "Exit codes").
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "droid/bundle_writer.hpp"
 
 #include <sys/eventfd.h>

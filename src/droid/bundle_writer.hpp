@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The Droid's thread that writes bundles. The Droid's loop only queues and collects, it never waits for a
 // disk:
 //

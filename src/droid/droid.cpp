@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The Droid's loop: messages in, time, limits.
 #include "droid/droid.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A Droid: the core state machine with its effects. One loop answers messages, payloads and the bundle
 // writer; nothing in it waits for a disk: bundles are written, folders walked and removed by threads.
 #pragma once

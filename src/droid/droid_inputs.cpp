@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The Droid's part that brings inputs to the node's disk before payloads start.
 #include <fmt/format.h>
 #include <unistd.h>

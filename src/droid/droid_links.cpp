@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The Droid as the link between its core and the rest: what the core asks for is done, and what channels, the
 // spawner and the bundle writer say is passed on to it.
 #include "droid/athenamp/channel.hpp"

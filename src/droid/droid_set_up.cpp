@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The Droid before its first range and after its last: what rank 0 has told becomes folders, limits, inputs
 // and a core; in the end all of it goes.
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // From harvest's configuration (harvest_config.hpp) to the options of its parts.
 #pragma once
 

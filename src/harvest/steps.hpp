@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What `harvest` does with a run, one bounded step each: for the commands of that name, for `harvest cycle`,
 // and for whoever else drives runs. Each may be killed anywhere and called again; two at once are safe.
 //

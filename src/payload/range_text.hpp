@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // The text of one event range, as the Droid sends it: a JSON list of one flat object on one line.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // Runs a payload without a Droid, in one process, for its author's debugger.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // A worker's side of the dialogue: asks for ranges, runs the work, reports. One receive and one send a range.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // The payload kit: makes a program a payload of Yoda. The program initialises once; then the kit forks
 // workers from it, so that all of them share its memory (copy-on-write), and feeds each of them one event
 // range at a time:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0 OR MIT
 """The payload kit for Python: makes a program a payload of Yoda. Standard library only; copy it where you need it.
 
 The program initialises once; then the kit forks workers from it, so that all of them share its memory

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How rank 0 shares out the ranges of a run.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The dispatcher's inputs and what each of them sets going.
 #include "yoda/dispatcher.hpp"
 

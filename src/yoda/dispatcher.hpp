@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Rank 0 as a pure state machine: (state, now, input) -> effects. Owns the event table and all dispatch
 // policy.
 //

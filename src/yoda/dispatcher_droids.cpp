@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The dispatcher: Droids come, fall silent, come back, and leave.
 #include "yoda/dispatcher.hpp"
 

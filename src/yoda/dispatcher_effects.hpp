@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the dispatcher asks its caller to do: it sends, journals and logs nothing itself.
 #pragma once
 

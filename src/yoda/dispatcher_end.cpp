@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The dispatcher: when the run is over, and how it ended.
 #include "yoda/dispatcher.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The dispatcher: how much work a Droid should hold, and handing it out.
 #include "yoda/dispatcher.hpp"
 

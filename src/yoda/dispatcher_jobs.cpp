@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The dispatcher: jobs as a whole. Ranges that are added, jobs that are closed, killed, done, or that no
 // Droid can run.
 #include "yoda/dispatcher.hpp"

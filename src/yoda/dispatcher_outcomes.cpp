@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The dispatcher: what became of a hand-out (finished, failed, given back), and the bundles that hold
 // outputs.
 #include "yoda/dispatcher.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The dispatcher: the tail. When there is nothing left to hand out, idle workers get what waits elsewhere
 // (recall), then second copies of what has been running longest.
 #include "yoda/dispatcher.hpp"

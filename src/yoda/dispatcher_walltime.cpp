@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The dispatcher: the end of the allocation. When ranges may still be started, when workers must stop, when
 // rank 0 waits no longer.
 #include "yoda/dispatcher.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What rank 0 knows of a Droid: whether it lives, what it holds, how fast it is.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Words that rank 0 may not say yet: each rests on journal records, and leaves only when these records survive a
 // crash. Pure: the caller tells how far its journal has come.
 //

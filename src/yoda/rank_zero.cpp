@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "yoda/rank_zero.hpp"
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Rank 0's loop: messages to the dispatcher, its effects to journal and Droids, inbox, checkpoints,
 // status.json. Nothing in it waits for a disk: the journal and the checkpoint have threads behind bounded
 // queues.

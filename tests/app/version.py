@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """--version names version, commit and MPI; the file that holds them is written again only when they change.
 
     version.py BIN CMAKE

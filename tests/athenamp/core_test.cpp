@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The Droid's core with a payload whose open request holds back all outputs: when it gets the end word.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The Droid's desk for channel tests: real spawner, real sockets, the look-alike as payload; hands out ranges
 // from a list and notes all that is reported.
 #pragma once

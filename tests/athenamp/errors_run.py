@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """What goes wrong in AthenaMP is seen in `harvest explain` with code and text; what can go on goes on; what cannot ends
 within bounds."""
 import glob

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """yoda with the look-alike of AthenaMP under mpirun, then merge: dialects, several workers, the same bytes whatever
 the number of Droids; then kills of workers, payloads, Droids and rank 0 until the run is done, as with other payloads."""
 import glob

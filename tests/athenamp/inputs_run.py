@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """A job of several files, as a site would run it: in a namespace of its own as in a container, node commands, inputs
 copied once per node and checked, prefetcher and Token Extractor; what comes out is read by other programs' means."""
 import glob

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What becomes of a job's command line: one line of the table a case. Lines are written as a shell reads
 // them; the expected ones are split by a real shell, which is the judge of the parser too.
 #include "core/job/job_pars.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The look-alike takes a wrong terminator as badly as the payloads do: else tests with it would prove
 // nothing.
 #include <gmock/gmock.h>

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """Jobs sized from what is free now, with a real Slurm and with PBS's commands over it: a job that would want all nodes takes
 the idle ones and begins at once, where one of full size waits in the queue; and Slurm shortens a job to fit before a
 reservation (time_min), of which yoda hears, so that it drains in time."""

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """Spools on disks that are read-only or full, run folders moved or deleted while a job is at work, and harvest submit
 --batch local as a workstation's launcher: what is said, that it ends, and that the run then goes on with nothing lost."""
 import json

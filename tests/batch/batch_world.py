@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the batch tests share: the world of tests/mpi with a Slurm cluster in it."""
 import glob
 import os

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """Two real Slurm clusters of one accounting, and `option = --clusters=...` in the site's file: the job is followed,
 cancelled and submitted again where it is, and a job of somebody else with the same number on the other cluster, or with
 the number of a record that is out of date, stays as it is."""

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """harvest submit with the site's container prefix (wrap): the job's ranks and payloads run in an image, by mpirun and by
 srun on two nodes. The image is made of Debian's bubblewrap: it has the system's libraries and a folder of its own with our
 programs, sees the run and the node's scratch because they are bound, and nothing else of the machine. The payload looks for

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """harvest cycle, called again and again as cron would, until PanDA's table is complete: nothing lost, nothing twice,
 nothing left behind. harvest is killed at random moments, so are jobs' processes; PanDA is down at times; two cycles run
 at once. With Slurm the store is a real S3 gateway (Ceph), which is killed too, and so are Slurm's controller

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """The disk guard of harvest cycle on a small disk that is nearly full: no job is fetched and no range is fed, what is not
 reported stays though its store is away, the summary, --json and the exit code say so; what is under way is stored and
 reported all the same; with room again the loop goes on by itself until PanDA's table is complete."""

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """harvest explain and status of a run that harvest cycle brings through: a bundle that no store has taken yet, one that a
 store refuses, one that is stored and reported; the range in it; the run with its lives and jobs. What people read and what
 --json says are the same."""

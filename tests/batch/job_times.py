@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """What the job scripts make of clocks: the end of the job where squeue or qstat says nothing, something odd or something
 old; and the watch on a silent rank 0 while the wall clock steps and the file server's clock is another one."""
 import calendar

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """A run that reaches its limit of jobs is given up by harvest cycle: what it has is stored and reported, its PanDA jobs get
 their final state, and what is left goes back to PanDA, which gives it to the next job, until all is done. Nothing twice."""
 import json

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """harvest with PBS as OpenPBS speaks it (tests/support/fake_pbs.py), above all without job history, as it is installed:
 a job that waits or runs is never taken for lost, one that has ended is known at once, a submission whose answer was lost
 is neither made twice nor given up although it ran, and nobody else's job is deleted."""

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """harvest submit, poll and cancel by PBS's commands, as Slurm's Torque wrappers have them: our PBS script runs on three
 nodes, is resubmitted until complete, and its merged output is that of a run on one machine. A job array of independent
 runs. qsub's own words reach the user."""

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """The job scripts without a batch system, but for the local one, which runs: bash -n, shellcheck, what a dry run prints for Slurm, PBS and one machine,
 the options for containers, scratch and launcher, and what is said when something is missing."""
 import glob

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """What batch systems do to jobs: the early signal and the end of time (the next job, or the requeued one, goes on),
 scontrol requeue, scancel (no process is left on any node), a node that dies (the others go on, the job ends). At the
 end each run is complete and its merged output is that of an undisturbed run."""

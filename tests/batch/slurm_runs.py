@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """Our Slurm script on three nodes, by mpirun and by srun: the run is complete, its merged output is that of a run on
 one machine, no node is without a Droid, and rank 0 sits beside the first Droid. Job arrays; what a dry run prints."""
 import os

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """harvest submit, poll and cancel with a real Slurm: a run is resubmitted until it is complete; a controller that is
 down, before and after it took the job, never leads to a second job; Slurm's own words reach the user; bad wishes are
 refused with what to do; a cancelled run leaves nothing behind and goes on when told."""

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """Run folders on disks that are full or read-only, half-made, of another version, or damaged: a clear message, a documented
 exit code, nothing lost, and the run goes on where it can."""
 import json

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """What users and disks do wrong: a clear message, a documented exit code, nothing lost."""
 import json
 import os

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """Payloads that say or write what they must not: outputs outside their folder, ranges they were not given, the same range
 twice, a gigabyte on stderr, an MPI program as payload, death at start in every worker."""
 import json

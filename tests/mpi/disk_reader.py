@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Reads a run folder's table, journal and bundles by what docs/event_file.md and docs/journal.md say, with none of Yoda's
 code."""
 import glob

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """A run that gets its ranges while it works, killed whenever: right after a checkpoint that took added ranges into
 events.h5, and at random moments. Every range is done once, and the merged output is that of a run which had them all from
 the start."""

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """A Droid whose disk is frozen (fsfreeze of the file system below its bundles: whoever writes there hangs in the kernel):
 the others go on and get what it holds, it comes back when the disk does, nothing is counted twice. It may also still be
 frozen when the job ends. Long form: a Droid stopped for minutes, with the silences that are the default.

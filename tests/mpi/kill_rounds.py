@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """SIGKILL at random moments of a worker, a payload's group, a Droid, rank 0, the whole job; the same command again
 until the run is complete. Every range's output is there once, the merged output is that of an undisturbed run, no
 process stays behind, no try is burnt by a lost node."""

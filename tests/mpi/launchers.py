@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """A process that MPI takes for a world of its own, although its launcher has started several, is refused: N jobs on one run
 would be one that works and N-1 idle nodes. With the words of launchers by themselves, and with MPICH's mpirun, which starts
 yoda as it was built here (with another MPI)."""

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """One job outlives its Droids (mpirun --enable-recovery): 8 Droids, one killed, three more at random, one frozen and
 back; the run completes, nothing is counted twice, the merged output is that of an undisturbed run. And with rank 0
 killed, all Droids end and reap their payloads within the configured silence."""

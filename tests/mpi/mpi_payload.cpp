@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A payload that is an MPI program itself: writes "rank R of N" into the file it is told.
 #define OMPI_SKIP_MPICXX 1
 #include <mpi.h>

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """Generated events through the payloads `shower` and `jets`, dispatched over Droids and merged: the jets are those that
 FastJet finds in the same events without any of our code (tests/payloads/jet_reference.cpp), bit by bit."""
 import os

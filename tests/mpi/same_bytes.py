@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """The shower demo with 1, 2, 3 and 7 Droids and in one process: merged files are the same to the last bit, and h5py
 reads what harvest says."""
 import os

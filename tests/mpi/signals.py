@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """Who asks twice to end is not kept waiting, and who asks once gets its ranges ended; a run whose folder was removed ends; a
 reader that goes away and a terminal that closes cost nothing. In one process and under mpirun."""
 import os

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """Input files go to the nodes' disks from node to node (work.stage_inputs): each Droid has a host name and a scratch
 folder of its own (namespaces), and where it can, only the first one sees the shared folder with the inputs. One node
 reads, the others get everything by messages; a second Droid of a node takes the copy that is there; a node that dies

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """A walltime too short for the run: nothing is started that cannot finish, what workers have finished is counted, exit code
 3 before the end, and the next job goes on. The same with a signal. Long form: a minute of 2 s ranges, and a signal with 5 s
 of notice; prints which share of the workers' time is finished work."""

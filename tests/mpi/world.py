@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the tests with real mpirun share: making runs, starting yoda, finding its processes, reading its table."""
 import hashlib
 import json

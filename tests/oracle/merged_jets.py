@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """Reference e+e- events through the FastJet payload, dispatched over Droids and merged: all 300 jets of the outside
 oracle, to every printed digit."""
 import json

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Event files that other programs wrote, and jets that others found in one of them.
 #include <gtest/gtest.h>
 

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """Installs what was built, elsewhere and as Debian packages, and uses it as a newcomer would.
 
     packages.py prefix|debian|recipes SOURCES BUILD

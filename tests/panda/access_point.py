@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """A run that is fed and drained by a Harvester's files; its side is tests/support/fake_harvester.py.
 
     access_point.py BIN [NAME...]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The client against a running server: the fake one, or with YODA_TEST_PANDA_URL a real one (docs/panda.md).
 #include <gtest/gtest.h>
 

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """What PanDA says to a run that is at work, and what runs, queues and servers look like that are not as they should be.
 
     commands.py BIN [NAME...]

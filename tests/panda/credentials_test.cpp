@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Credentials as they lie about on a login node: too old, too open, too limited.
 #include "harvest/panda/wire/credentials.hpp"
 

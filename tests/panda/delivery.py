@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """What harvest push does beside sending bundles, as cron and people call it: job logs, outputs that are sent one by one and come
 back, keys from PanDA, its words and its log. Real programs and servers, a fake PanDA.
 

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """How jobs end: softkill, ranges that can work nowhere, jobs that PanDA has given up, and kills that are heard over v1.
 
     endings.py BIN [NAME...]

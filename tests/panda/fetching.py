@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """What runs take in: jobs and ranges of all shapes, as many as can be done, and more while yoda works.
 
     fetching.py BIN [NAME...]

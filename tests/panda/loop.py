@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """fetch -> yoda -> push -> report, until PanDA's table is all done and its merge job made; nothing twice, nothing lost.
 harvest is killed at random moments and PanDA is down half of the time.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the tests of whole loops share: a fake PanDA, runs, and harvest called as cron would call it, killed at random."""
 import json
 import os

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """A task of very many ranges, fetched, done and reported: memory of harvest, seconds and bytes per 10,000 ranges.
 
     many_ranges.py BIN [RANGES] [--api classic|v1]       (default 20,000; long form 1,000,000)

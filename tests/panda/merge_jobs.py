@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """Jobs that a fetch cannot run: merge jobs, which must never end as failed, and others, of which few may be ended in a row.
 
     merge_jobs.py BIN [NAME...]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A fake PanDA of its own for a test, and a client that talks to it.
 #pragma once
 

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """Sends every recorded request to the fake PanDA and compares its answers, and its table, with the recording.
 
     replay_examples.py FOLDER

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Scenarios: each a function of a world of its own; a file of them is a program.
 
     FILE.py BIN [NAME...]

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """What PanDA may say or do to a run, and what harvest makes of it; each scenario with real programs and a fake PanDA.
 
     scenarios.py BIN [NAME...]

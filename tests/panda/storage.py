@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """Inputs that are staged in from stores, and stores whose URLs PandaProxy signs: real programs, a real Ceph gateway and a real
 DAV server, a fake PanDA.
 

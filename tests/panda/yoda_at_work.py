@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """yoda at work on a run of PanDA's, for scenarios that meddle with it."""
 import json
 import os

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """The two payloads that docs/payloads.md shows, taken from the page as they stand there, are built from a copy of the
 kit's files and run without a Droid. Usage: docs_examples.py SOURCE_FOLDER CXX_COMPILER"""
 import glob

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Readers of event files: what is whole is read, what is not says so.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The jets of an event file by FastJet and nothing of ours: what the payloads `jets` and `shower` have to
 // give, bit by bit. Also makes HepMC3 events to try them with. Links FastJet and PYTHIA 6, so the program is
 // under the GPL (NOTICE).

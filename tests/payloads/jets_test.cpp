@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The payload `jets` as a Droid runs it.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

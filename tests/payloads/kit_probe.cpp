@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A payload for the kit's tests: does what the range's id tells it. Its initialisation leaves a mark for each
 // time it runs, and its workers say in their outputs what memory they share with the parent.
 #include <fcntl.h>

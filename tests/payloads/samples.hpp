@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the tests of the sample payloads share: input files, and the jets of a run put together as merge does.
 #pragma once
 

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """harvest recover on real run folders that something has happened to: --check tells and changes nothing; without it the
 run is repaired, nothing is deleted, and the next yoda finishes it with the same merged output."""
 import hashlib

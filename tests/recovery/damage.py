@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What befalls a run folder, done to real ones: other runs' files, newer versions, gaps, second writers, missing parts."""
 import json
 import os

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """Files that a user names: only a regular file of his, or a new name, is replaced; a tar also goes into standard output, a
 device or a FIFO that is read; everything else is refused by name, before any work, and stays what it was."""
 import os

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """People look into event tables with tools that open them read-write (h5py "a", pandas.HDFStore, HDFView), before, during and
 after a run, and some of these tools are killed: status, yoda, merge and recover work, and no table is changed."""
 import os

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The DAV store against real nginx: what arrived is what lies in nginx's folder.
 #include "harvest/stores/dav/dav_store.hpp"
 

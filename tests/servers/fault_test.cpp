@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The S3 store through a proxy that hurts connections, before a real gateway; and faults of the gateway
 // itself. After each fault the object is there exactly as sent, or the failure says what it is.
 #include "core/base/checksum.hpp"

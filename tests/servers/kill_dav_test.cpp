@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // SIGKILL at random instants of a push to a WebDAV door; curl reads what is there.
 #include "servers/kill_world.hpp"
 #include "servers/s3_world.hpp"

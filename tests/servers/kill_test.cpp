@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // `harvest push` as a process: killed with SIGKILL at random instants, run twice at once, searched for
 // secrets.
 #include "servers/kill_world.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // `harvest push` as a process that tests kill: a run folder, bundles whose checksums are known, and rounds of
 // SIGKILL at random instants.
 #pragma once

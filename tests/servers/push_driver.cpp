@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // `harvest push` without its command line, for tests and benchmarks that need a process: reads a JSON file,
 // pushes, prints the summary as JSON. SIGTERM asks it to stop.
 #include <signal.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Whole pushes: runs with sealed bundles on this side, a real Ceph gateway on the other.
 #include <sys/stat.h>
 

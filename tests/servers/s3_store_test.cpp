@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The S3 store against a real Ceph gateway; what arrived is read by boto3.
 #include "harvest/stores/s3/s3_store.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "servers/s3_world.hpp"
 
 #include "core/base/checksum.hpp"

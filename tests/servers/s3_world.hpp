@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One real Ceph gateway for all S3 tests of a test program, a fault proxy before it, and stores that talk to
 // them.
 #pragma once

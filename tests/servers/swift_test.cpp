@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The S3 store against a second server, written by other people: OpenStack Swift with its S3 door. Slow to
 // come up, so only in the long form.
 #include "servers/kill_world.hpp"

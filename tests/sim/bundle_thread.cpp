@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "bundle_thread.hpp"
 
 #include "droid/bundle_writer.hpp"

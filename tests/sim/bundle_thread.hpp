@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The thread of a Droid that writes bundles, step by step, so that a crash can come between any two: the same
 // steps in the same order as droid/bundle_writer.cpp, sys/bundle/bundle_file.cpp and
 // sys/bundle/sealed_copy.cpp take.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The shared file system of a world. What was written and not synced is lost or torn when the node that wrote
 // it dies: a file is cut anywhere behind its synced part, blocks of what is left may be zeros, names that
 // were made, changed or removed since the folder was synced may be as they were before.

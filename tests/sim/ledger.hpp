@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The truth about a world, kept beside the code under test and never shown to it, and the promises that are
 // checked against it at every step.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // makespan [DROIDS WORKERS RANGES_A_WORKER EVENTS_A_RANGE]: how long the product's dispatcher and Droid core
 // need for work with a heavy tail, against what no dispatcher could beat, and against plain batches as the
 // original Yoda gave them. Fails if it is more than 5 % above the bound.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A Droid's process with all that hangs on it: the real Droid core, its bundle thread, its payloads. What
 // droid/droid.cpp does around the core, this does in a world.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // All that a world is before it begins to move, drawn from one seed. Everything that is drawn later depends
 // on the seed and on what it is for (this range, this link), never on how much was drawn before: so a plan
 // with some faults taken out still runs much like the whole one.

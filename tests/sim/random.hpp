@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Random numbers that are the same for the same seed, and streams that do not disturb each other.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The event ranges of a world: its table as events.h5 would have it, and what a feed adds.
 #pragma once
 

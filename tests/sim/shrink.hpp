@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Runs a plan and says what broke; makes a plan that fails small: fewer faults, notes, Droids, ranges, as
 // long as the same promise breaks.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What all parts of a world share: its clock, its agenda, the disk, the truth, and how long things take.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // sim_worlds: runs worlds and says which promises broke (docs/simulation.md).
 #include <csignal>
 #include <cstdio>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A world: rank 0, Droids, network, disk, payloads and faults, life after life until every range has ended.
 // What breaks a promise is thrown as a Violation.
 #pragma once

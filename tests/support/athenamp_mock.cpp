@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A look-alike of AthenaMP in Event Service mode: what it says, when it says it, and what it takes badly.
 // Nothing in here knows Yoda: it reads range texts by AthenaMP's own naive rules (docs/reference/athenamp.md
 // §4).

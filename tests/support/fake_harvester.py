@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A Harvester at one worker's access point, as its shared file messenger, monitor and event feeder were recorded: it writes in place, answers every
 request that it meets (over an answer that nobody has taken), takes a dump by renaming it, reads the attributes flat, gives files and events only to a
 job that has no final state, and looks no more once it has post-processed the ended worker."""

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """OpenPBS's commands without its server, in the words and exit codes that OpenPBS 23.06.06 was recorded with.
 
 Pbs(folder) makes qsub, qstat, qselect and qdel in folder/bin, to be put first in PATH. Jobs wait until start(id); they

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Runs something in a child process and kills it at a system call that would change a disk: the first, the
 // second, ... so that a test sees every state in which a killed program can leave its files.
 #pragma once

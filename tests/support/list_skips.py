@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """Lists what was skipped in a ctest run, and why.
 
     list_skips.py FOLDER    the build folder's Testing/Temporary, where ctest leaves the output of all tests

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """The list of skips holds each skip of a log once, with its reason, and nothing else."""
 import os
 import subprocess

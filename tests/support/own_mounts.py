@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A mount namespace for a test: disks that it mounts vanish with it, however it ends."""
 import os
 import subprocess

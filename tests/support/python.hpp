@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Runs a Python script with Debian's interpreter: the independent reader that checks what we wrote.
 #pragma once
 

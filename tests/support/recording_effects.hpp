@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A DispatcherEffects that keeps what it was told, for tests to look at. Messages and records go through the
 // real codecs, so that what is kept is what a Droid or a later life would read.
 #pragma once

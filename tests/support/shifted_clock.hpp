@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The machine's clock, set forward or (negative) back; its monotonic side is as it is.
 #pragma once
 

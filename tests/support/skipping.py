@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How tests in Python are skipped: what this machine lacks ends a test with its reason; with CI=true, which promises
 everything, it fails. ctest lists all skips at its end (list_skips.py).
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Payload for the kill tests: each range takes 10 to 60 ms, the same at every try, and its output depends on nothing
 but its events."""
 import hashlib

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A tiny disk of one's own: a tmpfs in a mount namespace that only one forked child sees.
 #pragma once
 

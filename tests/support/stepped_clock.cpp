@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Preloaded into a program: its wall clock goes wrong by as many seconds as the file $STEPPED_CLOCK says,
 // from the moment that the file does. The monotonic clock, /proc/uptime and the times of files stay as they
 // are, as they do when an administrator or a time server sets a node's clock.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A journal's sync that a test holds back, or lets fail.
 #pragma once
 

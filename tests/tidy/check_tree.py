@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Checks that the sources keep to the rules of docs/architecture.md (tests/tidy/rules.py).
 
-  check_tree.py FOLDER            layers, folders, purity, MPI, clocks, lengths, headers, paths
+  check_tree.py FOLDER            layers, folders, purity, MPI, clocks, lengths, headers, licences, paths
   check_tree.py FOLDER --format   clang-format; skipped where the right one is not installed
 
 Exit code 0: all is well; 1: findings, one a line as path:line: text; 77: skipped.

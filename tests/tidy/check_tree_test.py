@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Plants violations of each rule in a small tree and sees that they are found, and nothing else."""
 
 import contextlib
@@ -35,6 +36,13 @@ CLEAN = {
 SLASH = "/"  # So that this file names no machine's path itself.
 
 
+def right_licence(path):
+    if not path.endswith((".cpp", ".hpp")):
+        return ""
+    licence = rules.LICENCE_OF_THE_KIT if path.startswith("src/payload/") else rules.LICENCE
+    return f"// {rules.SPDX}{licence}\n"
+
+
 class PlantedTest(unittest.TestCase):
     def setUp(self):
         self.root = tempfile.mkdtemp(prefix="yoda-tidy-")
@@ -42,11 +50,13 @@ class PlantedTest(unittest.TestCase):
         for path, text in CLEAN.items():
             self.plant(path, text)
 
-    def plant(self, path, text):
+    def plant(self, path, text, licence=None):
+        if licence is None:
+            licence = right_licence(path)
         whole = os.path.join(self.root, path)
         os.makedirs(os.path.dirname(whole), exist_ok=True)
         with open(whole, "w", encoding="utf-8") as file:
-            file.write(text)
+            file.write(licence + text)
 
     def add(self, path, line):
         with open(os.path.join(self.root, path), "a", encoding="utf-8") as file:
@@ -184,6 +194,29 @@ class PlantedTest(unittest.TestCase):
         self.plant("src/sys/base/files.hpp", "// Files.\n")
         self.expect("src/sys/base/files.hpp", "#pragma once")
 
+    def test_a_source_without_its_licence_is_found(self):
+        wrong = [
+            ("src/sys/base/files.cpp", "", "int x;\n"),
+            ("src/sys/base/files.cpp", f"// {rules.SPDX}MIT\n", "int x;\n"),
+            ("src/payload/kit.cpp", f"// {rules.SPDX}Apache-2.0\n", "int x;\n"),
+            ("tests/batch/runs.py", "", "#!/usr/bin/env python3\nprint()\n"),
+            ("jobscripts/slurm/yoda", "", "#!/bin/bash\n"),
+            ("src/sys/CMakeLists.txt", "", "yoda_add_layer(sys)\n"),
+        ]
+        for path, licence, text in wrong:
+            with self.subTest(path=path, licence=licence):
+                self.plant(path, text, licence)
+                self.expect(path, "the first line of a source says SPDX-License-Identifier: Apache-2.0")
+                if path in CLEAN:
+                    self.plant(path, CLEAN[path])
+                else:
+                    os.remove(os.path.join(self.root, path))
+
+    def test_the_licence_stands_after_the_interpreter(self):
+        self.plant("tests/batch/runs.py", f"#!/usr/bin/env python3\n# {rules.SPDX}Apache-2.0\nprint()\n", "")
+        self.plant("cmake/layers.cmake", f"# {rules.SPDX}Apache-2.0\n", "")
+        self.expect_none()
+
     def test_machine_paths_are_found(self):
         for line in [
             f"see {SLASH}home/me/yoda", f'auto path = "{SLASH}root/run";', f"cp x={SLASH}work/y", f"({SLASH}Users/me/z)"
@@ -245,7 +278,7 @@ class PlantedTest(unittest.TestCase):
         self.add("src/sys/base/files.cpp", "#include <mpi.h>")
         code, output = self.run_main(self.root)
         self.assertEqual(code, 1)
-        self.assertIn("src/sys/base/files.cpp:7: only src/sys/transport/mpi*", output)
+        self.assertIn("src/sys/base/files.cpp:8: only src/sys/transport/mpi*", output)
 
     def test_another_folder_is_refused(self):
         code, _ = self.run_main(os.path.join(self.root, "src"))

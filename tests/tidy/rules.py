@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The rules of docs/architecture.md that a program can check. Each rule takes a Tree and yields Findings."""
 
 import fnmatch
@@ -137,6 +138,13 @@ LONG_FILES = {
 # Folders where people's and machines' own files live.
 MACHINE_PATHS = re.compile(r"(?:^|[\s\"'=(:,<>`\[])/(?:home|root|work|Users)/[\w.]")
 
+# The first line of every source, after a "#!". The payload kit may be linked by anybody's payload.
+SPDX = "SPDX-License-Identifier: "
+SPDX_LINES = tuple(mark + SPDX for mark in ("// ", "# ", "! "))
+LICENCE = "Apache-2.0"
+LICENCE_OF_THE_KIT = "Apache-2.0 OR MIT"
+SOURCE_SUFFIXES = (".cpp", ".hpp", ".py", ".sh", ".cmake", ".awk", ".f90")
+
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 CODE_SUFFIXES = (".cpp", ".hpp")
 SKIPPED_FOLDERS = {".git", "build", "__pycache__", ".cache"}
@@ -268,7 +276,7 @@ def lengths(tree):
         if limit is None:
             continue
         limit, why = LONG_FILES.get(path, (limit, ""))
-        count = len(tree.lines(path))
+        count = sum(not line.startswith(SPDX_LINES) for line in tree.lines(path))
         if count > limit:
             reason = f" (allowed so far: {why})" if why else ""
             yield Finding(path, limit + 1, f"{count} lines, at most {limit}{reason}: split it")
@@ -279,11 +287,24 @@ def headers(tree):
     for path in tree.code("src", "tests", "bench", "payloads"):
         if not path.endswith(".hpp"):
             continue
-        lines = tree.lines(path)
+        lines = [line for line in tree.lines(path) if not line.startswith(SPDX_LINES)]
         if not lines or not lines[0].startswith(("//", "/*")):
             yield Finding(path, 1, "a header opens with a comment that says what it is")
         if "#pragma once" not in lines:
             yield Finding(path, 1, "#pragma once is missing")
+
+
+def licences(tree):
+    """Each source names its licence in its first line (or the line after "#!")."""
+    for path in tree.paths:
+        lines = tree.lines(path)
+        is_script = bool(lines) and lines[0].startswith("#!")
+        if not (path.endswith(SOURCE_SUFFIXES) or path.split("/")[-1] == "CMakeLists.txt" or is_script):
+            continue
+        wanted = LICENCE_OF_THE_KIT if path.startswith("src/payload/") else LICENCE
+        line = lines[is_script] if len(lines) > is_script else ""
+        if line not in tuple(begin + wanted for begin in SPDX_LINES):
+            yield Finding(path, is_script + 1, f"the first line of a source says {SPDX}{wanted}")
 
 
 def machine_paths(tree):

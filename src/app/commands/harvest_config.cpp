@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // harvest config: every setting with its value, its meaning, and where it came from.
 
 #include <fmt/format.h>

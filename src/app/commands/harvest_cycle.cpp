@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // harvest cycle: everything for all runs of a spool, once, bounded. For cron.
 
 #include <cstdlib>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // harvest explain: why a run, a range or a bundle is as it is, with the history.
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // harvest fetch: jobs and event ranges from PanDA; with --more: for a run that is there.
 
 #include <cstdlib>

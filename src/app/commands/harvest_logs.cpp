@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // harvest logs: each job's log tarball, under the name and GUID that PanDA gave it, by hand; harvest push
 // brings them to the log stores by itself.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // harvest merge: every finished range exactly once, in event order, in one file.
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // harvest new: a run without PanDA.
 
 #include <cstdlib>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // harvest push: sealed bundles to their stores.
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // harvest recover: what a crash, a disk or a second writer did to a run, and the safest repair.
 
 #include <unistd.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // harvest report: what PanDA shall know of a run.
 
 #include <iostream>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // harvest status: where a run stands, or all runs of a spool.
 
 #include <fmt/format.h>

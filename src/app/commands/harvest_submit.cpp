@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // harvest submit, poll and cancel: a run and its batch system.
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the commands of harvest that speak to servers share: where their configuration comes from, their log,
 // and how they are asked to stop.
 #pragma once

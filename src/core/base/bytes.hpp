@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Little-endian bytes in and out, bounded: a reader never runs past its end, it turns bad instead.
 #pragma once
 

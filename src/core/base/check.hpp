@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Assertions that stay on in production: a broken invariant ends the process with a message.
 // Never for input from outside: that is an Error (core/base/result.hpp).
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // CRC-32C (Castagnoli) for our own frames, adler32 as PanDA and the grid write it.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What recovery found that is not as it should be: what, where, and what follows from it. Bounded, however
 // broken a run is.
 #pragma once

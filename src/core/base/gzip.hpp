@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // gzip of a text in memory: request bodies for servers that take them.
 #pragma once
 

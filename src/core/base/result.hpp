@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Expected failures as values: Result<T> holds a T or an Error that says what happened, why, and what to do.
 #pragma once
 

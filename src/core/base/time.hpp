@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Time as a value: the pure parts get `now` as an argument and never ask a clock.
 #pragma once
 

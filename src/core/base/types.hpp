@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The small numbers that name things inside a run. Wide names live in the tables they index.
 #pragma once
 

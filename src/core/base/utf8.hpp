@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // UTF-8 as text that others are given: without control characters, overlong forms and surrogates.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // yoda's configuration: every key with its default, unit and meaning, in one table (config.cpp).
 // config/yoda.cfg is printed from it.
 #pragma once

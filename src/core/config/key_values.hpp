@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Configuration files: `key = value` lines, `#` comments, keys may repeat.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The names under which a merge job looks for outputs: `<outLFN>.<eventRangeID>` (docs/reference/panda.md §8), and so
 // those of members in bundles and of single objects. Pure.
 #pragma once

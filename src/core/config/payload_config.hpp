@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // payload.cfg: which program makes an event range's output, and how to talk to it (docs/payloads.md).
 #pragma once
 

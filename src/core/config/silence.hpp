@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How long a payload may neither speak nor write before it counts as looping, unless configured
 // (docs/reference/panda.md §10).
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Quantities as people write them: "10 min", "2 GB", "90" (in the key's own unit), "off".
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "core/job/inbox_note.hpp"
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Notes from harvest to the yoda that holds the run: RUN/inbox/<number>-<type>.json, written once, applied in
 // order of name (docs/protocol.md, "Inbox").
 #pragma once

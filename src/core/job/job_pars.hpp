@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A transform's command line (jobPars, docs/reference/panda.md §3) as words: parsed as a shell would without
 // running one, changed for the Event Service, printed back. Pure.
 #pragma once

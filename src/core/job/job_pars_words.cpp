@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Command lines as words: read and written as a shell would.
 #include <fmt/format.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the journal says, frame by frame, and the bytes of it (docs/journal.md). Pure:
 // core/journal/recovery.hpp applies records to a table, sys/journal/journal_file.hpp keeps bytes on disk.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The event table against the bundles on disk: what the table believes finished must lie whole in the bundle
 // it names, and what lies whole in a bundle need not be computed again. Pure: sys/run/bundle_scan.cpp finds
 // the facts, sys/run/bundle_repair.cpp carries out the plans.

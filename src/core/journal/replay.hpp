@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Journal records onto an event table: the table as of the last checkpoint becomes the table as of the last
 // whole record. Pure; sys/run/run_opening.cpp reads the segments.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Messages to bytes and back (docs/protocol.md): several messages travel in one frame, which stays below
 // MPI's eager limit. A malformed frame is an Error for whoever received it, never undefined behaviour.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What both directions of the codec share: the frame's layout and the numbers of messages on the wire.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Who gets input files from whom, while they are staged: a binary tree of the nodes' first Droids, in the
 // order in which they came. Pure. Nodes are only added, so a place never changes.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What rank 0 and the Droids say to each other. Byte format: docs/protocol.md; coding:
 // core/messages/codec.hpp. A message is a value; texts and lists in a decoded one point into buffers of its
 // FrameReader.

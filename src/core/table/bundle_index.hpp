@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The index beside each bundle: which range's bytes lie where, framed by CRC so that a torn tail is seen and
 // cut. Byte format: docs/journal.md, "Bundle index". The bundle itself is a plain tar.
 //

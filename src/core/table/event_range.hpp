@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One event range as PanDA hands it out (docs/reference/panda.md §5) and its identifier.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The event table: the only record of who owns which range. Rows of small numbers, 36 bytes a range in all;
 // what is wide (names, paths) stands once a file. Pure: no clock, no I/O.
 //

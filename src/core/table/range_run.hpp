@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A run of ranges: what a grant consists of, so that thousands of regular ranges travel as one small entry.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The ready ranges, as intervals by file, so that a Droid stays on the file and in the job it has open.
 // Costs a few bytes per interval, nothing per range.
 #pragma once

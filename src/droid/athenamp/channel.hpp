@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // AthenaMP (and AthenaMT) as a payload, unmodified: one process tree, which asks for ranges over a yampl
 // channel (docs/athenamp.md).
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The channel's part that starts and watches what runs beside the payload.
 #include <fmt/format.h>
 #include <unistd.h>

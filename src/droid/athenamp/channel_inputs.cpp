@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The channel's part that brings inputs to the payload: copies on the node, catalogues.
 #include <fmt/format.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The channel's part that watches limits and stops what broke one.
 #include <fmt/format.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Programs that run beside AthenaMP when a job asks for them (docs/reference/athenamp.md §8): the Token
 // Extractor of old releases, and the prefetcher. What is started and how. Pure.
 #pragma once

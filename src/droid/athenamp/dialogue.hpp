@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // AthenaMP's dialogue as text: what a payload's message says, and what a Droid answers
 // (docs/reference/athenamp.md §3, §4). Pure.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a payload leaves behind that people want to read: jobReport.json, catalogues, logs of the transform
 // and of its workers.
 #pragma once

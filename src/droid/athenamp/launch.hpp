@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How AthenaMP is started: the command and its environment, made from the PanDA job and the payload's
 // configuration (docs/reference/athenamp.md §6; docs/athenamp.md). Pure but for write_lists().
 #pragma once

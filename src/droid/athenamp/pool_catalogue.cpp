@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "droid/athenamp/pool_catalogue.hpp"
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The Pool file catalogue: GUID -> PFN, as Athena's file service reads it (docs/reference/athenamp.md §7).
 #pragma once
 

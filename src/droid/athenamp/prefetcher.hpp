@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The prefetcher: a payload like AthenaMP on a channel of its own, whose output for a range is a small local
 // file that AthenaMP reads instead of the input (docs/reference/athenamp.md §8).
 #pragma once

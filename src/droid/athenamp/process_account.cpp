@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "droid/athenamp/process_account.hpp"
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The Droid's end of a yampl channel of context "local": a ZeroMQ ROUTER bound on ipc:///tmp/zmq_<name>
 // (docs/reference/athenamp.md §1). One message is one frame; a peer is known by its routing id, which is new
 // with each connection.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Copies a job's inputs to node-local disk, once for all Droids of a node, by a thread of its own.
 //
 // The folder is shared (sys/base/node_folder.hpp); whoever copies into it holds a lock meanwhile.

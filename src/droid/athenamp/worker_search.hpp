@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which worker of AthenaMP has which range: a worker stands in a folder of its own (`worker_<n>`), and the
 // range's output file in it bears the range's id.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A payload channel: how the Droid talks to one job's payload. Each kind (worker protocol, command, AthenaMP)
 // turns its own dialogue into requests, outputs and failures.
 #pragma once

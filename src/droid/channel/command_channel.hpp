@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The command channel: one process per range, its arguments made from the range, no shell. Each worker is a
 // place for one process; it asks for the next range when the last one's process and all that it left behind
 // are gone. Where processes are short, the next one is ordered while the last one runs (the spawner starts it

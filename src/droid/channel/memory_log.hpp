@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the payloads of each job use of this node's memory: sampled with the watch, kept as the largest and
 // the mean sample. RUN/logs/memory_<life>_<rank>.json tells harvest, which tells PanDA (maxRSS, avgRSS).
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Watches what payloads use: silence, memory, disk, log size. Looks at /proc every now and then, has the work
 // folder measured, and says which ranges must end, with code and reason (docs/reference/panda.md §9).
 #pragma once

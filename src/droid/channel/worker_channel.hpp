@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The worker protocol (docs/payloads.md): a parent that has initialised forks a worker for each socket we
 // pass it; the workers speak AthenaMP's dialogue, one line a message.
 //

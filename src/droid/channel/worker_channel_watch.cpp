@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The worker channel: workers and payloads that are dead, late or silent without anybody having said so.
 #include <fmt/format.h>
 #include <signal.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The Droid core's inputs from rank 0 and the clock, and what it says of itself.
 #include "droid/core/droid_core.hpp"
 

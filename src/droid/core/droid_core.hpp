@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A Droid as a pure state machine: grants in, work for the payload's workers out; outputs in, Finished out
 // once the bundle is durable. Reads no clock, starts nothing, writes nothing.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The Droid core: bundles, from the first output stored to the sealed file, and what rank 0 counts of them.
 #include "droid/core/droid_core.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The Droid core: a job or the run ends, or the allocation does.
 #include "droid/core/droid_core.hpp"
 

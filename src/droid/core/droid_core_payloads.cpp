@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The Droid core: what payloads say and what becomes of their ranges, until an output goes to its bundle.
 #include "droid/core/droid_core.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The Droid core: the queue of ranges that rank 0 has granted, revokes or recalls.
 #include "droid/core/droid_core.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The Droid core: brings queues, workers and payloads together.
 #include "droid/core/droid_core.hpp"
 

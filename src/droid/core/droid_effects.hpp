@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the Droid core asks its caller to do: it sends, starts and writes nothing itself.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How a Droid treats its jobs' payloads, and itself.
 #pragma once
 

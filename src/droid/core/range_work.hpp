@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A range between a Droid's queue, its payload and its bundles: asked for, worked on, put out.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "droid/inputs/input_copies.hpp"
 
 #include <fcntl.h>

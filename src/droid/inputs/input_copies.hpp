@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The disk's part of staging inputs: a thread that reads the shared filesystem and keeps the local copies.
 // Its orders are done one after the other; what it says is taken from a queue. Bounded by what the core has
 // asked for.

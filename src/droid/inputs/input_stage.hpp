@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Brings a run's input files to the node's disk (input_stage_core.hpp) and says where each one is.
 #pragma once
 

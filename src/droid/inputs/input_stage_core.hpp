@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Staging of input files as a pure state machine: one node reads the shared filesystem, the others get the
 // bytes from node to node, each in small messages that it asked for.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What this node gives a Droid: the cores it may really use (hwloc's topology, cut by the inherited binding
 // and the cgroup's CPU quota), split among the Droids of one node; a work folder of its own.
 #pragma once

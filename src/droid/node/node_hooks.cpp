@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "droid/node/node_hooks.hpp"
 
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A site's own commands before and after a Droid's work (node.setup, node.cleanup), once per node: of several
 // Droids on one node the first that comes runs the setup while the others wait, and the last that leaves
 // cleans up.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "droid/resources/folder_meter.hpp"
 
 #include <sys/stat.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What lies in folders, measured by a thread: a payload's folder may have 100,000 files, and each takes a
 // millisecond on some disks. The Droid's loop asks, goes on, and takes what was found when it looks again:
 //

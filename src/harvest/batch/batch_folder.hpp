@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // RUN/batch: what was submitted for a run, by whom it may be looked at now, and how its site wants it.
 //
 //   NNNN.json     one submission each (submission.hpp), replaced whole, synced

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What to do next for a run, from its ranges and its submissions. Pure.
 #pragma once
 

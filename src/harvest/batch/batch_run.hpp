@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One bounded step of one run with its batch system: look, decide, submit or cancel, and say how it stands.
 // May be called from cron, by several at once (one works, the others are told), and be killed anywhere.
 #pragma once

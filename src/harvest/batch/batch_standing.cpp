@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How a run stands with its batch system, for people and programs; and the runs of a folder.
 #include <fmt/format.h>
 

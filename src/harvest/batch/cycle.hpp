@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // `harvest cycle SPOOL`: one bounded turn of everything for all runs in a folder:
 //   batch (look, submit) -> feed -> push -> report -> clean for each run, then fetch while limits allow.
 // With less than disk_free on its disk it takes nothing in (no feed, no fetch), and removes nothing for that.

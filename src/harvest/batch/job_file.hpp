@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The file that goes to sbatch or qsub: options, variables, then our script. Pure. It stays in RUN/batch, can
 // be read, and can be submitted again by hand.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What submitting needs to know of a run: what is left, how long a range takes, whether somebody works on it.
 #pragma once
 

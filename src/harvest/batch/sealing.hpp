@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the next job would do first, done by harvest when no job will come: a job that was killed after the
 // last range had ended leaves its bundles open, and only sealed ones go to a store.
 #pragma once

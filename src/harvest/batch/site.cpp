@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "harvest/batch/site.hpp"
 
 #include <fmt/format.h>

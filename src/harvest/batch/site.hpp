@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How a site wants its jobs: `key = value` files (config/sites/), later ones and --set on top of earlier
 // ones. Pure.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How many nodes for how long: from what is left of a run, measured times and a site's limits. Pure.
 #pragma once
 

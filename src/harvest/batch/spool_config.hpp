@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // SPOOL/spool.cfg: how `harvest cycle` keeps a folder of runs going. `key = value`; `site.KEY` are settings
 // of the site (site.hpp). Pure.
 #pragma once

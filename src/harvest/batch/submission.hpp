@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One submission of a run to a batch system, and what to think of it. Pure.
 //
 //   intended -> submitted          the system took it, or was found to have it by its name

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "harvest/config/harvest_config.hpp"
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Every key of harvest with its default and meaning.
 #include "harvest/config/harvest_config.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // `harvest explain RUN RANGE|BUNDLE`: what is known of one of them, and why it is as it is. As JSON first;
 // what people read is printed from that.
 #pragma once

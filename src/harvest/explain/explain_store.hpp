@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // For `harvest explain`: where outputs go, and which rule says so.
 #pragma once
 

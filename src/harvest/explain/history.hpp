@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What has happened so far, from what lies in the run folder: lives that have ended, bundles on their way.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A run as it stands, read without changing anything: also while a yoda works on it.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Bundles that were cleaned up here, fetched back from the store that the stager's record names, for
 // `harvest merge --fetch`.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // `harvest merge`: every finished range's output exactly once, in event order, verified, in one file
 // (docs/merge.md). The bytes of the result depend on the outputs alone: not on Droids, order, retries or
 // kills.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "harvest/merge/merge_bundles.hpp"
 
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Reads finished outputs out of the bundles that the event table names, and believes nothing: manifest, index
 // and tar must agree, and every byte is checked against its adler32 before anybody gets it.
 #pragma once

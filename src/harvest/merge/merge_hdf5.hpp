@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The merge of HDF5 outputs: all datasets concatenated, and /index that says which rows are whose.
 #pragma once
 

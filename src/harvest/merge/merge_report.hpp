@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The result of a merge as text, since it is made in another process.
 #pragma once
 

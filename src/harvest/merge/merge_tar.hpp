@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The merge of opaque outputs: one tar with all files in event order, under the names they have in the
 // bundles. `output` may be a stream (sys/base/named_output.hpp).
 #pragma once

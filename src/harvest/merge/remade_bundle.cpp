@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "harvest/merge/remade_bundle.hpp"
 
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A bundle's tar made again from outputs that lie in their store one by one: by the same writer, in the order
 // of its index, so the same bytes.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Counts the events of an input file and sees whether the file is whole, so that no range beyond its end is
 // made. Knows Les Houches event files, HepMC ASCII (versions 2 and 3) and HDF5 with its events in /events.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // `harvest new`: a run without PanDA, from input files, a number of events per range and a payload.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Makes a run folder whole or not at all: everything is written into RUN.part-<pid>, synced, and renamed.
 // Used by `harvest new` (a job of one's own) and `harvest fetch` (jobs and ranges from PanDA).
 //

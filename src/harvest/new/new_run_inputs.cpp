@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "harvest/new/new_run_inputs.hpp"
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What `harvest new` finds out about its input files.
 #pragma once
 

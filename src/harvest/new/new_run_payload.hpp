@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Reads a payload's configuration and settles where its program is, so that a run works from any folder.
 #pragma once
 

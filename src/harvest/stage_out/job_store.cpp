@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "harvest/stage_out/job_store.hpp"
 
 #include "harvest/stores/base/store_url.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Where a job wants its outputs: its own prodDBlockTokenForOutput goes before the queue's and the
 // configuration's store.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A set of file names of which only fingerprints are kept, 16 bytes a name: a run with a million finished
 // bundles fits into a login node's patience. Two names that share 128 bits do not happen.
 #pragma once

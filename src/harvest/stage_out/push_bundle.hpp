@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A sealed bundle on this side: read from its manifest, checked before anything is sent, put aside when it is
 // damaged.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Removing local data of what has been reported. Index and manifest stay: they prove what was in the bundle.
 #pragma once
 

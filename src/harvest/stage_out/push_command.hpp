@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // `harvest push`: brings every sealed bundle (and whatever else was staged) of the given runs to its store,
 // proves that it is there, and removes the local data of what has been reported. Safe to run twice at once,
 // from cron, killed.

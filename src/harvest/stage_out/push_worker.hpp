@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One thread's work of a push: takes a name, claims its record, and does its steps until it is done, waits or
 // fails.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // RUN/stage: one record a file (harvest/stage_out/stager.hpp), which moves between folders by rename, so that
 // a record is in one place and has one owner. Two harvests may work on one run, also from two machines.
 // Layout and races: docs/stores.md.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Who works on a run's files: each harvest is a holder with a name of its own and a beat that it keeps
 // changing. A holder is dead at once when its process is gone from our machine (or our machine was booted
 // since), else when its beat has not changed for 60 s as seen by our own clock; what one harvest saw counts

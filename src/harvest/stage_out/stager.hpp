@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How a file of a run gets into its store, as a pure state machine. One record a file; time comes in, steps
 // go out.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "harvest/stores/make_store.hpp"
 
 #include "harvest/stores/base/object_key.hpp"

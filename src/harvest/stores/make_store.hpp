@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A store from its configuration. What kind it is comes from the URL.
 #pragma once
 

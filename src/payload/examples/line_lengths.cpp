@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // Example payload: events are the lines of a text file; the output holds their lengths, one line each.
 // The file's line positions are found once, before the workers are forked, and shared by all of them.
 #include <fstream>

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0 OR MIT
 """Example payload: events are the lines of a text file; the output holds their lengths, one line each.
 The file is read once, before the workers are forked, and shared by all of them."""
 import sys

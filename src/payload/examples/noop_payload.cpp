@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
 // Example payload: does nothing and writes nothing; `noop_payload N` writes N bytes a range. Measures
 // everything else.
 #include <cstdlib>

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0 OR MIT
 """Example payload: does nothing and writes nothing. Measures everything else."""
 import sys
 

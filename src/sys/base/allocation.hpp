@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the batch system says about this job: until when, on what, where to scratch. Environment only: no
 // command that could hang.
 #pragma once

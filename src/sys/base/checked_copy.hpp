@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Copies an input file to node-local disk and checks what came over: size and checksum as PanDA gave them.
 #pragma once
 

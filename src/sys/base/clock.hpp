@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The clocks of this machine behind an interface; with src/app the only place that reads them.
 #pragma once
 

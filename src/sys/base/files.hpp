@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Files the careful way: whole or not at all, synced before anybody relies on them, never through a link.
 #pragma once
 

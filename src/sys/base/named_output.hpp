@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The one rule for a file that a user names to be written (merge -o, --log, generate_events --output, ...):
 //   a new name, or a regular file of the caller    is written beside its place, and renamed over it
 //   `-`, a device, a FIFO that somebody reads       takes a format that is written from front to end (a tar)

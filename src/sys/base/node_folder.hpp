@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A folder on a node's own disk that several processes of one user share: whoever uses it holds a shared
 // lock, the last one to leave removes it. A process that dies gives its lock up with its life.
 #pragma once

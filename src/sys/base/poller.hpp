@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Waits for file descriptors (epoll) and calls whoever is interested. One thread.
 #pragma once
 

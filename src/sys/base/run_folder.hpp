@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Where everything in a run folder lies (docs/architecture.md, "A run folder"): the one place that knows.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Signals as something to poll for. The handler writes the signal's number into a pipe.
 //
 // Whoever asks twice to end, by INT or TERM, is not kept waiting: the process ends within a second, also

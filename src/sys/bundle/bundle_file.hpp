@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A Droid's open bundle: NAME.tar.part and NAME.index.part in the run's bundle folder, then sealed. Formats:
 // core/table/bundle_index.hpp, docs/journal.md.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "sys/bundle/log_tarball.hpp"
 
 #include <archive.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A job's logs as one gzipped tar: what PanDA calls logFile.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Files that a payload named as its output, opened with suspicion: inside the worker's folder, reached
 // through no link, regular, not empty, readable. What is opened here is what gets stored; a path is never
 // looked up twice.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A sealed bundle made of entries of another bundle: what sealing does with rejected entries, and what
 // recovery does with bundles that were left open. Written under temporary names; the manifest comes last.
 #pragma once

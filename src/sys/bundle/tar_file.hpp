@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A tar file being written, by libarchive: every offset is known, its adler32 runs along, and what was not
 // completed can be cut off again. Headers are plain POSIX ustar, pax only where a name or size does not fit;
 // owner, mode and times are always the same.

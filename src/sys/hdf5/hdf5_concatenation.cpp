@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "sys/hdf5/hdf5_concatenation.hpp"
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One HDF5 file made of many: every dataset of the sources, put one after the other along its first axis. The
 // first source says which datasets there are, of which types and shapes, and gives the attributes; all others
 // must agree. Memory: about 256 KiB a dataset, and one source at a time.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A HDF5 file driver of our own, for two things that HDF5's drivers cannot do:
 // - a full disk must not end the process. HDF5 1.10 crashes when it cannot write its last metadata, so this
 //   driver remembers the first failed write, drops all later ones and lets HDF5 believe that all is well;

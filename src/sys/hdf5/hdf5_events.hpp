@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How many events an HDF5 input file holds.
 #pragma once
 

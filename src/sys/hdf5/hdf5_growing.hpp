@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A dataset that grows along its first axis. Rows are gathered until a chunk is full, so that appending a few
 // rows at a time costs no more than writing all at once.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // HDF5's identifiers and errors in our terms. HDF5 prints nothing by itself: what fails becomes an Error.
 #pragma once
 

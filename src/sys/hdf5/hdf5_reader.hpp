@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Reads the columns of one HDF5 file that a Writer sealed. Like ByteReader it turns bad instead of failing at
 // each step: after the first failure every call returns zeros or nothing, and status() says what failed.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What an HDF5 file holds, as far as concatenation goes: its groups, and its datasets with type and shape.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // HDF5 itself may crash on a damaged file, and we must not. So the files that we read back carry a seal:
 // their first 512 bytes, which HDF5 leaves to the user ("user block"), are one line of text with the length
 // and the CRC-32C of all bytes after them. Only a file whose seal is right is given to HDF5.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The bytes of HDF5's superblock that change when a program opens a file read-write, although it writes
 // nothing: HDF5's own marks, which say nothing about the content. By version of the superblock, as HDF5's
 // file format specification (III.A) has them.

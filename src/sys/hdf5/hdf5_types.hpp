@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The element types of our columns, the same on disk and in memory (little-endian).
 #pragma once
 

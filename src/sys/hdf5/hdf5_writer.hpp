@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Writes one HDF5 file that is there whole or not at all: PATH.<pid>.part, fsync, rename. After the first
 // failure every call does nothing; commit() says what failed. No object times, so that equal content gives
 // equal bytes.

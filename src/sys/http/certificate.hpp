@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What an X.509 certificate file says of itself: whose, and until when. Nothing is verified here.
 #pragma once
 

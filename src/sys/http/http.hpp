@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // HTTP by libcurl's multi interface: many requests at once on kept-alive connections, one thread, bodies
 // streamed from files. An answer of any status is a response; only what never became an answer is an Error:
 //   unavailable  no name, no connection, reset, timed out, stalled, cut short, not HTTP: again may help

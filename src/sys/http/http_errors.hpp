@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a libcurl result code means for the caller (the kinds in sys/http/http.hpp).
 #pragma once
 

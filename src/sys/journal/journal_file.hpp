@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The journal on disk: bytes appended to segment files (journal_segments.hpp) by a thread of its own, synced
 // in groups (docs/journal.md). The loop that owns the table only copies bytes into a bounded queue; no call
 // of it waits for a disk, however slow, except open() and the destructor.

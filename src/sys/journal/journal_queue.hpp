@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Bytes on their way to the journal's thread, in blocks of fixed size: queueing never moves what is queued
 // already, and used blocks are used again, so an append costs a copy and no more.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Reads one journal segment from the disk, in pieces that fit into memory, through what is torn or damaged.
 #pragma once
 

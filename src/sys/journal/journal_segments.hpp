@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The files of the journal: RUN/journal/<life>-<segment>.journal, both numbers zero-padded (docs/journal.md).
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The lock of a run folder, as a lease: whoever holds it lives, or loses it. For local, NFS and Lustre file
 // systems: nothing but link(), rename() and small files; no flock.
 //

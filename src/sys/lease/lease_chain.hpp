@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The files of a lease (lease.hpp): reading the chain of holders, and making one's own link of it.
 #pragma once
 

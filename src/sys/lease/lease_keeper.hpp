@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Keeps a lease alive in a thread of its own, since a beat may wait for a slow file system.
 #pragma once
 

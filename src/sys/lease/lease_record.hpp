@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a lock file says, and what to think of it. Pure: lease.hpp does the looking.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Frees a forked process from what it inherited: signal handlers and masks, open files.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A payload's environment: what we were given, without what would make it think that it is one of our MPI
 // ranks.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "sys/process/guarded_child.hpp"
 
 #include <fcntl.h>

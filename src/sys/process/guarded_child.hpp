@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Runs a piece of work in a child process, because a library may crash on damaged input and take us with it
 // (HDF5 1.10 does). The caller then learns of a crash as of any other failure.
 #pragma once

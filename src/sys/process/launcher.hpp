@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What launchers (mpirun, srun, hydra, PALS, flux) tell a process by its environment: that it is one of
 // several, and which. Whether MPI found the others is another matter: an MPI that does not speak its
 // launcher's language takes each process for a world of its own, without a word.

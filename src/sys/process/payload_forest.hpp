@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which payload every process below this one belongs to, and how to kill all of one payload's and no other's.
 //
 // This process is the "child subreaper" of all payloads: a process whose parent ends becomes our child,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What /proc says about processes: who descends from whom, and what a whole tree uses.
 // Answers are true for processes that stand still; what forks meanwhile may be missed, so killers ask again.
 #pragma once

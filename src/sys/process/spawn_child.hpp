@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Makes one payload process out of an order: opens its files, clones, sets it up, runs the program.
 #pragma once
 

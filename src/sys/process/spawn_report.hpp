@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the server reports, as the Droid wants to hear it: events, and errors with a reason and a remedy.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The process between a Droid and its payloads (spawner.hpp): takes orders, starts, reaps, cleans up,
 // reports. One thread, one loop, no logs; what goes wrong goes back as a report.
 #pragma once

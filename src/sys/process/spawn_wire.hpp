@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a Spawner and its server say to each other: one packet of a SOCK_SEQPACKET socket per request, several
 // reports in a packet back. Both ends are the same program, so the format has no version.
 #pragma once

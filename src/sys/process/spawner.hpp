@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Starts, signals, kills and reaps payloads by way of a small server process.
 //
 // The server is forked before MPI_Init and before any thread exists, so payloads inherit nothing of MPI: no

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Carries out what core/journal/recovery plans: seals copies of bundles that were left open, sets aside what
 // does not count. Never deletes data. Kill it anywhere: the next scan finds either the original, or a sealed
 // copy that can take its place, or both.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What lies in a run's bundle folder, as facts for core/journal/recovery. A sealed bundle costs one small
 // file and one stat; only bundles that are open, unknown, or not as the table thinks have their index read.
 #pragma once

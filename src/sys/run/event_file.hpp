@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The event table on disk, as HDF5 that h5py and h5dump show (docs/event_file.md).
 //   RUN/events.h5  what never changes: ids, events, files; written when the run is made or ranges are added.
 //                  Shows the columns of state.h5 through external links.

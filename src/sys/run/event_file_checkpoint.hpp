@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Writes state.h5 in a thread of its own while dispatching goes on. The loop that owns the table copies it
 // over in small chunks, one a turn; the thread compresses, writes, syncs and renames.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Writes events.h5 chunk by chunk, in the thread of the caller. Shared by write_event_file and
 // CheckpointWriter.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Names, types, units and meanings of the columns in events.h5 and state.h5: one list for writer and reader.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "sys/run/run_opening.hpp"
 
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Opens a run folder: checkpoint, then journal, then bundles; the table as it is, and what is not as it
 // should be.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "sys/transport/local_transport.hpp"
 
 #include <sys/eventfd.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The transport between the threads of one process: `yoda RUN` alone, tests.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "sys/transport/mpi_transport.hpp"
 
 #define OMPI_SKIP_MPICXX 1  // The old C++ bindings warn, and are not used.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The transport over MPI point-to-point, by the rules of docs/reference/machines.md §1: after MPI_Init no
 // collective, only eager messages, errors returned.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How a loop waits for frames. Where messages follow each other closely it looks again and again, yielding
 // its core, which costs CPU but no time; where they do not, it sleeps at once, longer and longer: a rank that
 // waits must leave its core to the payload. Which of the two it is, the last gaps tell. MPI cannot wake a

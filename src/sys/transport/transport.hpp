@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Frames between ranks: order per pair is kept, nothing is lost while both ends live, nothing blocks.
 #pragma once
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Bugs to plant: name, file, the text to replace, what to put there. Each breaks a promise that some checker of the
 simulation must miss. Where the world stands in for the product's files (journal, bundles, recovery on disk), the bug
 is planted in the stand-in."""

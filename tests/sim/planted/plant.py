@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """Plants bugs one by one and tells which check of the simulation found each, after how many worlds.
 
 Of the sources nothing is changed: the file with the bug is written to the work folder, compiled, and linked in front of

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "support/builders/bundle_builder.hpp"
 
 #include <archive.h>

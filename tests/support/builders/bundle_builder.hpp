@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Builds bundles as a Droid leaves them, sealed or open, without any of the Droid's code: the tar by
 // libarchive, the index and manifest by core/table/bundle_index.
 #pragma once

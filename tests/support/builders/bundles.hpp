@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Bundles made by hand for tests, and Python's tarfile as the independent reader of what was made.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A small event table that has been worked on: every state, several jobs and files, ids of both kinds.
 #pragma once
 

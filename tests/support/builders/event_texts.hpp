@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Small input files: Les Houches events and HepMC.
 #pragma once
 

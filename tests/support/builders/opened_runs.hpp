@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Run folders with a table, a journal and bundles as lives leave them, and a check of what a table says
 // against the bytes on disk.
 #pragma once

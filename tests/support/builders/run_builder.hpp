@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Run folders with sealed bundles, as a Droid leaves them.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Event tables for tests: regular ranges, and a second opinion on a table's counts.
 #pragma once
 

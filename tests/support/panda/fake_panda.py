@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """A PanDA server for tests: HTTP and HTTPS on loopback, a real event table behind it, and faults on demand.
 
     fake_panda.py [--api both|classic|v1] [--seed N] [--tls]

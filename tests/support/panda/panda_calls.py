@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The two interfaces of a PanDA server over a PandaTable: arguments, checks, and answers in the shapes that were recorded.
 
 A call gets a Request and gives an Answer; no sockets here. Mistakes of the real server are kept (docs/reference/panda.md).

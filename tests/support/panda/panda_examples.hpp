@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Recorded requests and answers of a real PanDA server (tests/data/panda), read for tests.
 #pragma once
 

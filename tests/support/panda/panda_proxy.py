@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """A PandaProxy for tests: signs URLs of a real S3 server (by botocore) for jobs that show their secret (docs/reference/panda.md §2).
 
     panda_proxy.py HOST:PORT ACCESS SECRET PUBLIC_NAME PRIVATE_NAME

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """PanDA's jobs and event table, as far as an event-service consumer can see them (docs/reference/panda.md §7).
 
 No sockets, no threads, no clock: time is `now`, set by the caller. Every rule here was seen happening on a real server or

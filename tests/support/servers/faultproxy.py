@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """A TCP proxy on loopback that hurts connections: faultproxy.py HOST:PORT
 
 Commands: rules RULE... (each new connection takes the next one; the last one stays) | target HOST:PORT | count (connections)

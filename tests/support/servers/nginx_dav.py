@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """nginx as a WebDAV server on loopback, plain and with TLS. Ready line: endpoint, tls_endpoint, ca, root (the folder it
 serves as /store), token (demanded below /token/ as a bearer token), user_pem (a certificate that /cert/ demands)."""
 import os

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A network of its own for a test program: only loopback, every port free, nobody else can reach its servers.
 #pragma once
 

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """The smallest real Ceph with an S3 gateway: one monitor, one OSD in memory, one radosgw, on loopback; up in about 2 s.
 
 Ready line: endpoint, tls_endpoint, ca, access, secret, access2, secret2 (another user), gateway_pid.

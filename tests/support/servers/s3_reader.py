@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """boto3 as an independent reader of an S3 server: s3_reader.py HOST:PORT ACCESS SECRET
 
 Commands: read BUCKET KEYFILE OUTFILE (the key is the content of KEYFILE) | list BUCKET (all versions' sizes by key, unfinished

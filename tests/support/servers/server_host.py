@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the scripts that run real servers for tests share: processes that die with the script, free ports, and a dialogue.
 
 A script starts its servers in a folder of its own, prints one JSON line {"ready": true, ...} and then obeys one-line

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A real server that a test starts and stops: one of the scripts in tests/support, spoken to by lines of
 // text.
 #pragma once

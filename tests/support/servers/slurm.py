@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A private Slurm cluster on one machine: munged, slurmctld and several slurmd, started and ended by this script.
 
   slurm.py [NODES [CORES]]      prints {"ready": true, "environment": {...}, ...}, then obeys: fault commands below

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Slurm's accounting for tests: munged, a database and slurmdbd, which several clusters of slurm.py share.
 
 Only with it do --clusters (-M) and sacct work: the commands ask slurmdbd for the address of the named cluster.

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """OpenStack Swift with its S3 door (s3api), one of each server on loopback: a second S3 server, written by other people.
 Ready line: endpoint, access, secret. Debian: swift-proxy swift-account swift-container swift-object."""
 import getpass

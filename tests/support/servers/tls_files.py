@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Certificates for servers of tests: an authority, a server's for localhost, another authority, an expired one, a user's."""
 import os
 import subprocess

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """XRootD on root:// and http(s)://, with adler32. Ready line: root_endpoint, http_endpoint, https_endpoint, ca, root.
 xrootd.py x509: demands a grid proxy on root:// (more: ca_dir, proxy, proxy_of_others). xrootd.py sss: demands a shared secret
 (more: keytab, wrong_keytab).

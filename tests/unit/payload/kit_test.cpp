@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The kit against the Droid's side of the protocol, in real processes.
 #include <gtest/gtest.h>
 #include <sys/stat.h>

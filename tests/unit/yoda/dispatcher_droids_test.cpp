@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Droids that fall silent, die, come back, or belong to an older life: nothing is lost, nothing counts twice.
 #include "yoda_under_test.hpp"
 

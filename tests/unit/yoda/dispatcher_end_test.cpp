@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How a run ends: exit codes, Droids that leave, and jobs that nobody can run.
 #include "yoda_under_test.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Who gets how much, in what order, and what a Droid is told when there is nothing.
 #include "yoda_under_test.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What harvest tells a running rank 0: more ranges, a job killed, a bundle lost, no more to come.
 #include "yoda_under_test.hpp"
 

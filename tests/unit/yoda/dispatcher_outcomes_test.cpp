@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What rank 0 makes of Finished, Failed, GivenBack and Sealed: the table, the journal, the answer.
 #include "yoda_under_test.hpp"
 

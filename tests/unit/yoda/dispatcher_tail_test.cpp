@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The tail: when some workers are idle and others still have work, queued ranges are recalled and
 // long-running ones copied.
 #include "yoda_under_test.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The end of the allocation: nothing is started that cannot finish, everybody is drained in time.
 #include "yoda_under_test.hpp"
 

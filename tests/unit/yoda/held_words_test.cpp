@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "yoda/held_words.hpp"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A Droid of a few lines, on a network and a clock of its own, for random runs of the dispatcher. It keeps to
 // docs/protocol.md and keeps book of what its bundle holds. The real one is src/droid; the simulation of both
 // together is tests/sim.

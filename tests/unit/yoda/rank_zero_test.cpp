@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Rank 0's real loop with a real journal on disk; this test is the Droid.
 #include "yoda/rank_zero.hpp"
 

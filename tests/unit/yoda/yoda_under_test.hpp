@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A dispatcher with a recording fake and time by hand; each call is one poll of rank 0's loop.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "harvest/batch/base/batch_job.hpp"
 
 #include "core/config/units.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A job as a batch system tells of it, in words that are the same for all of them.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A batch system behind four questions. Slurm and PBS by their commands, `local` by processes of this
 // machine.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "harvest/batch/base/run_program.hpp"
 
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Runs a program of the batch system: bounded in time and output, no shell.
 #pragma once
 

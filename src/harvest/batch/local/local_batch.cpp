@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Without a batch system: the job file in the background on this machine, in a session of its own. A job is
 // found by YODA_JOB_NAME in its environment, so nothing about it needs to be remembered.
 #include <dirent.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // PBS by its commands: OpenPBS and PBS Pro (qselect, qstat -x), Torque and Slurm's wrappers (qstat -f). What
 // they print is read by pbs_text.
 //

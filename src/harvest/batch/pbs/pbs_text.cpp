@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "harvest/batch/pbs/pbs_text.hpp"
 
 #include <cctype>

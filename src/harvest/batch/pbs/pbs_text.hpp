@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What PBS's commands print (OpenPBS, PBS Pro, Torque, and Slurm's Torque wrappers), as values. Pure.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Slurm by its commands. What they print is read by slurm_text.
 #include <fmt/format.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What Slurm's commands print, as values. Pure.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The files by which a Harvester and a worker talk in their access point (docs/reference/panda.md §12): a second way to
 // feed and drain a run, without speaking to PanDA. Harvester writes in place, so half files are met and taken
 // for "not yet"; ours appear whole. Who may write which of them when is in access_point.hpp.

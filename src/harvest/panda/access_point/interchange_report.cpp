@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // `harvest report --access-point`. Harvester takes the dump by renaming it, at its own pace, and looks at no
 // other one once it has the job's final state. So a dump that has not been taken is replaced by one that has
 // the same records and the new ones (the same record twice is harmless), and the final state is told only

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // `harvest fetch --more RUN`: ranges go from PanDA's answer into a note for yoda, each exactly once: the
 // note's name is written down before the request leaves, the answer before the note, and a note that was read
 // is never read again.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How many events more a run can take: what the rest of its batch job (or the job that is still to come) has
 // time for, without those that wait in the run and in its inbox already.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "harvest/panda/fetch/fetch.hpp"
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Jobs and event ranges from PanDA, written down as they come (fetch_journal.hpp), checked, and then given to
 // whoever makes the run folder. May be killed at any moment and called again with the same journal: it goes
 // on where it stopped.

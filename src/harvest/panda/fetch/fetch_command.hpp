@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // `harvest fetch RUN`: jobs and event ranges from PanDA as a run folder that yoda takes; `harvest fetch
 // --more RUN`: more ranges for a run that is there. Both may be killed and called again.
 #pragma once

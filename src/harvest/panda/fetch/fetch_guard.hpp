@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What keeps fetching from doing harm: merge jobs that are held (held_job.hpp), and jobs that fetch ended by
 // itself one after the other. While one of these stands, no more jobs are asked for, and a person is needed.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What was asked of PanDA and what came back, written down before anything is done with it: PanDA hands a job
 // or a range out once, so an answer that is lost must be known as lost.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How many ranges to ask for, job by job: never more than the allocation can do, an even share for every job,
 // short answers taken for what they are. Pure.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A merge job that PanDA gave to a fetch; pure. A merge job that ends as failed, or is lost by its heartbeat,
 // may make PanDA discard every finished range that the job was to merge. Therefore harvest runs none and
 // fails none: the job is held, by heartbeats, until a person decides (ADR 0032).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "harvest/panda/fetch/input_check.hpp"
 
 #include <fcntl.h>

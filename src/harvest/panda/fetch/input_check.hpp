@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The input files of a job, before nodes are burnt on it: found, of the right size and checksum, staged in
 // where they are not on the shared file system. Wrong ones fail the job with the pilot's code for it.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "harvest/panda/fetch/job_filter.hpp"
 
 #include <fmt/format.h>

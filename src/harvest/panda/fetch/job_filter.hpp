@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which jobs are ours, and what is changed in a job definition before anybody else sees it. Pure.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // PanDA's description of a queue (CRIC or AGIS JSON with schedconfig's keys, and its storage endpoints) as
 // settings of harvest (harvest_config.hpp). Mapping: docs/panda.md, "Queue configuration".
 #pragma once

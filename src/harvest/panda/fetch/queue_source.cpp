@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Where queue descriptions are read from: files, or URLs with a copy beside.
 #include <fmt/format.h>
 #include <sys/stat.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which of the ranges that PanDA hands out can be worked on at all.
 #pragma once
 

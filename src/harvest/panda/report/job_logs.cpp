@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "harvest/panda/report/job_logs.hpp"
 
 #include <fcntl.h>

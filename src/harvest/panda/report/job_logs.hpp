@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What PanDA is told out of a job's logs (docs/reference/panda.md §4): jobReport.json of its transform
 // (metaData, exit code, memory), the run's warnings (pilotLog), the end of its payload's log (stdout, while
 // debugging). Everything is bounded; what cannot be read is left out.

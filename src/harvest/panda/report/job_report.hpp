@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One PanDA job as PanDA hears of it, from `starting` to its final state; pure. All that must outlive a
 // process is in JobRecord, one small atomic file.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A job's log tarball on its way to the grid storage (activity "pl") and to the special object store
 // ("logs", Pilot Log Special; docs/reference/panda.md §8): two records of the stager
 // (harvest/stage_out/stager.hpp) like any bundle's, made when the job is over. The tarball itself is made by

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // `harvest report RUN`: tells PanDA what is in the stores (bundle by bundle), what failed, and how each job
 // stands; obeys what it answers. One tick: bounded, may be killed anywhere and called again.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One job of a run in one report tick: which of its ranges go to PanDA now, in which form, and what is
 // written down when PanDA took them.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How one job of a run stands, as its next updateJob tells it: counts of the table, times, logs.
 #include <fmt/format.h>
 

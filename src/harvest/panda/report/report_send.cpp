@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What JobReporter sends: ranges call by call, until all is settled, PanDA does not answer, or it is time to
 // stop.
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Notes for the yoda that holds a run (core/job/inbox_note.hpp): whole files that appear in RUN/inbox under a
 // name that sorts by time and is never used twice.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // RUN/panda/job-<PandaID>.json
 #include <nlohmann/json.hpp>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Credentials of users and of the pilot that come with a job definition. The job definition is read by
 // everybody who can read the run; these go into a file of their own, mode 0600, for whoever speaks for the
 // job later: PandaProxy, which may have to sign the job's inputs first.

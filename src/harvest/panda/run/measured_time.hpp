@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How long an event takes here, as earlier runs beside this one measured it (event_time_s of their
 // status.json).
 #pragma once

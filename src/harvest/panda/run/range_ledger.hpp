@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What of one PanDA job is still to be reported, range by range; pure. Ranges come in groups: a bundle that
 // is proven to be in its store, or ranges that failed. Ids are not kept: a group knows only how many ranges
 // it has and which are settled.

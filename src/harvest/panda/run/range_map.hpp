@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A small number for each eventRangeID of one job. Ids of one file come close together, so they stand in
 // pages of 32: a million dense ones take 2 MB (as texts they would take 150), the sparsest 70.
 // An id that is not five integers, or of another job, is kept as a text.

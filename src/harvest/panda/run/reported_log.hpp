@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // RUN/panda/reported-<PandaID>.log: what PanDA has taken of one job, one JSON line each, appended and synced
 // before anything else is done with it. A torn last line is left out: its ranges are sent once more.
 //

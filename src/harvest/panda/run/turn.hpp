@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One harvest at a time speaks to PanDA for a run: the lease FOLDER/turn (sys/lease/lease.hpp). The lease
 // saves double work; nothing goes wrong where it fails (all that is sent may be sent twice, all that is asked
 // for is numbered by whoever was first).

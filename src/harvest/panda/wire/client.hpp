@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Asks a PanDA server, over either interface, and gives judged answers; nothing here throws or gives up the
 // process. The addresses of the server's alias are tried in turn while nothing has reached any of them; what
 // may have reached one is never sent to another. Certificates are always checked; plain HTTP goes to this

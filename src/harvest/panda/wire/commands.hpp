@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What PanDA tells a job to do, in answers to updateJob and to range updates (docs/reference/panda.md §4).
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Who we are for PanDA: an X.509 proxy (one PEM file) or an OIDC token (a file), and how long that holds.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The outside of every answer: which of PanDA's many shapes it has, and what it says about the call as a
 // whole.
 //   classic  {"StatusCode": 0, ...}  or  StatusCode=0&...  or  [true, ...]  or bare text  or an HTML page

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Answers about jobs: getJob / acquire_jobs, updateJob and its bulk form, job states.
 #pragma once
 

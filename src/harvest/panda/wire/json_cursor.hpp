@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A pull reader over JSON text, for answers too long for a tree: it never copies, never recurses, and says
 // false at the first thing it does not understand (the caller then gives that piece to the real parser).
 #pragma once

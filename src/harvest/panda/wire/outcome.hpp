@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What one request to PanDA came to. Every answer, however ugly, is one of four outcomes (docs/panda.md,
 // "Outcomes").
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // PandaProxy: signs URLs of an object store for whoever shows the secret that came with a job
 // (docs/reference/panda.md §2). Neither we nor the job ever see the store's keys; the proxy has them from
 // PanDA by their names.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Python's repr of plain values (True, None, 'text', {1: None}) as JSON: PanDA prints it where it forgot to
 // encode.
 #pragma once

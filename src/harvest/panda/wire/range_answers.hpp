@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Answers about event ranges: those handed out, what became of reported ones, how many are left, where each
 // stands.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "harvest/panda/wire/range_scanner.hpp"
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Event ranges out of the text of a JSON list, one at a time, without a tree: PanDA gives 10,000 in 2.1 MB.
 // The fixed shape that the server prints is read by hand; anything else (escapes, other key orders with
 // unknown keys, numbers as texts) is given to the JSON library, object by object.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The list of updateEventRanges, printed straight into text: 10,000 ranges make half a megabyte.
 #include <fmt/format.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What we ask PanDA, as bytes, for both interfaces. Exactly the fields a server knows: one unknown name makes
 // it answer HTTP 500 (docs/reference/panda.md §1). In v1 every value has its true JSON type.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How we speak to PanDA (harvest_options.hpp makes it from the configuration), and what lies in RUN/panda.
 // Holds no secret, only where they are.
 #pragma once

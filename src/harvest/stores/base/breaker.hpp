@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Whether an endpoint may be asked now: a pure state machine, one for each endpoint, shared by all who use
 // it.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // HTTP requests that are tried again: each is built anew for every try (signatures carry the time), judged by
 // its store, and waits out its back-off and the endpoint's breaker without holding anything.
 #pragma once

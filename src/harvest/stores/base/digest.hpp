@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // MD5, SHA-256 and HMAC by OpenSSL, for stores: what they want bound to a request and what they answer.
 #pragma once
 

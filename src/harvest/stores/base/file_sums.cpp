@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "harvest/stores/base/file_sums.hpp"
 
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Checksums of a local file: adler32 of the whole, MD5 and SHA-256 of its parts, computed by several threads
 // that run a few parts ahead of whoever sends them.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Names of objects: what a store may be asked for, and where conventions of the grid put a file.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "harvest/stores/base/sigv4.hpp"
 
 #include <fmt/format.h>

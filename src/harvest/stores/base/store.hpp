@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One place where bundles are kept, whatever it is: S3, WebDAV/HTTPS, XRootD, a folder.
 //
 // A store belongs to one thread and may wait. put() is atomic (the object is there whole or not at all) and

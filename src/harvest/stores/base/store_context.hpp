@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a store needs from its surroundings: clock, log, limits, and what is shared with other threads'
 // stores.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Where a store is: `scheme://host[:port]/path`, or PanDA's older `objectstore^protocol^host^path`.
 #pragma once
 

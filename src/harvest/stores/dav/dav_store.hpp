@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // WebDAV and plain HTTPS doors (dCache, XRootD, nginx, Apache): PUT to a temporary name, compare what the
 // server says of it, MOVE, HEAD. An X.509 proxy or a bearer token opens the door.
 #pragma once

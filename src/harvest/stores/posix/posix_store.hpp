@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A folder as a store (file://): copy, fsync, rename. The default when nothing else is configured. When the
 // folder is not there, or full, it is not asked again by this call, as an endpoint that refuses.
 #pragma once

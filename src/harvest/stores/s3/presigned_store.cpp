@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "harvest/stores/s3/presigned_store.hpp"
 
 #include <fcntl.h>

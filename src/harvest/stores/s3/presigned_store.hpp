@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Objects by pre-signed URLs: somebody who has the keys (PandaProxy) signs each request for us. A URL lives
 // for 30 minutes, so it is fetched just before each try and never kept, logged or written.
 #pragma once

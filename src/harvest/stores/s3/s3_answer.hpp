@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Reading what S3 servers answer: small XML documents, error codes, and what each code means for us.
 #pragma once
 

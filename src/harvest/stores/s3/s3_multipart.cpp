@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Large objects in parts: hashed ahead by threads, several on the wire, resumed by what the server already
 // has.
 #include <fcntl.h>

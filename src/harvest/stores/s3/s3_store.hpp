@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // S3 (Ceph, Swift, AWS, ...): signed requests, the bytes bound to each of them by a digest, multipart with
 // resume, and the stored checksum compared with our own. Behaviour of real servers: docs/stores.md.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the root:// store needs of XRootD's client library. The library sits behind this interface in a
 // plug-in of its own (yoda_xrootd.so beside the program), loaded when the first root:// URL is used: its
 // static constructors ask the name service who this machine is, which would cost every other command seconds

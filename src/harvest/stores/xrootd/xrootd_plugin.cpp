@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // yoda_xrootd.so: XRootD's client library behind XrootdClient.
 #include <fcntl.h>
 #include <fmt/format.h>

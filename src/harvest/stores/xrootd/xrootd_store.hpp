@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // root:// by XRootD's own client library (harvest/stores/xrootd/xrootd_client.hpp): written beside its name,
 // proven by the server's adler32, then renamed.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One of every journal record, and a text of a record by which two can be compared.
 #pragma once
 

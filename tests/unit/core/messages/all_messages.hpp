@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One of every message, for tests of the codec, and a text of a message by which two can be compared.
 #pragma once
 

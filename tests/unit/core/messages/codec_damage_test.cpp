@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A frame that was damaged on its way gives an error or other valid messages, never undefined behaviour: run
 // these under the sanitizers too. Seeds are fixed.
 #include <gtest/gtest.h>

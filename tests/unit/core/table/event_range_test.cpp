@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "core/table/event_range.hpp"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Bundles in the event table: numbers, sealing, loss, and copies that recovery made.
 #include <gtest/gtest.h>
 

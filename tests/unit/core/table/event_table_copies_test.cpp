@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Second copies of a running range: which one counts, and what becomes of the other.
 #include <gtest/gtest.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What may become a range, which file it belongs to, and what is a duplicate.
 #include <gtest/gtest.h>
 

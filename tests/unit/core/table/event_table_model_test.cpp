@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The event table against a naive model of it: random operations from fixed seeds, compared after each one.
 #include <gtest/gtest.h>
 

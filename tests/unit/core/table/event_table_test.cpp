@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Each line of the transition table at the top of core/table/event_table.hpp, and what must change nothing.
 #include "core/table/event_table.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "droid/channel/worker_channel.hpp"
 
 #include <gmock/gmock.h>

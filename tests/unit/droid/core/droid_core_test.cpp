@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The Droid core: what becomes of ranges whose payload ends or cannot begin, and of a Droid whose disk does
 // not answer.
 #include "droid/core/droid_core.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Staging as a small world: nodes with disks in memory, messages in order per pair, deaths at any moment.
 #include "droid/inputs/input_stage_core.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Submissions, decisions, sizes, settings and job files: everything about batch systems that needs none.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

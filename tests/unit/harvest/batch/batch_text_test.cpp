@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What batch systems print, in their own words.
 #include <gtest/gtest.h>
 

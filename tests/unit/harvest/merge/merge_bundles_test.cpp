@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What merge makes of bundles that are damaged, missing, or contradict what is said about them.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

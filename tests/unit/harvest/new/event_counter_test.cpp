@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "harvest/new/event_counter.hpp"
 
 #include <gmock/gmock.h>

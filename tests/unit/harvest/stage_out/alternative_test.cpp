@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which store a bundle goes to: by the job, the queue, the configuration, failures, and push.alternative;
 // with folders as stores.
 #include <gmock/gmock.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a store refuses before anything is sent.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

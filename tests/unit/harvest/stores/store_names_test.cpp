@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Store URLs, object keys, and where conventions of the grid put a file.
 #include <gtest/gtest.h>
 

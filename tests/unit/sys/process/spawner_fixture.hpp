@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Runs a Spawner the way a Droid's loop does, with real programs, and looks at what becomes of them in /proc.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Who dies, who stays, and that nothing is left behind: with real processes, looked up in /proc.
 #include <sys/prctl.h>
 #include <sys/wait.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Payloads that are ordered ahead: each is started by the server itself when the one before it is gone.
 #include <csignal>
 

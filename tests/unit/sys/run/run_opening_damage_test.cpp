@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Run folders whose journal, table or folder is damaged.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

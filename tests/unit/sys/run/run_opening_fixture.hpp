@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A run folder with 20 ranges, and ways to open it.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Logs of jobs that are over go to both log activities by the stager's way, into folders as stores.
 #include "harvest/panda/report/log_upload.hpp"
 

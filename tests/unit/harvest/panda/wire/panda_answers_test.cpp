@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Answers that were not recorded: broken, hostile, or from a server that may come.
 #include <gtest/gtest.h>
 

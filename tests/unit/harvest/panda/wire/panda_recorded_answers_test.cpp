@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Every recorded answer of a real server goes through the reader of its call; what comes out is compared with
 // data/panda_outcomes.txt, one line each, written by hand from the recordings' own rows and comments.
 #include <fmt/format.h>

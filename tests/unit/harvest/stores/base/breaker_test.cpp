@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "harvest/stores/base/breaker.hpp"
 
 #include <gtest/gtest.h>

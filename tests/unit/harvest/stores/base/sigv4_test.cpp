@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Vectors: AWS's Signature Version 4 test suite (service "service", 2015-08-30) and the examples of the S3
 // API reference (2013-05-24). Both are published with these keys, which open nothing.
 #include "harvest/stores/base/sigv4.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "harvest/stores/s3/s3_answer.hpp"
 
 #include <gtest/gtest.h>
