@@ -8,7 +8,7 @@
 
 #include "app/build_version.hpp"
 #include "app/commands/command_line.hpp"
-#include "app/commands/harvest_commands.hpp"
+#include "app/commands/commands.hpp"
 
 int main(int argc, char** argv)
 {

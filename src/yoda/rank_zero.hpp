@@ -19,7 +19,7 @@
 #include "sys/base/log.hpp"
 #include "sys/base/poller.hpp"
 #include "sys/base/run_folder.hpp"
-#include "sys/journal/journal_file.hpp"
+#include "sys/journal/file.hpp"
 #include "sys/run/event_file_checkpoint.hpp"
 #include "sys/transport/nap.hpp"
 #include "sys/transport/transport.hpp"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Rank 0's journal on the world's disk, step by step: the same steps as sys/journal/journal_file.cpp takes.
+// Rank 0's journal on the world's disk, step by step: the same steps as sys/journal/file.cpp takes.
 // Appended bytes wait for the commit interval, are written at once, synced, and only then durable.
 #pragma once
 

@@ -109,7 +109,7 @@ PURE = [
     "src/droid/core/range_work*",
     "src/droid/inputs/input_stage_core*",
     "src/harvest/stage_out/stager.*",
-    "src/harvest/merge/merge_order*",
+    "src/harvest/merge/order*",
 ]
 # Headers of the C++ library that stand for the outside world or for another thread.
 IMPURE_STANDARD = {

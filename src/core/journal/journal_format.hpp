@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the journal says, frame by frame, and the bytes of it (docs/journal.md). Pure:
-// core/journal/recovery.hpp applies records to a table, sys/journal/journal_file.hpp keeps bytes on disk.
+// core/journal/recovery.hpp applies records to a table, sys/journal/file.hpp keeps bytes on disk.
 //
 // Records state what is, never a difference: replaying one twice, or over a checkpoint that already includes
 // it, changes nothing.

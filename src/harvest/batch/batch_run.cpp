@@ -12,10 +12,10 @@
 #include "harvest/batch/job_file.hpp"
 #include "harvest/batch/run_facts.hpp"
 #include "harvest/batch/sealing.hpp"
-#include "harvest/batch/slurm/slurm_text.hpp"
+#include "harvest/batch/slurm/text.hpp"
 #include "sys/base/files.hpp"
+#include "sys/lease/keeper.hpp"
 #include "sys/lease/lease.hpp"
-#include "sys/lease/lease_keeper.hpp"
 
 namespace yoda {
 

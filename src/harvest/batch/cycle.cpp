@@ -9,8 +9,8 @@
 #include "harvest/batch/spool_config.hpp"
 #include "harvest/new/new_run_payload.hpp"
 #include "sys/base/files.hpp"
+#include "sys/lease/keeper.hpp"
 #include "sys/lease/lease.hpp"
-#include "sys/lease/lease_keeper.hpp"
 
 namespace yoda {
 

@@ -3,8 +3,8 @@
 
 #include <unistd.h>
 
+#include "sys/lease/keeper.hpp"
 #include "sys/lease/lease.hpp"
-#include "sys/lease/lease_keeper.hpp"
 #include "sys/run/run_opening.hpp"
 
 namespace yoda {

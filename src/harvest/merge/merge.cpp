@@ -6,13 +6,13 @@
 
 #include <filesystem>
 
-#include "harvest/merge/merge_bundles.hpp"
-#include "harvest/merge/merge_hdf5.hpp"
-#include "harvest/merge/merge_order.hpp"
-#include "harvest/merge/merge_report.hpp"
-#include "harvest/merge/merge_tar.hpp"
+#include "harvest/merge/bundles.hpp"
+#include "harvest/merge/hdf5.hpp"
+#include "harvest/merge/order.hpp"
+#include "harvest/merge/report.hpp"
+#include "harvest/merge/tar.hpp"
 #include "sys/base/named_output.hpp"
-#include "sys/hdf5/hdf5_writer.hpp"
+#include "sys/hdf5/writer.hpp"
 #include "sys/process/guarded_child.hpp"
 
 namespace yoda {

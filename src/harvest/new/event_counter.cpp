@@ -12,7 +12,7 @@
 
 #include "core/base/checksum.hpp"
 #include "sys/base/files.hpp"
-#include "sys/hdf5/hdf5_events.hpp"
+#include "sys/hdf5/events.hpp"
 
 namespace yoda {
 

@@ -12,7 +12,7 @@
 #include <cstdio>
 #include <thread>
 
-#include "sys/lease/lease_chain.hpp"
+#include "sys/lease/chain.hpp"
 #include "sys/process/process_tree.hpp"
 
 namespace yoda {

@@ -21,7 +21,7 @@
 // learns that it has lost the lease. A holder that has lost it must stop without writing; should it still
 // write, journal and bundles carry its older life and are refused.
 //
-// Judging: lease_record.hpp. On NFS version 3 a holder may learn of its loss later by the time that clients
+// Judging: record.hpp. On NFS version 3 a holder may learn of its loss later by the time that clients
 // may keep folders cached (by default up to 60 s).
 #pragma once
 
@@ -34,7 +34,7 @@
 #include "core/base/time.hpp"
 #include "sys/base/clock.hpp"
 #include "sys/base/files.hpp"
-#include "sys/lease/lease_record.hpp"
+#include "sys/lease/record.hpp"
 
 namespace yoda {
 
@@ -50,7 +50,7 @@ LeaseHolder describe_holder(std::string program, std::string batch_job, Clock co
 /// What can be seen of a holder from here.
 HolderSight look_for_holder(LeaseHolder const& holder);
 
-/// A lease that is held. Not for several threads at once; lease_keeper.hpp beats in a thread of its own.
+/// A lease that is held. Not for several threads at once; keeper.hpp beats in a thread of its own.
 class Lease {
   public:
     Lease(Lease&&) noexcept = default;

@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-#include "sys/hdf5/hdf5_writer.hpp"
+#include "sys/hdf5/writer.hpp"
 
 namespace yoda::event_file {
 

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <set>
 
-#include "sys/hdf5/hdf5_reader.hpp"
+#include "sys/hdf5/reader.hpp"
 #include "sys/run/event_file.hpp"
 #include "sys/run/event_file_format.hpp"
 

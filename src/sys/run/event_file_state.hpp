@@ -10,7 +10,7 @@
 
 #include "core/base/result.hpp"
 #include "core/table/event_table.hpp"
-#include "sys/hdf5/hdf5_writer.hpp"
+#include "sys/hdf5/writer.hpp"
 #include "sys/run/event_file.hpp"
 
 namespace yoda::event_file {

@@ -11,9 +11,9 @@
 #include <cerrno>
 
 #include "sys/base/files.hpp"
-#include "sys/hdf5/hdf5_reader.hpp"
-#include "sys/hdf5/hdf5_seal.hpp"
-#include "sys/journal/journal_file.hpp"
+#include "sys/hdf5/reader.hpp"
+#include "sys/hdf5/seal.hpp"
+#include "sys/journal/file.hpp"
 #include "sys/run/bundle_repair.hpp"
 #include "sys/run/bundle_scan.hpp"
 #include "sys/run/event_file_format.hpp"

@@ -10,8 +10,8 @@
 
 #include "core/journal/replay.hpp"
 #include "sys/base/files.hpp"
-#include "sys/journal/journal_file.hpp"
-#include "sys/journal/journal_reader.hpp"
+#include "sys/journal/file.hpp"
+#include "sys/journal/reader.hpp"
 
 namespace yoda {
 

@@ -20,7 +20,7 @@
 #include "support/builders/table_builder.hpp"
 #include "support/scratch_folder.hpp"
 #include "sys/base/run_folder.hpp"
-#include "sys/journal/journal_segments.hpp"
+#include "sys/journal/segments.hpp"
 #include "sys/run/event_file.hpp"
 #include "sys/run/run_opening.hpp"
 

@@ -9,7 +9,7 @@
 
 #include "harvest/batch/base/batch_system.hpp"
 #include "harvest/batch/base/run_program.hpp"
-#include "harvest/batch/pbs/pbs_text.hpp"
+#include "harvest/batch/pbs/text.hpp"
 
 namespace yoda {
 

@@ -7,7 +7,7 @@
 #include "core/config/units.hpp"
 #include "harvest/batch/base/batch_system.hpp"
 #include "harvest/batch/base/run_program.hpp"
-#include "harvest/batch/slurm/slurm_text.hpp"
+#include "harvest/batch/slurm/text.hpp"
 
 namespace yoda {
 

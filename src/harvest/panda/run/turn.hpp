@@ -9,7 +9,7 @@
 
 #include "core/base/result.hpp"
 #include "sys/base/clock.hpp"
-#include "sys/lease/lease_keeper.hpp"
+#include "sys/lease/keeper.hpp"
 
 namespace yoda {
 

@@ -2,8 +2,8 @@
 // What batch systems print, in their own words.
 #include <gtest/gtest.h>
 
-#include "harvest/batch/pbs/pbs_text.hpp"
-#include "harvest/batch/slurm/slurm_text.hpp"
+#include "harvest/batch/pbs/text.hpp"
+#include "harvest/batch/slurm/text.hpp"
 
 namespace yoda {
 namespace {

@@ -13,8 +13,8 @@
 #include "support/scratch_folder.hpp"
 #include "support/skip.hpp"
 #include "support/small_disk.hpp"
-#include "sys/lease/lease_chain.hpp"
-#include "sys/lease/lease_keeper.hpp"
+#include "sys/lease/chain.hpp"
+#include "sys/lease/keeper.hpp"
 #include "sys/process/process_tree.hpp"
 
 namespace yoda::test {
