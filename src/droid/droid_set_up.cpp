@@ -89,7 +89,7 @@ Status Droid::try_set_up()
         setup.payload = payload_;
         setup.environment = environment;
         set_variable(setup.environment, "PandaID", std::to_string(jobs_[job].panda_id()));
-        // A run that was made before keeps the names of its outputs to its end (ADR 0034).
+        // A run that was made before keeps the names of its outputs to its end (ADR 0014).
         if (jobs_[job].run_id() != 0 || payload_.channel == ChannelKind::athenamp) {
             auto outputs = OutputNames::make(jobs_[job], payload_);
             if (!outputs && jobs_[job].run_id() != 0) return outputs.error();

@@ -37,10 +37,11 @@ SLASH = "/"  # So that this file names no machine's path itself.
 
 
 def right_licence(path):
-    if not path.endswith((".cpp", ".hpp")):
+    mark = {".cpp": "//", ".hpp": "//", ".py": "#"}.get(os.path.splitext(path)[1])
+    if mark is None:
         return ""
     licence = rules.LICENCE_OF_THE_KIT if path.startswith("src/payload/") else rules.LICENCE
-    return f"// {rules.SPDX}{licence}\n"
+    return f"{mark} {rules.SPDX}{licence}\n"
 
 
 class PlantedTest(unittest.TestCase):
@@ -243,7 +244,7 @@ class PlantedTest(unittest.TestCase):
                 self.plant("src/sys/base/files.cpp", CLEAN["src/sys/base/files.cpp"] + line + "\n")
                 self.expect("src/sys/base/files.cpp", text)
         self.plant("src/sys/base/files.cpp", CLEAN["src/sys/base/files.cpp"] + "// a\n// docs/nowhere.md\n// b\n")
-        self.assertEqual([finding.line for finding in check_tree.find_all(self.root)], [8])
+        self.assertEqual([finding.line for finding in check_tree.find_all(self.root)], [9])
 
     def test_pages_may_name_their_own_sections_and_pages_beside_them(self):
         self.add("docs/operations.md", "See reference/panda.md §1.2 and docs/reference/panda.md §1.")

@@ -404,4 +404,4 @@ def skips(tree):
                 yield Finding(path, number, "exit code 77: use skip() of tests/support/skipping.py")
 
 
-RULES = [layers, folders, purity, mpi, clocks, lengths, headers, machine_paths, pages, files_of_others, skips]
+RULES = [layers, folders, purity, mpi, clocks, lengths, headers, licences, machine_paths, pages, files_of_others, skips]

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "core/base/result.hpp"
-#include "core/exit_code.hpp"
+#include "core/base/exit_code.hpp"
 
 namespace yoda {
 

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "core/base/result.hpp"
-#include "core/exit_code.hpp"
+#include "core/base/exit_code.hpp"
 #include "harvest/batch/batch_run.hpp"
 #include "harvest/steps.hpp"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A merge job that PanDA gave to a fetch; pure. A merge job that ends as failed, or is lost by its heartbeat,
 // may make PanDA discard every finished range that the job was to merge. Therefore harvest runs none and
-// fails none: the job is held, by heartbeats, until a person decides (ADR 0032).
+// fails none: the job is held, by heartbeats, until a person decides (ADR 0015).
 //
 //   held -> released     a person had it ended as failed (harvest fetch --release-job)
 //   held -> gone         PanDA has taken it back, or has forgotten it

@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "core/base/result.hpp"
-#include "core/exit_code.hpp"
+#include "core/base/exit_code.hpp"
 #include "harvest/panda/run/batch_facts.hpp"
 #include "harvest/panda/wire/client.hpp"
 #include "harvest/panda/wire/settings.hpp"

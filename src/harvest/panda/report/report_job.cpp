@@ -330,7 +330,7 @@ Status JobReporter::obey(bool whole_run_drains)
     };
     // Nobody is there any more to take a note, or there is nothing left to drop.
     if (shared_.facts.phase == JobPhase::uploading || table().unended_in_job(job_) == 0) return {};
-    // Other jobs of the run go on: yoda drops this one's ranges (ADR 0033).
+    // Other jobs of the run go on: yoda drops this one's ranges (ADR 0016).
     if (record_.killed || (record_.drain && !whole_run_drains))
         return write(record_.kill_note, record_.kill_note_written, "job_killed",
                      print_job_killed_note(record_.panda_id));

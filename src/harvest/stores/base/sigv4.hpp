@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // AWS Signature Version 4, pure: a request and a time go in, an Authorization value or a signed query comes
-// out. Why our own: docs/adr/0020-own-sigv4-signer.md. Checked against AWS's published vectors.
+// out. Why our own: docs/adr/0001-own-sigv4-signer.md. Checked against AWS's published vectors.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "core/exit_code.hpp"
+#include "core/base/exit_code.hpp"
 
 namespace yoda {
 
