@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "core/output_names.hpp"
 #include "core/recovery.hpp"
 #include "harvest/panda/error_codes.hpp"
 #include "harvest/panda/inbox.hpp"
