@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "core/journal/recovery.hpp"
+#include "core/config/output_names.hpp"
 #include "harvest/panda/run/inbox.hpp"
 #include "harvest/panda/wire/error_codes.hpp"
 #include "harvest/stage_out/push_bundle.hpp"
