@@ -82,7 +82,8 @@ Key const keys[] = {
      "them from node to node"},
     {"node.setup", &C::setup_command, "program with arguments run once per node before the first payload"},
     {"node.cleanup", &C::cleanup_command, "program with arguments run once per node, by its last Droid"},
-    {"node.time_limit", &C::node_time_limit_s, "of each of these two"},
+    {"node.time_limit", &C::node_time_limit_s,
+     "of each of these two, and of what a Droid tidies before it starts"},
     {"run.open", &C::run_open, "more ranges may come through RUN/inbox until it says closed"},
     {"status.interval", &C::status_interval_s, "how often status.json is written"},
 };

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <filesystem>
@@ -15,6 +16,7 @@
 #include <unordered_set>
 
 #include "core/event_range.hpp"
+#include "droid/errands.hpp"
 #include "sys/bundle_file.hpp"
 
 namespace yoda {
@@ -95,8 +97,9 @@ class BundleWriter::Thread {
     bool full() const
     {
         std::lock_guard const lock(mutex_);
-        return pending_count_ >= setup_.queue_limit;
+        return pending_count_ + removal_count_ >= setup_.queue_limit;
     }
+    void do_aside(std::function<void()> errand) { removals_.add(std::move(errand)); }
     TimePoint busy_since() const
     {
         std::lock_guard const lock(mutex_);
@@ -126,7 +129,9 @@ class BundleWriter::Thread {
     void carry_out(StoreOrder& order);
     void carry_out(SealOrder& order);
     void refuse(RangeOutput const& output, OutputFault fault);
-    void remove(std::vector<std::string> const& paths, OutputFolder const& root);
+    void remove(std::vector<DiscardOrder> const& orders);
+    static std::optional<DiscardFailed> remove_files(std::vector<std::string> const& paths,
+                                                     OutputFolder const& root);
     OpenBundle* find_bundle(JobIndex job, std::uint32_t sequence);
     void append(OpenBundle& bundle, StoreOrder& order);
     OutputFolder const& folder(std::string const& path);
@@ -139,6 +144,7 @@ class BundleWriter::Thread {
         told_.emplace_back(std::move(news));
     }
     void pass_on_news();
+    void ring() const;
 
     BundleWriterSetup setup_;
     Clock const& clock_;
@@ -146,13 +152,14 @@ class BundleWriter::Thread {
 
     mutable std::mutex mutex_;
     std::condition_variable wake_;
-    std::vector<Order> orders_;                  // guarded by mutex_
-    std::size_t pending_count_ = 0;              // guarded by mutex_; orders not carried out yet
-    bool has_unsynced_ = false;                  // guarded by mutex_; as of the last wait
-    bool in_a_hurry_ = false;                    // guarded by mutex_
-    std::vector<News> news_;                     // guarded by mutex_
-    TimePoint busy_since_ = TimePoint::never();  // guarded by mutex_
-    bool stopping_ = false;                      // guarded by mutex_
+    std::vector<Order> orders_;                   // guarded by mutex_
+    std::size_t pending_count_ = 0;               // guarded by mutex_; orders not carried out yet
+    bool has_unsynced_ = false;                   // guarded by mutex_; as of the last wait
+    bool in_a_hurry_ = false;                     // guarded by mutex_
+    std::vector<News> news_;                      // guarded by mutex_
+    TimePoint busy_since_ = TimePoint::never();   // guarded by mutex_
+    bool stopping_ = false;                       // guarded by mutex_
+    std::atomic<std::size_t> removal_count_ = 0;  // orders given to removals_, not carried out yet
 
     // The thread's own.
     std::map<std::uint32_t, OpenBundle> open_;
@@ -164,6 +171,7 @@ class BundleWriter::Thread {
     std::size_t unsynced_count_ = 0;
     std::optional<TimePoint> last_sync_;  ///< when it began
 
+    Errands removals_;    // It uses what is guarded by mutex_.
     std::thread thread_;  // Last: it uses all of the above.
 };
 
@@ -200,7 +208,7 @@ bool BundleWriter::Thread::wait_for_work(std::unique_lock<std::mutex>& lock)
     return wake_.wait_for(lock, std::chrono::nanoseconds(left.ns), is_there);
 }
 
-/// Stores come first and are told; then files are removed, since nobody waits for that.
+/// Stores come first and are told; then files may be removed.
 void BundleWriter::Thread::work(std::vector<Order>& orders, bool is_due)
 {
     for (auto& order : orders) {
@@ -216,16 +224,32 @@ void BundleWriter::Thread::work(std::vector<Order>& orders, bool is_due)
         sync_all();
     folders_.clear();  // A payload that starts anew may make its folder anew.
     pass_on_news();
-    std::optional<OutputFolder> root;
+    std::vector<DiscardOrder> discards;
     for (auto& order : orders) {
-        auto* const discard = std::get_if<DiscardOrder>(&order);
-        if (!discard) continue;
-        if (!root) root.emplace(setup_.work_root);
-        remove(discard->paths, *root);
-        std::error_code ignored;  // What is left goes with the work folder.
-        if (!discard->folder.empty()) std::filesystem::remove_all(discard->folder, ignored);
+        if (auto* const discard = std::get_if<DiscardOrder>(&order)) discards.push_back(std::move(*discard));
     }
-    pass_on_news();
+    if (discards.empty()) return;
+    removal_count_ += discards.size();
+    removals_.add([this, what = std::move(discards)] { remove(what); });
+}
+
+/// By the other thread.
+void BundleWriter::Thread::remove(std::vector<DiscardOrder> const& orders)
+{
+    OutputFolder const root(setup_.work_root);
+    for (auto const& order : orders) {
+        if (setup_.before_removal) setup_.before_removal();
+        std::error_code ignored;  // What is left goes with the work folder.
+        if (!order.folder.empty()) std::filesystem::remove_all(order.folder, ignored);
+        auto failed = remove_files(order.paths, root);
+        --removal_count_;
+        if (!failed) continue;
+        {
+            std::lock_guard const lock(mutex_);
+            news_.emplace_back(std::move(*failed));
+        }
+        ring();
+    }
 }
 
 BundleWriter::Thread::OpenBundle* BundleWriter::Thread::find_bundle(JobIndex job, std::uint32_t sequence)
@@ -289,7 +313,8 @@ void BundleWriter::Thread::append(OpenBundle& bundle, StoreOrder& order)
 void BundleWriter::Thread::refuse(RangeOutput const& output, OutputFault fault)
 {
     outputs_.clear();
-    remove(absolute_paths(output), OutputFolder(setup_.work_root));
+    if (auto failed = remove_files(absolute_paths(output), OutputFolder(setup_.work_root)))
+        tell(std::move(*failed));
     tell(OutputBad{output.what, fault.error_code, std::move(fault.reason)});
 }
 
@@ -346,7 +371,8 @@ void BundleWriter::Thread::carry_out(SealOrder& order)
                 static_cast<std::uint32_t>(manifest->entry_count)});
 }
 
-void BundleWriter::Thread::remove(std::vector<std::string> const& paths, OutputFolder const& root)
+std::optional<BundleWriter::DiscardFailed> BundleWriter::Thread::remove_files(
+    std::vector<std::string> const& paths, OutputFolder const& root)
 {
     DiscardFailed failed;
     for (auto const& path : paths) {
@@ -354,7 +380,8 @@ void BundleWriter::Thread::remove(std::vector<std::string> const& paths, OutputF
         if (status) continue;
         if (failed.file_count++ == 0) failed.reason = status.error().text();
     }
-    if (failed.file_count > 0) tell(std::move(failed));
+    if (failed.file_count == 0) return std::nullopt;
+    return failed;
 }
 
 void BundleWriter::Thread::pass_on_news()
@@ -366,6 +393,11 @@ void BundleWriter::Thread::pass_on_news()
         busy_since_ = clock_.now();
     }
     told_.clear();
+    ring();
+}
+
+void BundleWriter::Thread::ring() const
+{
     std::uint64_t const one = 1;
     ssize_t const n = ::write(event_.get(), &one, sizeof one);
     static_cast<void>(n);  // Cannot fail before 2^64 news that nobody took.
@@ -395,6 +427,11 @@ void BundleWriter::discard(RangeOutput const& output)
 void BundleWriter::discard_folder(std::string const& folder)
 {
     thread_->add(DiscardOrder{{}, folder});
+}
+
+void BundleWriter::do_aside(std::function<void()> errand)
+{
+    thread_->do_aside(std::move(errand));
 }
 
 void BundleWriter::hurry()

@@ -12,6 +12,9 @@
 // order: Stored before BundleFailed or Sealed. After BundleFailed nothing more is told about that bundle,
 // whatever is still queued for it.
 //
+// A second thread removes what is not needed any more: a payload's folder may take minutes, in which bundles
+// are written as ever.
+//
 // It syncs at once when the last time was at least `sync_interval` ago, when much is unsynced, to seal, and
 // in a hurry. So a lone output waits for nobody, and many small ones share the two syncs: thousands of nodes
 // that sync each range by itself are what a shared filesystem bears least.
@@ -44,15 +47,16 @@ struct BundleWriterSetup {
     std::vector<JobIds> jobs;        ///< by JobIndex
     std::size_t queue_limit = 4096;  ///< orders, from which on it is full()
     Duration sync_interval = Duration::from_ms(100);
-    std::size_t much_unsynced = 512;    ///< outputs: so many wait for no interval
-    std::function<void()> before_sync;  ///< tests: called by the thread before each sync
+    std::size_t much_unsynced = 512;       ///< outputs: so many wait for no interval
+    std::function<void()> before_sync;     ///< tests: called by the thread before each sync
+    std::function<void()> before_removal;  ///< tests: called by the other thread before it removes something
 };
 
 class BundleWriter {
   public:
     /// `clock` must outlive the writer; it is used by the thread.
     BundleWriter(BundleWriterSetup setup, Clock const& clock);
-    /// Waits for what the thread is at; drops what is queued.
+    /// Waits for what the thread is at, for removals that were begun, and for errands; drops what is queued.
     ~BundleWriter();
     BundleWriter(BundleWriter const&) = delete;
     BundleWriter& operator=(BundleWriter const&) = delete;
@@ -65,10 +69,13 @@ class BundleWriter {
     void discard(RangeOutput const& output);
     /// Remove this folder with all that is in it, when the outputs that were stored before have been read.
     void discard_folder(std::string const& folder);
+    /// Done by the thread that removes, before what is discarded from now on.
+    void do_aside(std::function<void()> errand);
     /// What is queued or unsynced is carried out and synced now.
     void hurry();
     bool full() const;
     /// Since when the thread has been at one thing, from which no news has come; never: it has nothing to do.
+    /// Removals do not count.
     TimePoint busy_since() const;
 
     // News.

@@ -2,6 +2,8 @@
 // turns its own dialogue into requests, outputs and failures.
 #pragma once
 
+#include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -10,6 +12,7 @@
 #include "core/payload_config.hpp"
 #include "core/time.hpp"
 #include "droid/droid_core.hpp"
+#include "droid/folder_meter.hpp"
 #include "sys/poller.hpp"
 #include "sys/spawner.hpp"
 
@@ -28,7 +31,10 @@ class ChannelEvents {
     virtual void output(RangeOutput output) = 0;
     virtual void failure(HandOut what, FailKind kind, std::uint16_t error_code, std::string_view reason) = 0;
     virtual void worker_ended(JobIndex job) = 0;
-    /// What the payload left in this folder is of no use, once the outputs that were told are read.
+    /// In another thread, one after the other: what the Droid's loop must not wait for.
+    virtual void do_aside(std::function<void()> errand) { errand(); }
+    /// What the payload left in this folder is of no use, once the outputs that were told are read, and
+    /// errands done.
     virtual void folder_left(std::string const&) {}
     /// Nothing of the payload is left; `error_code` 0: as it should.
     virtual void payload_ended(JobIndex job, std::uint16_t error_code, std::string_view reason) = 0;
@@ -54,6 +60,7 @@ struct PayloadSetup {
     Duration range_limit = Duration::max();  ///< of one range
     Duration silence = Duration::max();      ///< no message and no change in its folder
     std::string stage_folder;                ///< for copies of inputs, shared by all Droids of the node
+    std::shared_ptr<FolderMeter> meter = std::make_shared<FolderMeter>();  ///< of the Droid
 };
 
 /// One worker with a range in hand, for whoever watches limits.

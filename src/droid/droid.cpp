@@ -21,7 +21,7 @@ constexpr std::size_t max_document_bytes = 1u << 30;
 }  // namespace
 
 Droid::Droid(RunFolder folder, std::string host, Spawner& spawner, Transport& transport, Poller& poller,
-             Clock const& clock, Log& log)
+             Clock const& clock, Log& log, std::function<void()> before_errand)
     : folder_(std::move(folder)),
       host_(std::move(host)),
       spawner_(spawner),
@@ -29,9 +29,11 @@ Droid::Droid(RunFolder folder, std::string host, Spawner& spawner, Transport& tr
       poller_(poller),
       clock_(clock),
       log_(log),
+      meter_(std::make_shared<FolderMeter>(before_errand)),
       now_(clock.now()),
       heard_(now_),
       last_step_(now_),
+      before_errand_(std::move(before_errand)),
       nap_(transport, poller)
 {}
 
@@ -98,20 +100,27 @@ void Droid::take_frame(Rank from, std::string_view frame)
             take_document(*part);
         } else if (auto const* place = std::get_if<InputPlace>(&*message)) {
             keep_place(*place);
+        } else if (auto const* stop = std::get_if<Stop>(&*message)) {
+            be_stopped(*stop);
         } else if (core_) {
             if (auto taken = core_->on_message(now_, *message, *this); !taken)
                 log_.warning("bad_message", {{"rank", from}, {"why", taken.error().text()}});
-        } else if (auto const* stop = std::get_if<Stop>(&*message)) {
-            everybody_alive_ = stop->everybody_alive;
-            why_ = "rank 0 ended before the run began";  // It has said why: one voice is enough.
-            log_.info("droid_not_needed", {{"why", why_}});
-            over_ = true;
         } else if (std::holds_alternative<Reset>(*message)) {
             give_up("rank 0 had given this Droid up before it began");
         }
     }
     if (!reader_.error())
         log_.warning("bad_message", {{"rank", from}, {"why", reader_.error().error().text()}});
+}
+
+/// Nobody hears us any more, and the run may be somebody else's by now: what is on disk stays as it is, and
+/// the next life goes on from there. Rank 0 has said why: one voice is enough.
+void Droid::be_stopped(Stop const& stop)
+{
+    everybody_alive_ = stop.everybody_alive;
+    why_ = core_ ? "rank 0 has ended" : "rank 0 ended before the run began";
+    log_.info("droid_not_needed", {{"why", why_}});
+    over_ = true;
 }
 
 void Droid::take_document(Document const& part)

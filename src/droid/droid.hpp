@@ -1,7 +1,8 @@
 // A Droid: the core state machine with its effects. One loop answers messages, payloads and the bundle
-// writer; nothing in it waits for a disk.
+// writer; nothing in it waits for a disk: bundles are written, folders walked and removed by threads.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -14,6 +15,8 @@
 #include "droid/bundle_writer.hpp"
 #include "droid/channel.hpp"
 #include "droid/droid_core.hpp"
+#include "droid/errands.hpp"
+#include "droid/folder_meter.hpp"
 #include "droid/input_stage.hpp"
 #include "droid/memory_log.hpp"
 #include "droid/node.hpp"
@@ -31,8 +34,9 @@ namespace yoda {
 
 class Droid final : private DroidEffects, private ChannelEvents {
   public:
+    /// Tests: `before_errand` is called by the threads that walk and tidy folders, before each part of that.
     Droid(RunFolder folder, std::string host, Spawner& spawner, Transport& transport, Poller& poller,
-          Clock const& clock, Log& log);
+          Clock const& clock, Log& log, std::function<void()> before_errand = {});
     ~Droid() override;
 
     /// Says hello to rank 0; what follows is in step().
@@ -44,7 +48,7 @@ class Droid final : private DroidEffects, private ChannelEvents {
     /// It has said goodbye, or cannot go on: then why() says so.
     bool over() const { return over_; }
     std::string const& why() const { return why_; }
-    /// Rank 0 ended it before it had begun, and said that MPI may be finalized.
+    /// Rank 0 has said its last word to a Droid that was not done, and that MPI may be finalized.
     bool everybody_alive() const { return everybody_alive_; }
 
   private:
@@ -69,6 +73,7 @@ class Droid final : private DroidEffects, private ChannelEvents {
     void output(RangeOutput output) override;
     void failure(HandOut what, FailKind kind, std::uint16_t error_code, std::string_view reason) override;
     void worker_ended(JobIndex job) override;
+    void do_aside(std::function<void()> errand) override;
     void folder_left(std::string const& folder) override;
     void payload_ended(JobIndex job, std::uint16_t error_code, std::string_view reason) override;
     void note(std::string_view event, JobIndex job, std::string_view why) override;
@@ -76,9 +81,12 @@ class Droid final : private DroidEffects, private ChannelEvents {
 
     void take_frame(Rank from, std::string_view frame);
     void take_document(Document const& part);
+    void be_stopped(Stop const& stop);
     void set_up();
     Status try_set_up();
     Status make_work_folder();
+    void say_alive();
+    void do_in_set_up(std::function<void()> errand);
     void give_up(std::string why);
     void keep_place(InputPlace const& place);
     void open_inputs();
@@ -123,6 +131,7 @@ class Droid final : private DroidEffects, private ChannelEvents {
     std::optional<NodeHooks> hooks_;
     std::optional<DroidCore> core_;
     std::unique_ptr<BundleWriter> writer_;
+    std::shared_ptr<FolderMeter> meter_;
     std::optional<Watch> watch_;
     std::optional<MemoryLog> memory_;
     std::vector<std::unique_ptr<PayloadChannel>> channels_;  ///< by job; made when first needed
@@ -137,6 +146,9 @@ class Droid final : private DroidEffects, private ChannelEvents {
     TimePoint next_tick_;
     TimePoint next_watch_;
     TimePoint next_full_watch_;
+    TimePoint next_sign_;  ///< of life, in set-up
+    std::function<void()> before_errand_;
+    Errands set_up_errands_;
     Nap nap_;
     bool over_ = false;
     bool everybody_alive_ = false;

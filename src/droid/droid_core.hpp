@@ -195,7 +195,6 @@ class DroidCore {
     void handle(TimePoint now, NothingEver const& message, DroidEffects& effects);
     void handle(TimePoint now, Limits const& message, DroidEffects& effects);
     void handle(TimePoint now, Drain const& message, DroidEffects& effects);
-    void handle(TimePoint now, Stop const& message, DroidEffects& effects);
     void give_up_paused(TimePoint now, DroidEffects& effects);
     void kill_rest(DroidEffects& effects);
     void leave(TimePoint now, DroidEffects& effects);

@@ -38,13 +38,6 @@ void DroidCore::handle(TimePoint now, Drain const& message, DroidEffects& effect
     leave(now, effects);
 }
 
-void DroidCore::handle(TimePoint now, Stop const&, DroidEffects& effects)
-{
-    worker_deadline_ = now;
-    draining_ = true;
-    leave(now, effects);
-}
-
 /// There is too little disk to start anything, and nothing is left here that would free some.
 void DroidCore::give_up_paused(TimePoint now, DroidEffects& effects)
 {

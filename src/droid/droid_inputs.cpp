@@ -26,8 +26,10 @@ void Droid::open_inputs()
 {
     if (!config_.work_stage_inputs || payload_.channel == ChannelKind::null) return;
     auto const parent = std::filesystem::path(work_folder_).parent_path().string();
-    if (auto const count = NodeFolder::remove_unused(parent, stage_prefix); count > 0)
-        log_.info("stale_inputs_removed", {{"count", count}});
+    do_in_set_up([parent, &log = log_] {
+        if (auto const count = NodeFolder::remove_unused(parent, stage_prefix); count > 0)
+            log.info("stale_inputs_removed", {{"count", count}});
+    });
     auto const stage =
         fmt::format("{}/{}{}_{:08x}_{}", parent, stage_prefix, ::geteuid(), crc32c(folder_.path()), life_);
     auto opened = InputStage::open(stage, jobs_, config_.disk_free_running_bytes, life_, transport_, log_);

@@ -134,6 +134,10 @@ void Droid::payload_ended(JobIndex job, std::uint16_t error_code, std::string_vi
     log_.info("payload_ended", {{"job", job}, {"error_code", error_code}, {"why", reason}});
     core_->on_payload_ended(now_, job, error_code, reason, *this);
 }
+void Droid::do_aside(std::function<void()> errand)
+{
+    writer_->do_aside(std::move(errand));
+}
 void Droid::folder_left(std::string const& folder)
 {
     writer_->discard_folder(folder);

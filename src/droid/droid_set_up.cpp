@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <filesystem>
 
 #include "core/checksum.hpp"
@@ -19,6 +20,7 @@ namespace {
 
 /// Free space is looked at so often before it is taken for granted that there is too little.
 constexpr double looks_at_a_full_disk = 10;
+constexpr Duration set_up_nap = Duration::from_ms(20);
 
 }  // namespace
 
@@ -67,8 +69,10 @@ Status Droid::try_set_up()
                                {"node_count", welcome_.node_count}});
     if (auto made = make_work_folder(); !made) return made;
     if (payload_.channel == ChannelKind::athenamp) {
-        if (auto const count = athenamp::remove_stale_channels(); count > 0)
-            log_.info("stale_channels_removed", {{"count", count}});
+        do_in_set_up([&log = log_] {
+            if (auto const count = athenamp::remove_stale_channels(); count > 0)
+                log.info("stale_channels_removed", {{"count", count}});
+        });
     }
 
     auto environment = clean_environment(current_environment());
@@ -95,6 +99,7 @@ Status Droid::try_set_up()
             fmt::format("{}/yoda_inputs_{}_{}", std::filesystem::path(work_folder_).parent_path().string(),
                         jobs_[job].panda_id(), ::geteuid());
         setup.range_limit = Duration::from_s(config_.range_time_limit_s);
+        setup.meter = meter_;
         if (config_.range_silence_s > 0) setup.silence = Duration::from_s(config_.range_silence_s);
         setups_.push_back(std::move(setup));
 
@@ -118,7 +123,7 @@ Status Droid::try_set_up()
     limits.log_bytes = config_.payload_stdout_bytes;
     limits.folder_bytes = config_.disk_work_folder_bytes;
     limits.free_bytes = config_.disk_free_running_bytes;
-    watch_.emplace(limits, work_folder_);
+    watch_.emplace(limits, work_folder_, *meter_);
     memory_.emplace(fmt::format("{}/memory_{}_{}.json", folder_.logs(), life_, transport_.rank()));
     next_watch_ = now_;
 
@@ -156,13 +161,16 @@ Status Droid::make_work_folder()
     if (parent.empty()) parent = read_allocation().scratch;
     if (parent.empty()) parent = "/tmp";
     if (auto made = make_folders(parent); !made) return made;
-    for (auto const& stale : remove_stale_work_folders(parent, host_))
-        log_.info("stale_work_folder_removed", {{"folder", stale}});
     work_folder_ = work_folder_path(parent, host_, transport_.rank(), ::getpid());
+    do_in_set_up([parent, host = host_, own = work_folder_, &log = log_] {
+        std::error_code ignored;  // It cannot be made then, and that is told.
+        std::filesystem::remove_all(own, ignored);
+        for (auto const& stale : remove_stale_work_folders(parent, host))
+            log.info("stale_work_folder_removed", {{"folder", stale}});
+    });
     std::error_code code;
-    std::filesystem::remove_all(work_folder_, code);
     if (!std::filesystem::create_directory(work_folder_, code))
-        return os_error("create folder", work_folder_, code.value());
+        return os_error("create folder", work_folder_, code ? code.value() : EEXIST);
     std::filesystem::permissions(work_folder_, std::filesystem::perms::owner_all, code);
     auto const free = free_bytes(work_folder_);
     if (!free) return free.error();
@@ -174,7 +182,28 @@ Status Droid::make_work_folder()
     return {};
 }
 
-/// Rank 0 hears from us meanwhile, and takes nobody for dead whose setup is long.
+/// Rank 0 takes nobody for dead whose set-up is long.
+void Droid::say_alive()
+{
+    if (clock_.now() < next_sign_) return;
+    next_sign_ = clock_.now() + Duration::from_s(config_.droid_heartbeat_s);
+    frames_.set_header({life_, 0});
+    frames_.put(Heartbeat{});
+    send_frames();
+}
+
+/// What dead Droids have left may be much. After node.time_limit the rest of it goes while we work.
+void Droid::do_in_set_up(std::function<void()> errand)
+{
+    if (before_errand_) set_up_errands_.add(before_errand_);
+    set_up_errands_.add(std::move(errand));
+    TimePoint const deadline = clock_.now() + Duration::from_s(config_.node_time_limit_s);
+    while (!set_up_errands_.wait(set_up_nap)) {
+        say_alive();
+        if (clock_.now() > deadline) return log_.warning("still_tidying", {{"folder", work_folder_}});
+    }
+}
+
 Status Droid::set_up_node()
 {
     NodeHooksSetup setup;
@@ -188,14 +217,7 @@ Status Droid::set_up_node()
     setup.alone = welcome_.node_count <= 1;
     setup.limit = Duration::from_s(config_.node_time_limit_s);
     hooks_.emplace(std::move(setup), spawner_, clock_);
-    TimePoint next = clock_.now();
-    return hooks_->begin([&] {
-        if (clock_.now() < next) return;
-        next = clock_.now() + Duration::from_s(config_.droid_heartbeat_s);
-        frames_.set_header({life_, 0});
-        frames_.put(Heartbeat{});
-        send_frames();
-    });
+    return hooks_->begin([this] { say_alive(); });
 }
 
 void Droid::write_memory()
@@ -213,6 +235,9 @@ void Droid::end_all()
     if (hooks_) {
         if (auto status = hooks_->end(); !status) log_.warning("cleanup_failed", status.error());
     }
+    // Of a Droid that was stopped payloads may live: first they go, then what they write to.
+    if (auto stopped = spawner_.stop(Duration::from_s(10)); !stopped)
+        log_.warning("spawner_did_not_end", stopped.error());
     std::error_code code;
     std::filesystem::remove_all(work_folder_, code);
     work_folder_.clear();

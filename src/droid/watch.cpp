@@ -5,47 +5,28 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <filesystem>
 
 #include "sys/files.hpp"
 #include "sys/process_tree.hpp"
 
 namespace yoda {
 
-FolderUse measure_folder(std::string const& path)
-{
-    FolderUse use;
-    auto const add = [&](std::string const& file) {
-        struct stat info {};
-        if (::lstat(file.c_str(), &info) != 0) return;
-        if (S_ISREG(info.st_mode)) use.bytes += static_cast<std::uint64_t>(info.st_blocks) * 512;
-        use.newest_ns =
-            std::max<std::int64_t>(use.newest_ns, info.st_mtim.tv_sec * 1'000'000'000 + info.st_mtim.tv_nsec);
-    };
-    add(path);
-    std::error_code code;
-    auto const options = std::filesystem::directory_options::skip_permission_denied;
-    for (std::filesystem::recursive_directory_iterator it(path, options, code), end; !code && it != end;
-         it.increment(code))
-        add(it->path().string());
-    return use;
-}
-
 std::vector<Breach> Watch::check(TimePoint now, std::vector<BusyWorker> const& busy)
 {
     std::vector<Breach> breaches;
     std::unordered_map<std::string, Seen> seen;
     for (auto const& worker : busy) {
-        if (limits_.silence < Duration::max()) {
-            auto const use = measure_folder(worker.folder);
-            auto const old = seen_.find(worker.folder);
-            bool const same = old != seen_.end() && old->second.what == worker.what && old->second.use == use;
-            TimePoint const changed = same ? std::max(old->second.changed, worker.heard) : now;
-            seen[worker.folder] = {worker.what, use, changed};
-            if (now - changed > limits_.silence) {
+        if (limits_.silence < Duration::max() || limits_.folder_bytes > 0) {
+            auto& watched = seen[worker.folder];
+            if (auto const old = seen_.find(worker.folder); old != seen_.end()) watched = old->second;
+            if (watched.what != worker.what) watched.silence.heard(now);
+            watched.what = worker.what;
+            watched.silence.heard(worker.heard);
+            watched.silence.look(meter_, worker.folder, now);
+            if (auto const silence = watched.silence.proven(); silence > limits_.silence) {
                 breaches.push_back(
                     {worker.what, worker.job, code::looping_job,
-                     fmt::format("its worker neither spoke nor wrote for {:.0f} s", (now - changed).s())});
+                     fmt::format("its worker neither spoke nor wrote for {:.0f} s", silence.s())});
                 continue;
             }
         }
@@ -60,24 +41,32 @@ std::vector<Breach> Watch::check(TimePoint now, std::vector<BusyWorker> const& b
     }
     seen_ = std::move(seen);
 
-    if (limits_.folder_bytes > 0) {
-        auto const used = measure_folder(work_folder_).bytes;
-        if (used > limits_.folder_bytes && !busy.empty()) {
-            // The worker whose folder is largest pays.
-            auto const largest =
-                std::max_element(busy.begin(), busy.end(), [](BusyWorker const& a, BusyWorker const& b) {
-                    return measure_folder(a.folder).bytes < measure_folder(b.folder).bytes;
-                });
-            breaches.push_back({largest->what, largest->job, code::no_local_space,
-                                fmt::format("the work folder has {} MB, the limit is {} MB", used / 1'000'000,
-                                            limits_.folder_bytes / 1'000'000)});
-        }
-    }
+    check_work_folder(now, busy, breaches);
     if (auto const free = yoda::free_bytes(work_folder_)) {
         free_bytes_ = *free;
         disk_is_low_ = free_bytes_ < limits_.free_bytes;
     }
     return breaches;
+}
+
+/// The worker whose folder is largest pays.
+void Watch::check_work_folder(TimePoint now, std::vector<BusyWorker> const& busy,
+                              std::vector<Breach>& breaches)
+{
+    if (limits_.folder_bytes == 0 || !work_use_.look(meter_, work_folder_, now)) return;
+    auto const used = work_use_.use().bytes;
+    if (used <= limits_.folder_bytes || busy.empty()) return;
+    auto const size_of = [&](BusyWorker const& worker) {
+        return seen_.at(worker.folder).silence.use().bytes;
+    };
+    auto const largest =
+        std::max_element(busy.begin(), busy.end(),
+                         [&](BusyWorker const& a, BusyWorker const& b) { return size_of(a) < size_of(b); });
+    if (size_of(*largest) == 0) return;  // No walk of theirs has come to its end yet.
+    breaches.push_back({largest->what, largest->job, code::no_local_space,
+                        fmt::format("the work folder has {} MB, the limit is {} MB", used / 1'000'000,
+                                    limits_.folder_bytes / 1'000'000)});
+    work_use_.forget();  // The next worker pays only for what is there without this one.
 }
 
 std::vector<Breach> Watch::check_logs(JobIndex job, std::vector<std::string> const& paths) const

@@ -1,5 +1,5 @@
-// Watches what payloads use: silence, memory, disk, log size. Looks at /proc and the work folder every now
-// and then and says which ranges must end, with code and reason (protocols.md §9.1).
+// Watches what payloads use: silence, memory, disk, log size. Looks at /proc every now and then, has the work
+// folder measured, and says which ranges must end, with code and reason (protocols.md §9.1).
 #pragma once
 
 #include <cstdint>
@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "droid/channel.hpp"
+#include "droid/folder_meter.hpp"
 
 namespace yoda {
 
@@ -27,19 +28,14 @@ struct Breach {
     std::string reason;
 };
 
-/// What lies in a folder tree; links are not followed.
-struct FolderUse {
-    std::uint64_t bytes = 0;
-    std::int64_t newest_ns = 0;  ///< latest change of a file or folder
-    bool operator==(FolderUse const&) const = default;
-};
-FolderUse measure_folder(std::string const& path);
-
 class Watch {
   public:
-    Watch(WatchLimits limits, std::string work_folder) : limits_(limits), work_folder_(std::move(work_folder))
+    /// `meter` must outlive the watch.
+    Watch(WatchLimits limits, std::string work_folder, FolderMeter& meter)
+        : limits_(limits), work_folder_(std::move(work_folder)), meter_(meter)
     {}
 
+    /// By what is known of the folders now: a breach is told when a walk has shown it.
     std::vector<Breach> check(TimePoint now, std::vector<BusyWorker> const& busy);
     /// A payload that floods its logs can fill a disk in seconds: cheap, to be asked often. A log over the
     /// limit is cut to half of it.
@@ -51,11 +47,14 @@ class Watch {
   private:
     struct Seen {
         HandOut what;
-        FolderUse use;
-        TimePoint changed;
+        FolderSilence silence;
     };
+    void check_work_folder(TimePoint now, std::vector<BusyWorker> const& busy, std::vector<Breach>& breaches);
+
     WatchLimits limits_;
     std::string work_folder_;
+    FolderMeter& meter_;
+    FolderSight work_use_;
     std::unordered_map<std::string, Seen> seen_;  ///< by worker's folder
     bool disk_is_low_ = false;
     std::uint64_t free_bytes_ = 0;

@@ -62,7 +62,8 @@ void WorkerChannel::start(TimePoint now, std::uint32_t worker_count)
     up_ = stopping_ = said_end_ = false;
     trouble_.clear();
     trouble_code_ = code::setup_failure;
-    init_sign_ = next_silence_look_ = now;
+    next_silence_look_ = now;
+    init_silence_.begin(now);
     stillborn_count_ = unmade_count_ = 0;
     kill_at_ = TimePoint::never();
     start_folder_ = fmt::format("{}/start_{}", setup_.work_folder, start_count_++);

@@ -44,7 +44,7 @@ class WorkerChannel final : public PayloadChannel {
         std::string range_id;
         TimePoint heard;
         TimePoint end_by = TimePoint::never();  ///< it has the end word
-        std::uint64_t seen_use = 0;             ///< of its folder, while it has no range
+        FolderSilence silence;                  ///< while it has no range
     };
     struct Death {
         TimePoint judged_at;
@@ -79,8 +79,8 @@ class WorkerChannel final : public PayloadChannel {
     bool said_end_ = false;
     std::string trouble_;  ///< why the payload as a whole is ended, if it is
     std::uint16_t trouble_code_ = 0;
-    TimePoint init_sign_;  ///< last sign of life while it initialises
-    std::uint64_t init_use_ = 0;
+    FolderSilence init_silence_;  ///< while it initialises
+    std::uint64_t init_logs_ = 0;
     TimePoint next_silence_look_;
     unsigned stillborn_count_ = 0;
     std::uint32_t unmade_count_ = 0;  ///< workers for which there was no folder or socket

@@ -6,7 +6,6 @@
 #include <cerrno>
 #include <utility>
 
-#include "droid/watch.hpp"
 #include "droid/worker_channel.hpp"
 
 namespace yoda {
@@ -46,27 +45,28 @@ void WorkerChannel::watch_silence()
 {
     if (!payload_ || setup_.silence == Duration::max() || now_ < next_silence_look_) return;
     next_silence_look_ = now_ + std::min(silence_look_interval, setup_.silence * 0.25);
-    auto const sign_of = [](FolderUse const& use) {
-        return use.bytes * 31 + static_cast<std::uint64_t>(use.newest_ns);
-    };
     auto const told = [](Duration silence) {
         return fmt::format("neither spoke nor wrote for {:.0f} s", silence.s());
     };
     if (!up_ && !stopping_) {
-        auto sign = sign_of(measure_folder(start_folder_));
-        for (auto const& log : log_paths()) sign = sign * 31 + sign_of(measure_folder(log));
-        if (sign != std::exchange(init_use_, sign)) init_sign_ = now_;
-        if (now_ - init_sign_ > setup_.silence)
+        std::uint64_t sign = 0;
+        for (auto const& log : log_paths()) {
+            auto const use = measure_file(log);
+            sign = sign * 31 + use.bytes * 31 + static_cast<std::uint64_t>(use.newest_ns);
+        }
+        if (sign != std::exchange(init_logs_, sign)) init_silence_.heard(now_);
+        init_silence_.look(*setup_.meter, start_folder_, now_);
+        if (auto const silence = init_silence_.proven(); silence > setup_.silence)
             fail(now_, code::looping_job,
-                 fmt::format("the payload {} while it initialised; see {}.err", told(now_ - init_sign_),
+                 fmt::format("the payload {} while it initialised; see {}.err", told(silence),
                              setup_.log_prefix));
     }
     for (auto& [number, worker] : workers_) {
         if (worker.range || worker.asked || worker.killed) continue;
-        auto const sign = sign_of(measure_folder(worker.folder));
-        if (sign != std::exchange(worker.seen_use, sign)) worker.heard = now_;
-        if (now_ - worker.heard > setup_.silence)
-            fail_and_kill(worker, fmt::format("a worker without a range {}", told(now_ - worker.heard)));
+        worker.silence.heard(worker.heard);
+        worker.silence.look(*setup_.meter, worker.folder, now_);
+        if (auto const silence = worker.silence.proven(); silence > setup_.silence)
+            fail_and_kill(worker, fmt::format("a worker without a range {}", told(silence)));
     }
 }
 

@@ -105,6 +105,8 @@ void Node::round()
         auto const opened = reader_.open(frame_);
         if (!opened) throw Violation{"codec", opened.error().text()};
         while (auto const message = reader_.next()) {
+            // As src/droid/droid.cpp: rank 0's last word to a Droid that is not done.
+            if (std::holds_alternative<Stop>(*message)) return die();
             if (auto const taken = core_->on_message(sim_.now, *message, *this); !taken)
                 throw Violation{"codec", taken.error().text()};
         }

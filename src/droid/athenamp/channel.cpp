@@ -63,7 +63,8 @@ std::vector<std::string> Channel::log_paths() const
 
 void Channel::start(TimePoint now, std::uint32_t worker_count)
 {
-    now_ = last_sign_ = next_look_ = next_account_ = now;
+    now_ = next_look_ = next_account_ = now;
+    silence_.begin(now);
     account_.clear();
     worker_count_ = worker_count;
     up_ = stopping_ = ended_ = killed_late_ = blame_flights_ = false;
@@ -71,7 +72,6 @@ void Channel::start(TimePoint now, std::uint32_t worker_count)
     trouble_.clear();
     exited_.reset();
     kill_at_ = heard_all_by_ = TimePoint::never();
-    seen_use_ = 0;
     if (auto opened = open_stage(); !opened)
         return events_.payload_ended(setup_.job, yoda::code::setup_failure, opened.error().text());
     waits_for_files_ = true;
@@ -148,7 +148,7 @@ void Channel::read()
 {
     reading_ = true;
     while (router_ && router_->receive(peer_, body_)) {
-        last_sign_ = now_;
+        silence_.heard(now_);
         hear(peer_, body_);
     }
     reading_ = false;
@@ -433,7 +433,7 @@ void Channel::end_payload(PayloadExited const& exited)
     auto const left = flights_.size();
     events_.inform("payload_used", setup_.job, used);
     auto const kept = fmt::format("{}.start_{}", setup_.log_prefix, start_count_ - 1);
-    keep_logs(start_folder_, kept);
+    events_.do_aside([from = start_folder_, kept] { keep_logs(from, kept); });
     auto status = make_folders(kept);
     if (status) status = replace_file(kept + "/processes.json", account_.print(exited), 0644, false);
     if (!status) events_.note("processes_not_kept", setup_.job, status.error().text());

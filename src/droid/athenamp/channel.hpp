@@ -153,10 +153,9 @@ class Channel final : public PayloadChannel {
     TimePoint kill_at_ = TimePoint::never();
     Duration longest_{0};
     TimePoint now_;
-    TimePoint last_sign_;
+    FolderSilence silence_;
     TimePoint next_look_;
     TimePoint next_account_;
-    std::uint64_t seen_use_ = 0;
 };
 
 }  // namespace yoda::athenamp

@@ -68,12 +68,12 @@ void Channel::start_prefetcher(Router router)
 {
     Prefetcher::Events events;
     events.fetched = [this](PrefetchOrder order) {
-        last_sign_ = now_;
+        silence_.heard(now_);
         prefetched_[order.item.range.id] = order.item.pfn;
         if (router_) hand_over(order.peer, order.item);
     };
     events.failed = [this](std::optional<PrefetchOrder> order, Failure const& failure) {
-        last_sign_ = now_;
+        silence_.heard(now_);
         // After a fatal error the peer asks in vain, and has the end word for it.
         if (order)
             refuse(order->peer, order->item.what, failure.kind, failure.error_code, failure.text, true);

@@ -6,7 +6,6 @@
 
 #include "droid/athenamp/channel.hpp"
 #include "droid/athenamp/worker_search.hpp"
-#include "droid/watch.hpp"
 
 namespace yoda::athenamp {
 
@@ -75,7 +74,7 @@ void Channel::list_threads(std::vector<BusyWorker>& busy) const
         if (flight.wanted && (!oldest || flight.begun < oldest->begun)) oldest = &flight;
     }
     if (payload_ && oldest)
-        busy.push_back({oldest->what, setup_.job, pid_, start_folder_, last_sign_, worker_count_});
+        busy.push_back({oldest->what, setup_.job, pid_, start_folder_, silence_.last_sign(), worker_count_});
 }
 
 void Channel::list_workers(std::vector<BusyWorker>& busy) const
@@ -99,10 +98,9 @@ void Channel::watch_silence()
     if (now_ < next_look_ || !payload_ || exited_ || trouble_code_ != 0 || setup_.silence == Duration::max())
         return;
     next_look_ = now_ + std::min(look_interval, setup_.silence * 0.25);
-    auto const use = measure_folder(start_folder_);
-    auto const sign = use.bytes * 31 + static_cast<std::uint64_t>(use.newest_ns);
-    if (sign != std::exchange(seen_use_, sign)) last_sign_ = now_;
-    if (now_ - last_sign_ <= setup_.silence) return;
+    silence_.look(*setup_.meter, start_folder_, now_);
+    auto const silence = silence_.proven();
+    if (silence <= setup_.silence) return;
     // A range whose worker is known has its own limit, and then only that worker goes.
     std::vector<BusyWorker> busy;
     list_workers(busy);
@@ -111,11 +109,11 @@ void Channel::watch_silence()
     // tell.
     if (prefetcher_ && prefetcher_->is_waited_for())
         return stop_for(code::prefetcher_died,
-                        fmt::format("the prefetcher has not answered for {:.0f} s", (now_ - last_sign_).s()),
+                        fmt::format("the prefetcher has not answered for {:.0f} s", silence.s()),
                         setup_.stop_grace);
     blame_flights_ = true;
     stop_for(yoda::code::looping_job,
-             fmt::format("the payload neither spoke nor wrote for {:.0f} s", (now_ - last_sign_).s()), {});
+             fmt::format("the payload neither spoke nor wrote for {:.0f} s", silence.s()), {});
 }
 
 }  // namespace yoda::athenamp

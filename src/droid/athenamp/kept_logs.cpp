@@ -65,7 +65,7 @@ unsigned keep_logs(std::string const& from, std::string const& to)
         auto const parent = it->path().parent_path();
         auto const kept = it.depth() == 0 ? name : parent.filename().string() + "." + name;
         if (count == 0 && !make_folders(to)) return 0;
-        // In the Droid's loop: no log is worth waiting for a sync of the shared disk.
+        // No log is worth waiting for a sync of the shared disk.
         if (replace_file(to + "/" + kept, text, 0644, false)) ++count;
     }
     return count;

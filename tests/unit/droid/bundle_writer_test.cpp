@@ -296,5 +296,48 @@ TEST_F(BundleWriterTest, DiscardsOnlyBelowTheWorkFolderAndSaysWhatItDidNot)
     EXPECT_TRUE(fs::is_empty(root / "work/worker_0"));
 }
 
+TEST_F(BundleWriterTest, ARemovalThatTakesLongKeepsNobodyWaiting)
+{
+    std::promise<void> removing;
+    std::promise<void> released;
+    auto const release = released.get_future().share();
+    std::atomic<int> errands = 0;
+    setup.before_removal = [&] {
+        removing.set_value();
+        release.wait();
+    };
+    fs::create_directories(root / "work/start_0/a/b");
+    write_text(root / "work/start_0/a/b/c", "x");
+    BundleWriter writer(setup, clock);
+    writer.do_aside([&] { ++errands; });
+    writer.discard_folder(root / "work/start_0");
+    removing.get_future().wait();
+    EXPECT_EQ(errands, 1) << "what was asked for before comes before";
+    writer.store(0, make_output(1));
+    writer.seal(0, 0, {});
+    collect(writer, has<BundleWriter::Sealed>());
+    EXPECT_TRUE(eventually([&] { return writer.busy_since() == TimePoint::never(); }))
+        << "the Droid would fall silent";
+    EXPECT_TRUE(fs::exists(root / "work/start_0/a/b/c"));
+    released.set_value();
+    EXPECT_TRUE(eventually([&] { return !fs::exists(root / "work/start_0"); }));
+}
+
+TEST_F(BundleWriterTest, RemovalsThatWaitMakeItFull)
+{
+    std::promise<void> released;
+    auto const release = released.get_future().share();
+    setup.before_removal = [&] { release.wait(); };
+    setup.queue_limit = 2;
+    BundleWriter writer(setup, clock);
+    EXPECT_FALSE(writer.full());
+    writer.discard(make_output(1));
+    writer.discard(make_output(2));
+    EXPECT_TRUE(eventually([&] { return writer.busy_since() == TimePoint::never(); }));
+    EXPECT_TRUE(writer.full()) << "the disk would fill up";
+    released.set_value();
+    EXPECT_TRUE(eventually([&] { return !writer.full(); }));
+}
+
 }  // namespace
 }  // namespace yoda
