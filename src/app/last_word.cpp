@@ -3,23 +3,11 @@
 #include <cstdio>
 #include <cstdlib>
 #include <string>
-#include <string_view>
 
 #include "sys/files.hpp"
+#include "sys/launcher.hpp"
 
 namespace yoda {
-
-namespace {
-
-/// By what the launcher sets: MPI may not have started.
-bool is_first_rank()
-{
-    for (char const* const name : {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK"})
-        if (char const* const rank = std::getenv(name)) return std::string_view(rank) == "0";
-    return true;
-}
-
-}  // namespace
 
 void leave_last_word(int exit_code)
 {

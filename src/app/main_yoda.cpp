@@ -26,6 +26,7 @@ int run(std::vector<std::string> const& words, int& argc, char**& argv)
         ("walltime", po::value<std::string>(), "of this job, e.g. '2 h'; else asked of the batch system")
         ("config", po::value<std::string>(), "file of settings, on top of RUN/yoda.cfg")
         ("set", po::value<std::vector<std::string>>()->composing(), "one setting, key=value; may repeat")
+        ("single", "one process without MPI, whatever a launcher's variables say")
         ("quiet,q", "no progress on the terminal")
         ("debug", "log more");
     // clang-format on
@@ -56,6 +57,7 @@ int run(std::vector<std::string> const& words, int& argc, char**& argv)
     job.run = (*values)["run"].as<std::string>();
     job.quiet = values->count("quiet") > 0;
     job.debug = values->count("debug") > 0;
+    job.single = values->count("single") > 0;
     if (values->count("config")) job.config_file = (*values)["config"].as<std::string>();
     if (values->count("set")) {
         auto pairs = yoda::split_settings((*values)["set"].as<std::vector<std::string>>());

@@ -1,8 +1,10 @@
 #include "app/progress.hpp"
 
 #include <fmt/format.h>
+#include <poll.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
 
 #include "yoda/status_report.hpp"
@@ -32,18 +34,24 @@ void Progress::show(TimePoint now, nlohmann::ordered_json const& status)
 {
     next_ = now + (terminal_ ? terminal_interval : line_interval);
     if (terminal_)
-        std::fputs(("\r\033[K" + draw_bar(status) + print_progress(status)).c_str(), stdout);
+        print("\r\033[K" + draw_bar(status) + print_progress(status));
     else
-        std::fputs((print_progress(status) + "\n").c_str(), stdout);
-    std::fflush(stdout);
+        print(print_progress(status) + "\n");
 }
 
 void Progress::finish(nlohmann::ordered_json const& status)
 {
     if (quiet_) return;
-    if (terminal_) std::fputs("\r\033[K", stdout);
-    std::fputs((print_progress(status) + "\n").c_str(), stdout);
-    std::fflush(stdout);
+    print((terminal_ ? "\r\033[K" : "") + print_progress(status) + "\n");
+}
+
+/// A terminal that was stopped (^S) takes nothing, and this is rank 0's loop.
+void Progress::print(std::string const& text)
+{
+    pollfd room{STDOUT_FILENO, POLLOUT, 0};
+    if (::poll(&room, 1, 0) == 0) return;
+    bool const done = std::fputs(text.c_str(), stdout) >= 0 && std::fflush(stdout) == 0;
+    if (!done && errno != EAGAIN && errno != EINTR) quiet_ = true;
 }
 
 }  // namespace yoda

@@ -1,4 +1,5 @@
-// Progress for people: one line rewritten on a terminal, a line every 30 s elsewhere.
+// Progress for people: one line rewritten on a terminal, a line every 30 s elsewhere. Nobody waits for who
+// does not read, and where nobody can read any more nothing is said from then on.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -17,6 +18,7 @@ class Progress {
     void finish(nlohmann::ordered_json const& status);
 
   private:
+    void print(std::string const& text);
     bool quiet_;
     bool terminal_;
     TimePoint next_;

@@ -8,6 +8,7 @@
 
 #include "app/command_line.hpp"
 #include "app/progress.hpp"
+#include "app/signal_meaning.hpp"
 #include "core/config.hpp"
 #include "core/payload_config.hpp"
 #include "core/recovery.hpp"
@@ -31,6 +32,8 @@ namespace {
 constexpr std::uint64_t max_status_bytes = 64u << 20;
 constexpr Duration flush_limit = Duration::from_s(60);
 constexpr Duration glance_interval = Duration::from_ms(20);
+/// Of the second that is left when somebody has asked twice to end.
+constexpr Duration last_flush_limit = Duration::from_ms(300);
 
 std::string host_name()
 {
@@ -111,29 +114,52 @@ bool was_closed(RunFolder const& folder)
     return false;
 }
 
-void catch_signals(RankZero& zero, SignalWatch& signals, Config const& config, Clock const& clock, Log& log)
+/// Until the process is gone: the first one may come for a second time at our very end.
+Result<SignalWatch>& watch_signals()
+{
+    static auto signals = [] {
+        std::vector<int> numbers{SIGUSR1, SIGTERM, SIGXCPU, SIGINT};
+        if (!is_ignored(SIGHUP)) numbers.push_back(SIGHUP);
+        return SignalWatch::start(numbers, exit_resumable);
+    }();
+    return signals;
+}
+
+/// Whether one of them ends the process now.
+bool catch_signals(RankZero& zero, SignalWatch& signals, SignalMeanings& meanings, Config const& config,
+                   Clock const& clock, Log& log)
 {
     while (auto const caught = signals.take()) {
         log.info("signal", {{"signal", print_signal(caught->number)}, {"sender", caught->sender}});
-        bool const again = zero.dispatcher().draining();
-        auto const end = zero.dispatcher().policy().end;
-        auto const notice = clock.now() + (again ? Duration{0} : Duration::from_s(config.walltime_notice_s));
-        zero.drain(std::min(end, notice), "signal " + print_signal(caught->number));
+        auto const now = clock.now();
+        auto const meaning = meanings.on(now, *caught, zero.dispatcher().draining());
+        if (meaning == SignalMeaning::repeat) continue;
+        bool const has_notice = meaning == SignalMeaning::drain;
+        auto const deadline = now + (has_notice ? Duration::from_s(config.walltime_notice_s) : Duration{0});
+        zero.drain(std::min(zero.dispatcher().policy().end, deadline),
+                   "signal " + print_signal(caught->number));
+        if (meaning == SignalMeaning::end) return true;
     }
+    return false;
 }
 
-/// Rounds until the life is over, or until the lease is lost.
-Status work(RankZero& zero, LeaseKeeper& lease, SignalWatch& signals, Poller& poller, Config const& config,
-            Progress& progress, Clock const& clock, Log& log)
+enum class WorkEnd { over, lease_lost, signal };
+
+/// Rounds until the life is over.
+WorkEnd work(RankZero& zero, LeaseKeeper& lease, SignalWatch& signals, Poller& poller, Config const& config,
+             Progress& progress, Clock const& clock, Log& log)
 {
-    bool lost = false;
+    std::optional<WorkEnd> end;
     poller.add(lease.event_fd(), [&] {
-        lost = true;
+        end = WorkEnd::lease_lost;
         poller.remove(lease.event_fd());
     });
-    poller.add(signals.fd(), [&] { catch_signals(zero, signals, config, clock, log); });
+    SignalMeanings meanings;
+    poller.add(signals.fd(), [&] {
+        if (catch_signals(zero, signals, meanings, config, clock, log) && !end) end = WorkEnd::signal;
+    });
     TimePoint next_glance = zero.now();
-    while (!zero.over() && !lost) {
+    while (!zero.over() && !end) {
         bool const busy = zero.step();
         if (zero.now() >= next_glance) {
             next_glance = zero.now() + glance_interval;
@@ -144,7 +170,7 @@ Status work(RankZero& zero, LeaseKeeper& lease, SignalWatch& signals, Poller& po
         }
         if (!busy) zero.rest();
     }
-    return lost ? lease.status() : Status{};
+    return end.value_or(WorkEnd::over);
 }
 
 /// Bundles of Droids that died stay open: with all ranges ended nobody would come to seal them.
@@ -265,13 +291,22 @@ Result<LifeEnd> live(YodaOptions const& options, RunFolder const& folder, LeaseK
     RankZero zero(std::move(parts), std::move(dispatcher), **journal, transport, *poller, clock, log);
     zero.begin(opened->records);
     Progress progress(options.quiet);
-    if (auto worked = work(zero, keeper, signals, *poller, *config, progress, clock, log); !worked)
-        return worked.error();  // Somebody else holds the run now: not a word more into it.
-
-    zero.end(flush_limit);
-    bool const everybody_alive = !zero.anybody_lost();
     auto const& table = zero.dispatcher().table();
+    auto const how = work(zero, keeper, signals, *poller, *config, progress, clock, log);
+    if (how == WorkEnd::lease_lost) {
+        // Somebody else holds the run now, or there is none: not a word more into it. Nobody waits for a
+        // Droid, which may be dead without having been missed yet.
+        tell_stop(transport, table.life(), false);
+        return LifeEnd{report_error(keeper.status().error()), false};
+    }
+    bool const ends_now = how == WorkEnd::signal;
+    zero.end(ends_now ? last_flush_limit : flush_limit);
+    bool const everybody_alive = !zero.anybody_lost();
     tell_stop(transport, table.life(), everybody_alive);
+    if (ends_now) {
+        zero.write_status(true);  // The journal has all the rest.
+        return LifeEnd{zero.exit_code(), everybody_alive, ends_now};
+    }
     auto const sequence = zero.last_sequence();
     Status saved;
     if (zero.rows_were_added()) saved = write_event_file(folder.path(), table, opened->info);
@@ -296,7 +331,7 @@ LifeEnd live_as_rank_zero(YodaOptions const& options, Transport& transport, Log&
         return LifeEnd{report_error(error), true};
     };
     if (auto whole = check_run_folder(folder); !whole) return refuse(whole.error());
-    auto signals = SignalWatch::start({SIGUSR1, SIGTERM, SIGXCPU, SIGINT});
+    auto& signals = watch_signals();
     if (!signals) return refuse(signals.error());
     auto keeper = take_lease(folder, clock, log);
     if (!keeper) return refuse(keeper.error());

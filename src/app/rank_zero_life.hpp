@@ -11,6 +11,7 @@ namespace yoda {
 struct LifeEnd {
     int exit_code = 0;
     bool everybody_alive = true;  ///< no rank has been lost: MPI may be finalized
+    bool ends_now = false;        ///< within a second the process is ended (sys/signals.hpp)
 };
 
 /// Rank 0's whole work. The other ranks hear the last word before it returns, also after an error at the

@@ -10,12 +10,14 @@
 #include <thread>
 
 #include "app/command_line.hpp"
+#include "app/last_word.hpp"
 #include "app/progress.hpp"
 #include "app/rank_zero_life.hpp"
 #include "core/config.hpp"
 #include "droid/droid.hpp"
 #include "sys/clock.hpp"
 #include "sys/files.hpp"
+#include "sys/launcher.hpp"
 #include "sys/local_transport.hpp"
 #include "sys/log.hpp"
 #include "sys/mpi_transport.hpp"
@@ -67,10 +69,8 @@ DroidEnd run_droid(RunFolder const& folder, Spawner& spawner, Transport& transpo
             // However much rank 0 has to say, the workers are heard too.
             if (busy && round % 16 == 0) poller->wait(Duration{0});
         }
-        if (!droid.why().empty()) return {droid.everybody_alive()};
+        if (!droid.why().empty()) return {droid.everybody_alive()};  // Rank 0 has no other word for it.
     }
-    if (auto stopped = spawner.stop(Duration::from_s(10)); !stopped)
-        log.warning("spawner_did_not_end", stopped.error());
     TimePoint const deadline = clock.now() + last_word_wait;
     FrameReader reader;
     std::string frame;
@@ -91,6 +91,7 @@ DroidEnd run_droid(RunFolder const& folder, Spawner& spawner, Transport& transpo
 /// Leaves without MPI_Finalize, which would wait for ranks that have died.
 [[noreturn]] void leave_at_once(int code)
 {
+    leave_last_word(code);
     std::fflush(nullptr);
     ::_exit(code);
 }
@@ -102,9 +103,21 @@ int run_alone(YodaOptions const& options, Spawner spawner, Log& log)
     hold_back({SIGTERM, SIGINT});
     auto& droid_end = *(*ends)[1];
     std::thread droid([&] { run_droid(RunFolder(options.run), spawner, droid_end, log); });
-    int const code = live_as_rank_zero(options, *(*ends)[0], log).exit_code;
+    auto const end = live_as_rank_zero(options, *(*ends)[0], log);
+    // The Droid's payloads and folders go while there is time: the process may end before they have.
+    if (end.ends_now) leave_last_word(end.exit_code);
     droid.join();
-    return code;
+    return end.exit_code;
+}
+
+/// Each of the ranks would work as one process, on the same run: one of them would, the others' nodes idle.
+int refuse_lost_rank(std::string const& words)
+{
+    return report_error(
+        {ErrorKind::usage, "this process is alone to MPI, and one of several to its launcher",
+         fmt::format("{}; yoda was built with {}", words, MpiTransport::library()),
+         "start yoda by a launcher of that MPI (docs/operations.md, \"The launcher's MPI\"), or "
+         "give --single to work in one process"});
 }
 
 }  // namespace
@@ -113,15 +126,22 @@ int run_yoda_job(YodaOptions const& options, int& argc, char**& argv)
 {
     Log log(options.debug ? LogLevel::debug : LogLevel::info);
     if (!options.debug) log.quieten_terminal();
-    hold_back({SIGUSR1, SIGXCPU});
+    // Whoever does not read us any more ends what we say, not us. The spawner gives payloads the default
+    // back.
+    std::signal(SIGPIPE, SIG_IGN);
+    hold_back({SIGUSR1, SIGXCPU, SIGHUP});
+    bool const is_alone = options.single || !launched_by_mpi();
+    auto const lost_ranks = options.single ? std::nullopt : find_lost_ranks();
+    if (is_alone && lost_ranks) return refuse_lost_rank(*lost_ranks);
     auto spawner = Spawner::start();
     if (!spawner) return report_error(spawner.error());
-    if (!MpiTransport::launched_by_mpi()) return run_alone(options, *std::move(spawner), log);
+    if (is_alone) return run_alone(options, *std::move(spawner), log);
 
     auto transport = MpiTransport::start(argc, argv);
     if (!transport) return report_error(transport.error());
     if ((*transport)->rank_count() == 1) {
-        int const code = run_alone(options, *std::move(spawner), log);
+        int const code =
+            lost_ranks ? refuse_lost_rank(*lost_ranks) : run_alone(options, *std::move(spawner), log);
         (*transport)->finalize();
         return code;
     }

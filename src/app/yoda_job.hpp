@@ -13,6 +13,7 @@ struct YodaOptions {
     std::vector<std::pair<std::string, std::string>> settings;
     bool quiet = false;
     bool debug = false;
+    bool single = false;  ///< one process, whatever a launcher says
 };
 
 /// Runs this rank to its end; returns its exit code. May end the process itself (_exit) when a rank has died,

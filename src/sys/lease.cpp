@@ -1,6 +1,7 @@
 #include "sys/lease.hpp"
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -85,6 +86,11 @@ LeaseHolder describe_holder(std::string program, std::string batch_job, Clock co
 HolderSight look_for_holder(LeaseHolder const& holder)
 {
     return look_for(holder, describe_place());
+}
+
+std::string Lease::folder() const
+{
+    return lease_folder(path_);
 }
 
 // ---- taking ----
@@ -208,8 +214,17 @@ Status Lease::write_record()
 
 Status Lease::beat()
 {
+    folder_is_gone_ = false;
     auto const chain = walk_lease_chain(path_);
     if (!chain) return chain.error();
+    if (chain->empty()) {
+        auto const place = folder();
+        struct stat info {};
+        if (::stat(place.c_str(), &info) != 0) {
+            folder_is_gone_ = errno == ENOENT;
+            return os_error("find the folder", place, errno);
+        }
+    }
     if (chain->empty() || chain->back().token != record_.token) return explain_loss(path_, *chain);
     ++record_.beat;
     return write_record();

@@ -58,13 +58,17 @@ class Lease {
     ~Lease();
 
     /// Beats. Error of kind busy: the lease is lost, for ever; of another kind: the file system is in
-    /// trouble, try again.
+    /// trouble, or its folder is not there at the moment (folder_is_gone()), try again.
     Status beat();
+    /// As of the last beat: the path of its folder leads to nothing. An automounter may bring it back.
+    bool folder_is_gone() const { return folder_is_gone_; }
     /// Shown from the next beat on.
     void set_life(std::uint32_t life) { record_.holder.life = life; }
     /// Removes the lock if it still is ours; it is nobody's or somebody else's then in any case.
     Status release();
     LeaseRecord const& record() const { return record_; }
+    /// That it locks.
+    std::string folder() const;
 
   private:
     friend class LeaseTaker;
@@ -76,6 +80,7 @@ class Lease {
     std::string path_;
     LeaseRecord record_;
     FileDescriptor file_;  ///< open while it is held
+    bool folder_is_gone_ = false;
 };
 
 /// Tries to get a lease, step by step.

@@ -43,6 +43,12 @@ int read_record(std::string const& path, std::string& content)
 
 }  // namespace
 
+std::string lease_folder(std::string const& path)
+{
+    std::filesystem::path const whole(path);
+    return whole.has_parent_path() ? whole.parent_path().string() : ".";
+}
+
 std::string next_lease_path(std::string const& path, std::string const& token)
 {
     return path + ".next." + token;
@@ -105,7 +111,7 @@ Status LeaseDraft::link_as(std::string const& name) const
 void remove_loose_links(std::string const& path, std::string const& token)
 {
     std::filesystem::path const whole(path);
-    auto const folder = whole.has_parent_path() ? whole.parent_path() : std::filesystem::path(".");
+    auto const folder = lease_folder(path);
     auto const prefix = whole.filename().string() + ".next.";
     auto const kept = prefix + token;
     auto const draft_prefix = whole.filename().string() + ".draft.";

@@ -21,6 +21,9 @@ struct LeaseLink {
 /// From PATH to the holder; empty if nobody holds it. Error: the folder or a file in it cannot be read.
 Result<std::vector<LeaseLink>> walk_lease_chain(std::string const& path);
 
+/// What it locks.
+std::string lease_folder(std::string const& path);
+
 /// Where the record of the holder after this one has to be.
 std::string next_lease_path(std::string const& path, std::string const& token);
 

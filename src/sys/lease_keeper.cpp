@@ -1,5 +1,6 @@
 #include "sys/lease_keeper.hpp"
 
+#include <fmt/format.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -66,7 +67,8 @@ class LeaseKeeper::Thread {
             if (is_ending_) return;
             if (new_life_) lease_.set_life(*std::exchange(new_life_, std::nullopt));
             lock.unlock();
-            Status const beaten = lease_.beat();
+            Status beaten = lease_.beat();
+            if (is_removed()) beaten = explain_removal();
             lock.lock();
             if (beaten) continue;
             if (beaten.error().kind != ErrorKind::busy) {
@@ -81,9 +83,30 @@ class LeaseKeeper::Thread {
         }
     }
 
+    /// Two looks in a row found nothing at the folder's path, a beat apart: this is no weather.
+    bool is_removed()
+    {
+        if (!lease_.folder_is_gone()) {
+            gone_since_.reset();
+            return false;
+        }
+        auto const now = clock_.now();
+        if (!gone_since_) gone_since_ = now;
+        return now - *gone_since_ >= policy_.beat_interval;
+    }
+
+    Error explain_removal() const
+    {
+        return {ErrorKind::busy, fmt::format("the folder {} is gone", lease_.folder()),
+                fmt::format("nothing was found at its path twice, {:.0f} s apart", policy_.beat_interval.s()),
+                "this run has stopped; make a new run, or start a moved one at its new place"};
+    }
+
     LeasePolicy const policy_;
     FileDescriptor const event_;
-    Lease lease_;  ///< the thread's, while it runs
+    SystemClock const clock_;
+    Lease lease_;                          ///< the thread's, while it runs
+    std::optional<TimePoint> gone_since_;  ///< the thread's
     std::atomic<bool> is_lost_ = false;
     mutable std::mutex mutex_;  ///< of what follows
     std::condition_variable wake_;

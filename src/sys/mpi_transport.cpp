@@ -3,7 +3,6 @@
 #define OMPI_SKIP_MPICXX 1  // The old C++ bindings warn, and are not used.
 #include <mpi.h>
 
-#include <cstdlib>
 #include <deque>
 #include <vector>
 
@@ -139,12 +138,14 @@ class Implementation final : public MpiTransport {
 
 }  // namespace
 
-bool MpiTransport::launched_by_mpi()
+std::string MpiTransport::library()
 {
-    for (char const* name : {"OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "PMI_RANK", "PMI_SIZE"}) {
-        if (std::getenv(name)) return true;
-    }
-    return false;
+    char text[MPI_MAX_LIBRARY_VERSION_STRING];
+    int length = 0;
+    MPI_Get_library_version(text, &length);
+    // "Open MPI v4.1.4, package: ..." or "MPICH Version:    4.0.2\nMPICH Release date: ...".
+    std::string const whole(text, static_cast<std::size_t>(length));
+    return whole.substr(0, whole.find_first_of(",\n"));
 }
 
 Result<std::unique_ptr<MpiTransport>> MpiTransport::start(int& argc, char**& argv)

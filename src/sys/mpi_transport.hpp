@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 
 #include "core/result.hpp"
 #include "sys/transport.hpp"
@@ -13,8 +14,8 @@ class MpiTransport : public Transport {
   public:
     /// MPI_Init and the receives. Once per process.
     static Result<std::unique_ptr<MpiTransport>> start(int& argc, char**& argv);
-    /// Whether this process was started by an MPI launcher (so that `yoda RUN` alone needs no MPI at all).
-    static bool launched_by_mpi();
+    /// Name and version of the MPI that this program was built with; before MPI_Init too.
+    static std::string library();
     /// MPI_Finalize. Only when every rank is alive and does the same: it waits for the dead.
     virtual void finalize() = 0;
 };

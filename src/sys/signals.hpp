@@ -1,4 +1,9 @@
-// Signals as something to poll for. The handler writes the signal's number into a pipe and does nothing else.
+// Signals as something to poll for. The handler writes the signal's number into a pipe.
+//
+// Whoever asks twice to end, by INT or TERM, is not kept waiting: the process ends within a second, also
+// where its loop hangs at a dead disk. So the handler itself sets a timer then, whose signal ends the
+// process. The first one may be delivered twice: launchers and batch systems signal the process and its
+// group.
 //
 // A pipe and not signalfd, which needs the signals blocked in every thread: MPI libraries start threads, and
 // a blocked signal would be inherited by whatever we execute.
@@ -7,7 +12,7 @@
 #include <sys/types.h>
 
 #include <csignal>
-#include <initializer_list>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -19,16 +24,29 @@ namespace yoda {
 
 struct CaughtSignal {
     int number = 0;
-    pid_t sender = 0;  ///< 0: the kernel
+    pid_t sender = 0;       ///< 0: the kernel
+    bool ends_now = false;  ///< the process ends within a second, whatever becomes of it
 };
+
+/// INT and TERM are the same word, said by people and by programs. `first_ns`: when it was first said, 0: not
+/// yet. Later repeats than this are meant.
+constexpr std::int64_t signal_repeat_ns = 2'000'000'000;
+constexpr bool ends_now(std::int64_t first_ns, std::int64_t now_ns)
+{
+    return first_ns != 0 && now_ns - first_ns > signal_repeat_ns;
+}
 
 /// "SIGTERM" and so on.
 std::string print_signal(int number);
 
+/// As nohup does it: who set this up does not want us to hear the signal.
+bool is_ignored(int number);
+
 /// Catches these signals until its end, then puts back what was before. One at a time in a process.
 class SignalWatch {
   public:
-    static Result<SignalWatch> start(std::initializer_list<int> signals);
+    /// `end_code`: of the process, when INT or TERM is said again.
+    static Result<SignalWatch> start(std::vector<int> const& signals, int end_code = 1);
     SignalWatch(SignalWatch&&) noexcept = default;
     SignalWatch& operator=(SignalWatch&&) = delete;
     ~SignalWatch();

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <cstdio>
 
 #include "sys/files.hpp"
@@ -95,6 +96,62 @@ TEST(Progress, DrawsABarOverItselfOnATerminal)
     EXPECT_TRUE(progress.due(at(0.5)));
     progress.finish(status_of(0, 0, 10, 0));
     EXPECT_THAT(terminal.read(), EndsWith("98 % busy\r\n")) << "what comes next begins on a line of its own";
+}
+
+/// stdout is this descriptor for a while.
+class StandardOutput {
+  public:
+    explicit StandardOutput(int fd) : before_(::dup(STDOUT_FILENO))
+    {
+        std::fflush(stdout);
+        ::dup2(fd, STDOUT_FILENO);
+    }
+    ~StandardOutput()
+    {
+        std::fflush(stdout);
+        ::dup2(before_.get(), STDOUT_FILENO);
+        std::clearerr(stdout);
+    }
+
+  private:
+    FileDescriptor before_;
+};
+
+TEST(Progress, IsOverWhenNobodyCanReadItAnyMore)
+{
+    auto* const before = std::signal(SIGPIPE, SIG_IGN);  // As yoda does.
+    int ends[2];
+    ASSERT_EQ(::pipe(ends), 0);
+    FileDescriptor reader(ends[0]);
+    FileDescriptor const writer(ends[1]);
+    {
+        StandardOutput const output(writer.get());
+        Progress progress(false);
+        progress.show(at(0), status_of(9, 1, 0, 0));
+        EXPECT_TRUE(progress.due(at(30)));
+        reader.reset();
+        progress.show(at(30), status_of(9, 1, 0, 0));
+        EXPECT_FALSE(progress.due(at(1000)));
+        progress.finish(status_of(0, 0, 10, 0));
+    }
+    std::signal(SIGPIPE, before);
+}
+
+TEST(Progress, WaitsForNobodyWhoDoesNotRead)
+{
+    int ends[2];
+    ASSERT_EQ(::pipe(ends), 0);
+    FileDescriptor const reader(ends[0]);
+    FileDescriptor const writer(ends[1]);
+    ::fcntl(writer.get(), F_SETFL, O_NONBLOCK);
+    std::string const full(4096, 'x');
+    while (::write(writer.get(), full.data(), full.size()) > 0) {
+    }
+    ::fcntl(writer.get(), F_SETFL, 0);
+    StandardOutput const output(writer.get());
+    Progress progress(false);
+    progress.show(at(0), status_of(9, 1, 0, 0));  // Would hang here.
+    EXPECT_TRUE(progress.due(at(30))) << "perhaps they read again";
 }
 
 TEST(Progress, SaysNothingWhenAskedToBeQuiet)

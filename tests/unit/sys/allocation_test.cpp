@@ -2,44 +2,23 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <map>
-#include <optional>
 #include <string>
 
 #include "support/scratch_folder.hpp"
+#include "support/variables.hpp"
 
 namespace yoda {
 namespace {
 
-/// Just these variables of all that read_allocation looks at; as it was before when it goes.
-class JobEnvironment {
-  public:
+/// Just these variables of all that read_allocation looks at.
+struct JobEnvironment : test::Variables {
     explicit JobEnvironment(std::map<std::string, std::string> const& variables)
-    {
-        for (auto const* const name :
-             {"SLURM_JOB_ID", "SLURM_JOB_END_TIME", "SLURM_JOB_NUM_NODES", "PBS_JOBID", "PBS_NODEFILE",
-              "PBS_NUM_NODES", "PBS_WALLTIME", "YODA_END_TIME", "SLURM_TMPDIR", "BB_JOB_LOCAL",
-              "DW_JOB_PRIVATE", "TMPDIR"}) {
-            char const* const was = std::getenv(name);
-            before_[name] = was ? std::optional<std::string>(was) : std::nullopt;
-            ::unsetenv(name);
-        }
-        for (auto const& [name, value] : variables) ::setenv(name.c_str(), value.c_str(), 1);
-    }
-    JobEnvironment(JobEnvironment const&) = delete;
-    ~JobEnvironment()
-    {
-        for (auto const& [name, value] : before_) {
-            if (value)
-                ::setenv(name.c_str(), value->c_str(), 1);
-            else
-                ::unsetenv(name.c_str());
-        }
-    }
-
-  private:
-    std::map<std::string, std::optional<std::string>> before_;
+        : Variables({"SLURM_JOB_ID", "SLURM_JOB_END_TIME", "SLURM_JOB_NUM_NODES", "PBS_JOBID", "PBS_NODEFILE",
+                     "PBS_NUM_NODES", "PBS_WALLTIME", "YODA_END_TIME", "SLURM_TMPDIR", "BB_JOB_LOCAL",
+                     "DW_JOB_PRIVATE", "TMPDIR"},
+                    variables)
+    {}
 };
 
 TEST(Allocation, OutsideOfABatchJobNothingIsKnown)

@@ -300,6 +300,26 @@ TEST_F(LeaseTest, ARemovedLockIsLost)
     EXPECT_EQ(lost.error().kind, ErrorKind::busy);
 }
 
+TEST_F(LeaseTest, AFolderThatIsNotThereMayComeBack)
+{
+    std::filesystem::create_directory(folder_ / "run");
+    lock_ = folder_ / "run/lock";
+    Lease lease = take(here());
+    std::filesystem::rename(folder_ / "run", folder_ / "away");
+    Status const missed = lease.beat();
+    ASSERT_FALSE(missed);
+    EXPECT_NE(missed.error().kind, ErrorKind::busy) << "an automounter, a server that starts anew";
+    EXPECT_TRUE(lease.folder_is_gone());
+    std::filesystem::rename(folder_ / "away", folder_ / "run");
+    EXPECT_TRUE(lease.beat());
+    EXPECT_FALSE(lease.folder_is_gone());
+    // What cannot be seen is weather, however long it lasts.
+    std::filesystem::remove_all(folder_ / "run");
+    write_text(folder_ / "run", "");
+    EXPECT_FALSE(lease.beat());
+    EXPECT_FALSE(lease.folder_is_gone());
+}
+
 TEST_F(LeaseTest, TheLifeIsShownFromTheNextBeatOn)
 {
     Lease lease = take(here());
@@ -393,6 +413,24 @@ TEST_F(LeaseTest, AKeeperTellsOfALoss)
     EXPECT_NE((*keeper)->status().error().why.find("far.away"), std::string::npos);
     EXPECT_FALSE((*keeper)->release());
     EXPECT_EQ(read_lease(lock_).value()->token, follower.token);
+}
+
+TEST_F(LeaseTest, AKeeperWhoseFolderIsGoneForTwoBeatsHasLostIt)
+{
+    std::filesystem::create_directory(folder_ / "run");
+    lock_ = folder_ / "run/lock";
+    LeasePolicy policy;
+    policy.beat_interval = Duration::from_ms(50);
+    auto keeper = LeaseKeeper::start(take(here()), policy);
+    ASSERT_TRUE(keeper);
+    // A beat finds either the folder whole or nothing.
+    std::filesystem::rename(folder_ / "run", folder_ / "away");
+    pollfd event{(*keeper)->event_fd(), POLLIN, 0};
+    ASSERT_EQ(::poll(&event, 1, 60'000), 1);
+    ASSERT_FALSE((*keeper)->status());
+    EXPECT_EQ((*keeper)->status().error().kind, ErrorKind::busy);
+    EXPECT_EQ((*keeper)->status().error().what, "the folder " + folder_ / "run" + " is gone");
+    EXPECT_TRUE((*keeper)->take_warning()) << "the first look";
 }
 
 /// Many processes want the lease again and again; some die while they have it. Returns the number of times

@@ -6,7 +6,10 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <thread>
+
+#include "support/scratch_folder.hpp"
 
 namespace yoda {
 namespace {
@@ -92,6 +95,50 @@ TEST(SignalWatch, AProgramThatIsExecutedInheritsNothing)
     int status = 0;
     while (::waitpid(child, &status, WNOHANG) == 0) ::kill(child, SIGTERM);
     EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
+}
+
+TEST(SignalWatch, ASecondWordMoreThanTwoSecondsLaterEndsTheProcess)
+{
+    EXPECT_FALSE(ends_now(0, 9'000'000'000)) << "there was none before";
+    EXPECT_FALSE(ends_now(5'000'000'000, 5'000'000'001)) << "launchers deliver the first one twice";
+    EXPECT_FALSE(ends_now(5'000'000'000, 7'000'000'000));
+    EXPECT_TRUE(ends_now(5'000'000'000, 7'000'000'001));
+}
+
+TEST(SignalWatch, EndsAProcessThatHangsAndDoesNotHear)
+{
+    // As yoda does: what comes while nobody can take it is held back.
+    sigset_t held;
+    sigset_t before;
+    ::sigemptyset(&held);
+    for (int number : {SIGINT, SIGTERM, SIGUSR1}) ::sigaddset(&held, number);
+    ::pthread_sigmask(SIG_BLOCK, &held, &before);
+    pid_t const child = ::fork();
+    if (child == 0) {
+        auto const watch = SignalWatch::start({SIGINT, SIGTERM, SIGUSR1}, 3);
+        if (!watch) ::_exit(9);
+        for (;;) ::pause();
+    }
+    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    int status = 0;
+    unsigned count = 0;
+    auto const begin = std::chrono::steady_clock::now();
+    EXPECT_TRUE(test::eventually([&] {
+        ::kill(child, ++count % 3 == 0 ? SIGUSR1 : count % 3 == 1 ? SIGINT : SIGTERM);
+        return ::waitpid(child, &status, WNOHANG) == child;
+    }));
+    ASSERT_TRUE(WIFEXITED(status)) << status;
+    EXPECT_EQ(WEXITSTATUS(status), 3);
+    EXPECT_GE(std::chrono::steady_clock::now() - begin, std::chrono::seconds(2)) << "one word, said often";
+}
+
+TEST(SignalWatch, KnowsWhatIsIgnored)
+{
+    auto* const before = std::signal(SIGHUP, SIG_IGN);
+    EXPECT_TRUE(is_ignored(SIGHUP));
+    std::signal(SIGHUP, SIG_DFL);
+    EXPECT_FALSE(is_ignored(SIGHUP));
+    std::signal(SIGHUP, before);
 }
 
 TEST(SignalWatch, SignalsHaveNames)
