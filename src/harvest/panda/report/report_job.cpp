@@ -5,8 +5,8 @@
 
 #include <algorithm>
 
-#include "core/journal/recovery.hpp"
 #include "core/config/output_names.hpp"
+#include "core/journal/recovery.hpp"
 #include "harvest/panda/run/inbox.hpp"
 #include "harvest/panda/wire/error_codes.hpp"
 #include "harvest/stage_out/push_bundle.hpp"
