@@ -89,11 +89,7 @@ FOLDERS = {
 }
 # Includes against those arrows that are still there, and how each will go away.
 FOLDER_EXCEPTIONS = {
-    ("src/core/table/bundle_index.cpp", "core/job/job.hpp"): "runs against the other arrows between these folders",
-    ("src/harvest/panda/report/report_job.hpp", "harvest/panda/fetch/range_check.hpp"): "RefusedRange is what lies in RUN/panda",
     ("src/harvest/panda/run/batch_facts.cpp", "harvest/stage_out/stage_holder.hpp"): "the identity of a holder goes to sys/lease with the one lock",
-    ("src/harvest/panda/run/batch_facts.hpp", "harvest/panda/report/job_report.hpp"): "JobRecord and JobPhase are what lies in RUN/panda",
-    ("src/harvest/panda/run/job_record.cpp", "harvest/panda/report/job_report.hpp"): "JobRecord and JobPhase are what lies in RUN/panda",
     ("src/harvest/stage_out/push_worker.cpp", "harvest/panda/report/log_upload.hpp"): "making logs becomes a hook of PushOptions",
 }
 

@@ -44,6 +44,9 @@ int exchange(po::variables_map const& values, std::string const& run, HarvestToo
     InterchangeOptions options;
     options.run = run;
     options.access_point = values["access-point"].as<std::string>();
+    auto const config = load_config(tools.sources(), run);
+    if (!config) return report_error(config.error());
+    options.report_fatal = config->yes("report.fatal");
     options.from_batch_job = *facts && (*facts)->phase == JobPhase::uploading;
     auto const told = report_to_access_point(options, tools.clock().unix_ns() / 1'000'000'000, tools.log());
     if (!told) return report_error(told.error());

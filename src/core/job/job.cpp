@@ -6,6 +6,7 @@
 #include <charconv>
 #include <set>
 
+#include "core/table/bundle_index.hpp"
 #include "core/table/event_range.hpp"
 
 namespace yoda {
@@ -89,14 +90,6 @@ std::vector<std::string> Job::list(std::string_view field) const
         begin = end + 1;
     }
     return values;
-}
-
-std::optional<std::uint32_t> parse_run_id(std::string_view text)
-{
-    std::uint32_t value = 0;
-    auto const [end, code] = std::from_chars(text.data(), text.data() + text.size(), value, 16);
-    bool const whole = code == std::errc{} && end == text.data() + text.size();
-    return whole && value != 0 && fmt::format("{:08x}", value) == text ? std::optional(value) : std::nullopt;
 }
 
 std::string print_jobs(std::vector<Job> const& jobs)

@@ -66,9 +66,6 @@ class Job {
     std::uint32_t run_id_ = 0;
 };
 
-/// Eight hexadecimal digits in lower case; nullopt for anything else, and for zero.
-std::optional<std::uint32_t> parse_run_id(std::string_view text);
-
 std::string print_jobs(std::vector<Job> const& jobs);
 /// Errors: not JSON, another version, a run_id that is none, no jobs, a job that Job::from_json refuses, one
 /// PandaID twice.

@@ -3,12 +3,12 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
 #include <limits>
 #include <nlohmann/json.hpp>
 
 #include "core/base/bytes.hpp"
 #include "core/base/checksum.hpp"
-#include "core/job/job.hpp"
 #include "core/table/event_range.hpp"
 
 namespace yoda {
@@ -64,6 +64,14 @@ bool decode_entry(std::string_view payload, BundleEntry& entry)
 }
 
 }  // namespace
+
+std::optional<std::uint32_t> parse_run_id(std::string_view text)
+{
+    std::uint32_t value = 0;
+    auto const [end, code] = std::from_chars(text.data(), text.data() + text.size(), value, 16);
+    bool const whole = code == std::errc{} && end == text.data() + text.size();
+    return whole && value != 0 && fmt::format("{:08x}", value) == text ? std::optional(value) : std::nullopt;
+}
 
 std::string bundle_name(BundleOrigin const& origin)
 {

@@ -54,6 +54,8 @@ struct BundleOrigin {
 /// "EventService_premerge_<PandaID>_<run, 8 hex digits>_<life>_<rank>_<sequence>", without folder or suffix;
 /// the run is left out where it is 0.
 std::string bundle_name(BundleOrigin const& origin);
+/// Eight hexadecimal digits in lower case; nullopt for anything else, and for zero.
+std::optional<std::uint32_t> parse_run_id(std::string_view text);
 
 /// The bytes that begin an index file.
 std::string encode_index_header(BundleOrigin const& origin);

@@ -30,13 +30,6 @@ namespace {
 
 using Json = nlohmann::json;
 
-bool is_merge_job(Json const& fields)
-{
-    auto const found = fields.find("eventServiceMerge");
-    return found != fields.end() && *found != false && *found != "" && *found != "NULL" &&
-           *found != "False" && !found->is_null();
-}
-
 Result<std::vector<Job>> take_jobs(AccessPoint const& point, Json const& described,
                                    InterchangeFetch const& fetch, Log& log)
 {

@@ -36,6 +36,7 @@ struct InterchangeOptions {
     std::string access_point;
     std::int64_t range_count = 10'000;  ///< asked for at a time
     bool from_batch_job = false;        ///< reports from the worker's own batch job, after its yoda's end
+    bool report_fatal = false;          ///< what can never work as fatal, else as failed (report.fatal)
 };
 
 struct InterchangeFetch {

@@ -11,7 +11,7 @@
 
 #include "harvest/panda/access_point/access_point.hpp"
 #include "harvest/panda/access_point/interchange.hpp"
-#include "harvest/panda/fetch/range_check.hpp"
+#include "harvest/panda/run/refused_ranges.hpp"
 #include "harvest/panda/report/job_logs.hpp"
 #include "harvest/panda/report/log_upload.hpp"
 #include "harvest/panda/run/batch_facts.hpp"
@@ -69,6 +69,11 @@ class AccessPointReport {
     {
         return find_batch_facts(options_.run, false, now_unix_s_).phase == JobPhase::running;
     }
+    /// How a range that failed for good is told: PanDA discards all events of a file for a fatal one.
+    char const* word_for(bool is_fatal) const
+    {
+        return is_fatal && options_.report_fatal ? "fatal" : "failed";
+    }
     Status collect_rows(OpenedRun const& opened, JobIndex job, JobWords& words);
     Status collect_refused(std::int64_t panda_id, JobWords& words);
     Status add_log_tarball(OpenedRun const& opened, JobIndex job, JobWords& words);
@@ -116,7 +121,7 @@ Status AccessPointReport::collect_rows(OpenedRun const& opened, JobIndex job, Jo
         if (known != words.log.rows().end() && known->first <= row) continue;
         if (state == RangeState::failed || state == RangeState::fatal) {
             words.records.push_back(
-                {{"eventRangeID", table.range_id(row)}, {"eventStatus", print_state(state)}});
+                {{"eventRangeID", table.range_id(row)}, {"eventStatus", word_for(state == RangeState::fatal)}});
             add_to_spans(words.rows, row);
             continue;
         }
@@ -154,7 +159,7 @@ Status AccessPointReport::collect_refused(std::int64_t panda_id, JobWords& words
         auto const& range = (*refused)[place];
         if (!range.report) continue;
         words.records.push_back(
-            {{"eventRangeID", range.id}, {"eventStatus", range.fatal ? "fatal" : "failed"}});
+            {{"eventRangeID", range.id}, {"eventStatus", word_for(range.fatal)}});
         add_to_spans(words.listed, place);
     }
     return {};

@@ -10,8 +10,9 @@
 #include <vector>
 
 #include "core/table/event_table.hpp"
-#include "harvest/panda/fetch/range_check.hpp"
+#include "harvest/panda/report/job_report.hpp"
 #include "harvest/panda/report/report.hpp"
+#include "harvest/panda/run/refused_ranges.hpp"
 #include "harvest/panda/run/reported_log.hpp"
 #include "harvest/panda/run/turn.hpp"
 #include "harvest/stage_out/stage_folder.hpp"

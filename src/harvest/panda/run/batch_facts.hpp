@@ -7,7 +7,7 @@
 #include <string>
 
 #include "core/base/result.hpp"
-#include "harvest/panda/report/job_report.hpp"
+#include "harvest/panda/run/job_record.hpp"
 #include "sys/base/run_folder.hpp"
 #include "sys/run/run_opening.hpp"
 

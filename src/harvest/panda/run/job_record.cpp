@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// RUN/panda/job-<PandaID>.json
-#include <nlohmann/json.hpp>
+#include "harvest/panda/run/job_record.hpp"
 
-#include "harvest/panda/report/job_report.hpp"
+#include <nlohmann/json.hpp>
 
 namespace yoda {
 
