@@ -251,9 +251,9 @@ def a_malformed_list_is_put_aside_and_told_once(world):
     assert len(point.harvester.events) == 40 and set(point.harvester.events.values()) == {"finished"}
 
 
-@scenario
-def ranges_that_cannot_be_worked_on_are_told_as_well(world):
-    point = Point(world)
+def check_what_is_told_of_bad_ranges(world, word, **settings):
+    """Event 3's file is unknown, and event 11's range ends before it begins: the second can never work."""
+    point = Point(world, **settings)
     key = str(point.panda_id)
     strange = point.ranges(1, 10)
     strange[key][2]["LFN"] = "another.file"
@@ -268,13 +268,23 @@ def ranges_that_cannot_be_worked_on_are_told_as_well(world):
     point.report()
     point.harvester.monitor()
     by_event = {int(name.split("-")[3]): state for name, state in point.harvester.events.items()}
-    assert len(by_event) == 20 and by_event.pop(3) == "failed" and by_event.pop(11) == "fatal", by_event
+    assert len(by_event) == 20 and by_event.pop(3) == "failed" and by_event.pop(11) == word, by_event
     assert set(by_event.values()) == {"finished"}, by_event
     point.report()
     assert not point.harvester.there(DUMP), "told twice"
     # For a batch job that still waits nothing is left.
     point.harvester.monitor()
     assert point.harvester.killed
+
+
+@scenario
+def ranges_that_cannot_be_worked_on_are_told_as_failed(world):
+    check_what_is_told_of_bad_ranges(world, "failed")
+
+
+@scenario
+def ranges_that_can_never_work_are_told_as_fatal_if_the_site_wants_that(world):
+    check_what_is_told_of_bad_ranges(world, "fatal", report__fatal="yes")
 
 
 @scenario
