@@ -199,7 +199,7 @@ INSTANTIATE_TEST_SUITE_P(Versions, Hdf5SealOfSuperblock,
                                            SuperblockCase{1, bytes_of({{20, 4}, {76, 4}, {84, 16}})},
                                            SuperblockCase{2, bytes_of({{11, 1}, {44, 4}})},
                                            SuperblockCase{3, bytes_of({{11, 1}, {44, 4}})}),
-                         [](auto const& info) { return "Version" + std::to_string(info.param.version); });
+                         [](auto const& tested) { return "Version" + std::to_string(tested.param.version); });
 
 TEST_F(Hdf5Seal, MarksAtCreationAreThoseThatHdf5Writes)
 {
