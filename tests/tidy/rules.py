@@ -89,7 +89,6 @@ FOLDERS = {
 }
 # Includes against those arrows that are still there, and how each will go away.
 FOLDER_EXCEPTIONS = {
-    ("src/harvest/panda/run/batch_facts.cpp", "harvest/stage_out/stage_holder.hpp"): "the identity of a holder goes to sys/lease with the one lock",
     ("src/harvest/stage_out/push_worker.cpp", "harvest/panda/report/log_upload.hpp"): "making logs becomes a hook of PushOptions",
 }
 

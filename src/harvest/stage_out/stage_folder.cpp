@@ -7,7 +7,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
+#include <cctype>
 #include <cerrno>
 #include <charconv>
 #include <cstdio>
@@ -15,7 +17,11 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "core/base/checksum.hpp"
+#include "harvest/stores/base/digest.hpp"
 #include "sys/base/files.hpp"
+#include "sys/lease/lease.hpp"
+#include "sys/lease/sighting.hpp"
 
 namespace yoda {
 
@@ -35,6 +41,15 @@ Error no_longer_ours(std::string const& name)
                  "the claim on " + name + " is gone",
                  "another harvest took over because this one was silent for too long",
                  {}};
+}
+
+/// "<host>-<pid>-<random>": no other holder ever has it.
+std::string make_holder_name(LeaseHolder const& holder)
+{
+    std::string host = holder.host;
+    std::replace_if(
+        host.begin(), host.end(), [](unsigned char c) { return !std::isalnum(c) && c != '-'; }, '-');
+    return fmt::format("{}-{}-{}", host, holder.pid, random_hex(6));
 }
 
 /// Calls `take` with each name of the folder but hidden ones; an absent folder is empty. No stat, no order.
@@ -174,9 +189,9 @@ Status StageFolder::join()
     if (!holder_.empty()) return {};
     for (std::string_view const part : {"open", "held", "later", "done", "holders", "seen"})
         if (Status const status = make_folders(fmt::format("{}/{}", root_, part)); !status) return status;
-    identity_ = own_identity(unix_s(clock_));
-    std::string const name = make_holder_name(identity_);
-    if (Status const status = write_record(root_ + "/holders", name, print_holder(identity_)); !status)
+    identity_ = {random_hex(16), describe_holder("harvest push", "", clock_), 0, false};
+    std::string const name = make_holder_name(identity_.holder);
+    if (Status const status = write_record(root_ + "/holders", name, print_lease(identity_)); !status)
         return status;
     if (Status const status = make_folders(root_ + "/held/" + name); !status) return status;
     holder_ = name;
@@ -187,28 +202,29 @@ Status StageFolder::beat()
 {
     ++identity_.beat;
     if (!path_exists(root_ + "/held/" + holder_)) return no_longer_ours(run_folder_);
-    return write_record(root_ + "/holders", holder_, print_holder(identity_));
+    return write_record(root_ + "/holders", holder_, print_lease(identity_));
 }
 
-bool StageFolder::is_dead(std::string const& holder, HolderIdentity const& identity)
+bool StageFolder::is_dead(std::string const& holder, std::string_view identity)
 {
-    if (is_gone_here(identity, identity_)) return true;
-    bool const local = identity.host == identity_.host && identity.boot_id == identity_.boot_id &&
-                       identity.pid_space == identity_.pid_space;
-    if (local) return false;
+    // A file that is none of ours (an older program's) can only be judged by its silence.
+    auto const record = parse_lease(identity);
+    auto const sight = record ? look_for_holder(record->holder) : HolderSight::elsewhere;
+    if (sight != HolderSight::elsewhere) return sight == HolderSight::gone;
     // What harvests before us saw from this machine counts, so that short cron runs add up to the 60 s.
-    std::string const name = fmt::format("{}.{}", identity_.host, holder);
+    auto const& own = identity_.holder;
+    std::string const name = fmt::format("{}.{}", own.host, holder);
     std::optional<HolderSighting> sighting;
     if (auto const text = read_file(fmt::format("{}/seen/{}{}", root_, name, suffix), record_limit_bytes)) {
         auto const json = nlohmann::json::parse(*text, nullptr, false);
         if (json.is_object())
             sighting =
-                HolderSighting{json.value("beat", std::uint64_t{0}), json.value("since_ns", std::int64_t{0}),
-                               json.value("boot_id", std::string{})};
+                HolderSighting{json.value("content", std::uint64_t{0}),
+                               json.value("since_ns", std::int64_t{0}), json.value("boot_id", std::string{})};
     }
-    bool const dead = is_silent(sighting, identity.beat, identity_.boot_id, clock_.now());
+    bool const dead = is_silent(sighting, crc32c(identity), own.boot_id, clock_.now());
     nlohmann::json const json{
-        {"beat", sighting->beat}, {"since_ns", sighting->since_ns}, {"boot_id", sighting->boot_id}};
+        {"content", sighting->content}, {"since_ns", sighting->since_ns}, {"boot_id", sighting->boot_id}};
     (void)write_record(root_ + "/seen", name, json.dump() + "\n");
     return dead;
 }
@@ -224,9 +240,8 @@ Status StageFolder::bury_dead_holders()
         if (holder == holder_) continue;
         std::string const identity_path = fmt::format("{}/holders/{}{}", root_, holder, suffix);
         auto const text = read_file(identity_path, record_limit_bytes);
-        auto const identity = text ? parse_holder(*text) : std::nullopt;
         // Without an identity: it ended, and left this by a kill between the two removals.
-        if (identity && !is_dead(holder, *identity)) continue;
+        if (text && !is_dead(holder, *text)) continue;
         std::string const old_path = root_ + "/held/" + folder;
         std::string const new_path = fmt::format("{}/held/{}.{}", root_, holder, holder_);
         // One rename takes all its claims; whoever loses this race finds nothing.
@@ -236,7 +251,7 @@ Status StageFolder::bury_dead_holders()
         }
         if (Status const status = move_records(new_path, root_ + "/open"); !status) return status;
         ::unlink(identity_path.c_str());
-        ::unlink(fmt::format("{}/seen/{}.{}{}", root_, identity_.host, holder, suffix).c_str());
+        ::unlink(fmt::format("{}/seen/{}.{}{}", root_, identity_.holder.host, holder, suffix).c_str());
     }
     return {};
 }

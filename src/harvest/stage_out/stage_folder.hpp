@@ -18,9 +18,9 @@
 
 #include "core/base/result.hpp"
 #include "harvest/stage_out/name_set.hpp"
-#include "harvest/stage_out/stage_holder.hpp"
 #include "harvest/stage_out/stager.hpp"
 #include "sys/base/clock.hpp"
+#include "sys/lease/record.hpp"
 
 namespace yoda {
 
@@ -98,15 +98,15 @@ class StageFolder {
     void give_back(std::string const& name);
     bool is_known_elsewhere(std::string const& name, std::string const& but_holder) const;
     Status bury_dead_holders();
-    bool is_dead(std::string const& holder, HolderIdentity const& identity);
+    bool is_dead(std::string const& holder, std::string_view identity);
     Status open_due(std::int64_t now_unix_h);
     Result<Names> look_at_unfinished() const;
 
     std::string run_folder_;
     std::string root_;
     Clock const& clock_;
-    HolderIdentity identity_;
-    std::string holder_;  ///< empty until join()
+    LeaseRecord identity_;  ///< of this process, with its beat
+    std::string holder_;    ///< empty until join()
     std::mutex mutex_;
     std::unordered_set<std::int64_t> made_hours_;
     std::vector<std::string> spares_;  ///< files to write the next record into

@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "harvest/panda/run/batch_facts.hpp"
 
-#include <signal.h>
 
-#include <cerrno>
 #include <nlohmann/json.hpp>
 
 #include "core/config/config.hpp"
-#include "harvest/stage_out/stage_holder.hpp"
 #include "sys/base/files.hpp"
 #include "sys/base/run_folder.hpp"
 #include "sys/lease/lease.hpp"
@@ -44,11 +41,8 @@ bool somebody_works(RunFolder const& folder, nlohmann::json const& status, std::
 {
     auto const lease = read_lease(folder.lock());
     if (!lease || !lease->has_value() || (*lease)->is_released) return false;
-    auto const& holder = (*lease)->holder;
-    auto const own = own_identity(now_unix_s);
-    bool const here =
-        holder.host == own.host && holder.boot_id == own.boot_id && holder.pid_space == own.pid_space;
-    if (here) return ::kill(holder.pid, 0) == 0 || errno == EPERM;
+    auto const sight = look_for_holder((*lease)->holder);
+    if (sight != HolderSight::elsewhere) return sight == HolderSight::present;
     auto const updated = static_cast<std::int64_t>(number(status, "updated_unix_s"));
     return text_of(status, "state") != "ended" && now_unix_s - updated < stale_after_s;
 }

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "support/scratch_folder.hpp"
+#include "sys/lease/lease.hpp"
 
 namespace yoda {
 namespace {
@@ -39,11 +40,10 @@ class Staging : public ::testing::Test {
     void make_foreign_holder(std::string const& name, std::uint64_t beat)
     {
         fs::create_directories(stage("held/" + name));
-        HolderIdentity identity = own_identity(0);
-        identity.host = "elsewhere";
-        identity.boot_id = "another";
-        identity.beat = beat;
-        test::write_text(stage("holders/" + name + ".json"), print_holder(identity));
+        LeaseRecord record{std::string(32, 'a'), describe_holder("harvest push", "", clock_), beat, false};
+        record.holder.host = "elsewhere";
+        record.holder.boot_id = "another";
+        test::write_text(stage("holders/" + name + ".json"), print_lease(record));
     }
 
     test::ScratchFolder folder_;
@@ -142,16 +142,28 @@ TEST_F(Staging, DeadProcessOfThisMachineLosesItsClaimsAtOnce)
 {
     StageFolder folder(folder_.path(), clock_);
     ASSERT_TRUE(folder.join());
-    auto dead = own_identity(0);
-    dead.started_ticks -= 1;  // another process that had our pid
+    LeaseRecord dead{std::string(32, 'a'), describe_holder("harvest push", "", clock_), 0, false};
+    dead.holder.pid_start_ticks -= 1;  // another process that had our pid
     fs::create_directories(stage("held/dead"));
-    test::write_text(stage("holders/dead.json"), print_holder(dead));
+    test::write_text(stage("holders/dead.json"), print_lease(dead));
     test::write_text(stage("held/dead/a.json"), print_stage_record(record_of("a")));
     test::write_text(stage("held/dead/1.spare"), "left by a kill");
     EXPECT_TRUE(folder.scan()->open.contains("a"));
     EXPECT_FALSE(fs::exists(stage("held/dead")));
     EXPECT_FALSE(fs::exists(stage("holders/dead.json")));
     EXPECT_EQ(std::distance(fs::directory_iterator(stage("held")), {}), 1) << "only our own";
+}
+
+TEST_F(Staging, HolderOfAnOlderProgramIsTakenOverOnlyWhenItIsSilent)
+{
+    StageFolder folder(folder_.path(), clock_);
+    ASSERT_TRUE(folder.join());
+    fs::create_directories(stage("held/old"));
+    test::write_text(stage("holders/old.json"), "{\"host\": \"h\", \"pid\": 1, \"beat\": 7}\n");
+    test::write_text(stage("held/old/a.json"), print_stage_record(record_of("a")));
+    EXPECT_TRUE(folder.scan()->held.contains("a"));
+    clock_.advance(61);
+    EXPECT_TRUE(folder.scan()->open.contains("a"));
 }
 
 TEST_F(Staging, SilentHolderElsewhereIsTakenOverAfterAMinuteSeenByAnyOfUs)
@@ -236,24 +248,6 @@ TEST_F(Staging, LookingWritesNothing)
     StageFolder const folder(folder_.path(), clock_);
     EXPECT_TRUE(folder.look()->open.empty());
     EXPECT_TRUE(fs::is_empty(folder_.path()));
-}
-
-TEST(Holder, SilenceIsMeasuredOnOneBootOnly)
-{
-    std::optional<HolderSighting> sighting = HolderSighting{3, 0, "boot-a"};
-    EXPECT_FALSE(is_silent(sighting, 3, "boot-b", TimePoint{Duration::from_s(100).ns}));
-    EXPECT_EQ(sighting->boot_id, "boot-b");
-    EXPECT_TRUE(is_silent(sighting, 3, "boot-b", TimePoint{Duration::from_s(160).ns}));
-    EXPECT_FALSE(is_silent(sighting, 4, "boot-b", TimePoint{Duration::from_s(200).ns}));
-}
-
-TEST(Holder, IdentityIsTheSameAfterPrintingAndParsing)
-{
-    auto const own = own_identity(17);
-    EXPECT_EQ(parse_holder(print_holder(own)), own);
-    EXPECT_FALSE(is_gone_here(own, own));
-    EXPECT_FALSE(parse_holder("{}"));
-    EXPECT_FALSE(parse_holder("not json"));
 }
 
 }  // namespace
