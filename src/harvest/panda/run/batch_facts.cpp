@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "harvest/panda/run/batch_facts.hpp"
 
-
 #include <nlohmann/json.hpp>
 
 #include "core/config/config.hpp"
