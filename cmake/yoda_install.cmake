@@ -7,7 +7,10 @@ set(CMAKE_INSTALL_DEFAULT_COMPONENT_NAME yoda)
 set(share ${CMAKE_INSTALL_DATADIR}/yoda)
 
 # ---- yoda: programs, plug-in, job scripts, settings, documents
-install(TARGETS yoda harvest RUNTIME COMPONENT yoda)
+install(TARGETS yoda RUNTIME COMPONENT yoda)
+if(TARGET harvest)
+  install(TARGETS harvest RUNTIME COMPONENT yoda)
+endif()
 if(TARGET yoda_xrootd)
   install(TARGETS yoda_xrootd LIBRARY DESTINATION lib/yoda COMPONENT yoda)
 endif()

@@ -27,7 +27,7 @@ foreach(language IN ITEMS C CXX)
   endif()
 endforeach()
 if(CMAKE_BUILD_TYPE STREQUAL "Release")
-  add_link_options(-Wl,--gc-sections)
+  add_link_options(-Wl,--gc-sections -Wl,--as-needed)
 endif()
 
 function(yoda_add_layer name)

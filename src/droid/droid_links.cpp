@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The Droid as the link between its core and the rest: what the core asks for is done, and what channels, the
 // spawner and the bundle writer say is passed on to it.
-#include "droid/athenamp/channel.hpp"
+#include "droid/athenamp/factory.hpp"
 #include "droid/channel/command_channel.hpp"
 #include "droid/channel/worker_channel.hpp"
 #include "droid/droid.hpp"
@@ -36,7 +36,7 @@ std::unique_ptr<PayloadChannel> Droid::make_channel(PayloadSetup setup)
     if (setup.payload.channel == ChannelKind::command)
         return std::make_unique<CommandChannel>(std::move(setup), spawner_, events);
     if (setup.payload.channel == ChannelKind::athenamp)
-        return std::make_unique<athenamp::Channel>(std::move(setup), spawner_, poller_, events);
+        return athenamp::make_channel(std::move(setup), spawner_, poller_, events);
     return std::make_unique<WorkerChannel>(std::move(setup), spawner_, poller_, events);
 }
 

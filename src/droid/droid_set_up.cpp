@@ -9,7 +9,7 @@
 #include <filesystem>
 
 #include "core/base/checksum.hpp"
-#include "droid/athenamp/channel.hpp"
+#include "droid/athenamp/factory.hpp"
 #include "droid/droid.hpp"
 #include "sys/base/allocation.hpp"
 #include "sys/base/files.hpp"
@@ -56,6 +56,9 @@ Status Droid::try_set_up()
         !read)
         return read;
 
+    if (payload_.channel == ChannelKind::athenamp && !athenamp::is_built_in())
+        return Error{ErrorKind::usage, "the payload's channel is athenamp",
+                     "this yoda was built without AthenaMP (YODA_ATHENAMP=OFF)", "use a yoda that has it"};
     auto node = find_cores();
     if (!node) return node.error();
     auto const cores = share_cores(node->cores, welcome_.node_index, welcome_.node_count);
@@ -71,7 +74,7 @@ Status Droid::try_set_up()
     if (auto made = make_work_folder(); !made) return made;
     if (payload_.channel == ChannelKind::athenamp) {
         do_in_set_up([&log = log_] {
-            if (auto const count = athenamp::remove_stale_channels(); count > 0)
+            if (auto const count = athenamp::remove_stale_sockets(); count > 0)
                 log.info("stale_channels_removed", {{"count", count}});
         });
     }
