@@ -68,11 +68,11 @@ int show_spool(std::string const& spool, bool as_json)
     if (!guard) return report_error(guard.error());
     SystemClock const clock;
     auto all = nlohmann::ordered_json::array();
-    int worst = exit_done;
+    auto worst = exit_done;
     for (auto const& run : *runs) {
         auto const standing = view_batch_run(run, clock);
         if (!standing) {
-            worst = std::max(worst, report_error(standing.error()));
+            worst = worse_exit(worst, report_error(standing.error()));
             all.push_back({{"run", run}, {"error", standing.error().text()}});
         } else if (as_json) {
             all.push_back(standing->json());
