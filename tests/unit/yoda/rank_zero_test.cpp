@@ -47,7 +47,8 @@ class RankZeroTest : public ::testing::Test {
         while (ends_[1]->receive(from, frame)) {
             ASSERT_TRUE(reader.open(frame));
             while (auto const message = reader.next()) {
-                if (auto const* grant = std::get_if<Grant>(&*message)) granted_ = grant->run;
+                auto const* const grant = std::get_if<Grant>(&*message);
+                if (grant && !granted_) granted_ = grant->run;
                 if (auto const* accepted = std::get_if<Accepted>(&*message)) accepted_ = accepted->sequence;
             }
         }
@@ -80,7 +81,7 @@ class RankZeroTest : public ::testing::Test {
     Log log_{LogLevel::error};
     FrameWriter droid_;
     std::optional<RankZero> zero_;
-    std::optional<RangeRun> granted_;
+    std::optional<RangeRun> granted_;  ///< the first one
     std::optional<std::uint32_t> accepted_;
 };
 
