@@ -171,7 +171,7 @@ def same_hand_outs_twice(run):
     shutil.copy(name + ".tar", other + ".tar")
     index = bytearray(read(name + ".index"))
     length = struct.unpack_from("<I", index, 0)[0]
-    struct.pack_into("<I", index, 8 + length - 4, 9)  # The sequence ends the header.
+    struct.pack_into("<I", index, 8 + 32, 9)  # the sequence: behind magic, version, PandaID, job, life and rank
     struct.pack_into("<I", index, 4, crc32c(bytes(index[8:8 + length])))
     write(other + ".index", bytes(index))
     manifest = json.loads(read(name + ".manifest.json"))
