@@ -23,6 +23,8 @@ install(FILES README.md CHANGELOG.md DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONE
 file(GLOB licences LIST_DIRECTORIES false LICENSE NOTICE LICENSES/*)
 foreach(component IN ITEMS yoda yoda-dev python3-yoda-event-service yoda-payloads)
   install(FILES ${licences} DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/${component}/licences COMPONENT ${component})
+  # Debian's place for who wrote what under which licence.
+  install(FILES NOTICE DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/${component} RENAME copyright COMPONENT ${component})
 endforeach()
 
 # ---- yoda-dev: the payload kit for C++, by find_package(yoda_payload) or pkg-config

@@ -7,20 +7,22 @@ from spack.package import *
 class YodaEventService(CMakePackage):
     """Event Service for supercomputers: event ranges of PanDA or your own, processed by one MPI job."""
 
+    git = "file:///path/to/yoda"  # the repository that you use
+
     version("main", branch="main")
-    version("0.2.0")
 
     variant("xrootd", default=False, description="Stores behind root:// URLs")
-    variant("payloads", default=False, description="Sample physics payloads (binaries are GPL-3.0-or-later)")
+    variant("payloads", default=False, description="Sample payload jets (its binary is GPL-3.0-or-later)")
 
     license("Apache-2.0")
 
     depends_on("c", type="build")
     depends_on("cxx", type="build")
+    depends_on("fortran", type="build", when="+payloads")
     depends_on("cmake@3.23:", type="build")
     depends_on("pkgconfig", type="build")
     depends_on("mpi")
-    depends_on("hdf5+hl~mpi")
+    depends_on("hdf5~mpi")
     depends_on("boost+program_options")
     depends_on("fmt")
     depends_on("spdlog+fmt_external")

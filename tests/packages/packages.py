@@ -7,6 +7,8 @@
 import ast
 import glob
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -49,8 +51,8 @@ def use_kit(prefix, sources, folder):
                    "add_executable(line_lengths line_lengths.cpp)\ntarget_link_libraries(line_lengths yoda::payload)\n")
     run("cmake", "-G", "Ninja", "-S", project, "-B", project + "/build", "-DCMAKE_PREFIX_PATH=" + prefix)
     run("cmake", "--build", project + "/build")
-    words = run("pkg-config", "--cflags", "--libs", "yoda_payload",
-                env={"PKG_CONFIG_PATH": os.path.join(prefix, "lib/pkgconfig")}).split()
+    words = shlex.split(run("pkg-config", "--cflags", "--libs", "yoda_payload",  # it escapes blanks in the prefix
+                            env={"PKG_CONFIG_PATH": os.path.join(prefix, "lib/pkgconfig")}))
     run("c++", "-std=c++20", "line_lengths.cpp", "-o", "by_pkg_config", *words, cwd=project)
     text = os.path.join(folder, "in.txt")
     with open(text, "w") as file:
@@ -92,26 +94,49 @@ def test_debian(sources, build, folder):
     names = {os.path.basename(path).split("_")[0] for path in packages}
     assert names == {"yoda", "yoda-dev", "python3-yoda-event-service", "yoda-payloads"}, packages
     there = run("dpkg-query", "-W", "-f", "${Package} ${db:Status-Abbrev}\n", *names, check=False)
-    assert " ii" not in there, "some are installed already, and this test removes them at its end: " + there
+    assert not any(line.endswith(("ii ", "rc ")) for line in there.splitlines()), "some are installed already, and this test removes them at its end: " + there
+    kept = ("licences/LICENSE", "licences/NOTICE", "licences/GPL-3.0-or-later.txt", "licences/MIT.txt", "copyright")
     try:
         run("dpkg", "-i", *packages)
+        for name in names:
+            for file in kept:
+                assert os.path.getsize("/usr/share/doc/%s/%s" % (name, file)) > 0, (name, file)
         main_job("/usr", folder)
         use_kit("/usr", sources, folder)
         print(run("/usr/bin/yoda", "--version").strip())
     finally:
-        said = run("dpkg", "-r", *names, check=False)
-    assert not any(os.path.exists(path) for path in ("/usr/bin/yoda", "/usr/bin/harvest", "/usr/share/yoda", "/usr/bin/jets")), said
+        said = run("dpkg", "-P", *names, check=False)
+    left = [path for pattern in ("bin/yoda", "bin/harvest", "bin/jets", "lib/yoda", "share/yoda", "share/doc/*yoda*", "include/payload")
+            for path in glob.glob("/usr/" + pattern)]
+    assert not left, (left, said)
+    left = run("dpkg-query", "-W", "-f", "${Package} ${db:Status-Abbrev}\n", *names, check=False)
+    assert not any(line.endswith(("ii ", "rc ")) for line in left.splitlines()), (left, said)
 
 
 def test_recipes(sources, build, folder):
     """What cannot be run here is at least well-formed, and names things that exist."""
+    del build
+    with open(os.path.join(sources, "CMakeLists.txt")) as file:
+        options = set(re.findall(r"^option\((\w+)", file.read(), re.MULTILINE))
     with open(os.path.join(sources, "packaging/spack/package.py")) as file:
-        ast.parse(file.read())
+        recipe = file.read()
+    ast.parse(recipe)
+    named = set(re.findall(r"YODA_\w+", recipe))
+    assert named and named <= options, named - options
+
     with open(os.path.join(sources, "packaging/apptainer/yoda.def")) as file:
         text = file.read()
     script = text.split("%post\n")[1].split("\n%")[0]
     run("bash", "-n", "-c", script)
     assert text.startswith("#") and "Bootstrap:" in text and "%runscript" in text
+    # Its commands as they stand: which packages they ask for, and that CMake takes their options.
+    line = lambda word: next(line.strip() for line in script.splitlines() if line.strip().startswith(word))
+    asked = run("bash", "-c", line("apt-get install").replace("apt-get install", "echo", 1), cwd=sources).split()
+    packages = [word for word in asked if not word.startswith("-")]
+    assert {"g++", "libhdf5-dev", "libopenmpi-dev", "zlib1g-dev"} <= set(packages) and "libgtest-dev" not in packages, packages
+    listed = subprocess.run(["bash", "-c", "git ls-files -z | xargs -0 cp --parents -t " + shlex.quote(folder)], cwd=sources)
+    assert listed.returncode == 0
+    run("bash", "-c", line("cmake --preset"), cwd=folder)
     with open(os.path.join(sources, "packaging/module/yoda.lua")) as file:
         module = file.read()
     assert module.count("(") == module.count(")")
