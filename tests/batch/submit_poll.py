@@ -132,7 +132,7 @@ def bad_wishes(world, site):
     assert "Invalid account" in refused["trouble"]["why"], refused
     path = world.environment["PATH"]
     world.environment["PATH"] = world.path("empty")
-    said, _ = submit(world, run, "--site", site, "--set", "partition=batch", "--set", "account=", code=4)
+    said, _ = submit(world, run, "--site", site, "--set", "partition=batch", "--set", "account=", code=2)
     assert "there is no sbatch in PATH" in said["trouble"]["what"], said
     world.environment["PATH"] = path
     _, said = submit(world, world.path("moved-away"), code=2)
