@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "core/base/result.hpp"
 #include "core/base/exit_code.hpp"
+#include "core/base/result.hpp"
 
 namespace yoda {
 

@@ -34,7 +34,8 @@ int harvest_cycle(std::vector<std::string> const& words)
                "limits "
                "allow,\nand removes what has been over for long. From cron every few minutes; two at once "
                "and "
-               "kills are harmless.\nExit codes: 0 all as planned, 2 settings, 3 something did not work and is tried "
+               "kills are harmless.\nExit codes: 0 all as planned, 2 settings, 3 something did not work and "
+               "is tried "
                "again by the next cycle,\n4 a person is needed, or nothing could be done.\n\n"
             << options;
         return exit_done;

@@ -50,15 +50,16 @@ int harvest_push(std::vector<std::string> const& words)
     auto const values = parse_command_line(words, options, positions);
     if (!values) return report_error(values.error());
     if (values->count("help")) {
-        std::cout << "usage: harvest push RUN|SPOOL... [--config FILE] [--set store.es_events.url=URL]\n\n"
-                     "Brings every sealed bundle to its store, proves that it arrived, and removes the local "
-                     "data of\nwhat has been reported. May run beside yoda, twice at once, and be killed. "
-                     "Job logs too, when\na job is over and store.pl.url or store.logs.url is set. Quiet "
-                     "when all is well "
-                     "(on a terminal or\nwith -v it tells), else one line. Exit code 0: all as planned; "
-                     "3: something is tried again by the next call;\n2: usage or settings; 4: bundles were damaged "
-                     "and are in RUN/quarantine, or nothing could be done.\n\n"
-                  << options;
+        std::cout
+            << "usage: harvest push RUN|SPOOL... [--config FILE] [--set store.es_events.url=URL]\n\n"
+               "Brings every sealed bundle to its store, proves that it arrived, and removes the local "
+               "data of\nwhat has been reported. May run beside yoda, twice at once, and be killed. "
+               "Job logs too, when\na job is over and store.pl.url or store.logs.url is set. Quiet "
+               "when all is well "
+               "(on a terminal or\nwith -v it tells), else one line. Exit code 0: all as planned; "
+               "3: something is tried again by the next call;\n2: usage or settings; 4: bundles were damaged "
+               "and are in RUN/quarantine, or nothing could be done.\n\n"
+            << options;
         return exit_done;
     }
     if (!values->count("folder"))

@@ -10,8 +10,8 @@
 #include <string>
 #include <vector>
 
-#include "core/base/result.hpp"
 #include "core/base/exit_code.hpp"
+#include "core/base/result.hpp"
 #include "harvest/batch/batch_run.hpp"
 #include "harvest/steps.hpp"
 

@@ -12,8 +12,8 @@
 #include <string>
 #include <vector>
 
-#include "core/base/result.hpp"
 #include "core/base/exit_code.hpp"
+#include "core/base/result.hpp"
 #include "harvest/stage_out/stager.hpp"
 #include "harvest/stores/base/store_context.hpp"
 #include "harvest/stores/make_store.hpp"

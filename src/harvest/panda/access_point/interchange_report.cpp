@@ -11,10 +11,10 @@
 
 #include "harvest/panda/access_point/access_point.hpp"
 #include "harvest/panda/access_point/interchange.hpp"
-#include "harvest/panda/run/refused_ranges.hpp"
 #include "harvest/panda/report/job_logs.hpp"
 #include "harvest/panda/report/log_upload.hpp"
 #include "harvest/panda/run/batch_facts.hpp"
+#include "harvest/panda/run/refused_ranges.hpp"
 #include "harvest/panda/run/reported_log.hpp"
 #include "harvest/panda/wire/error_codes.hpp"
 #include "harvest/panda/wire/settings.hpp"
@@ -120,8 +120,8 @@ Status AccessPointReport::collect_rows(OpenedRun const& opened, JobIndex job, Jo
         while (known != words.log.rows().end() && known->second <= row) ++known;
         if (known != words.log.rows().end() && known->first <= row) continue;
         if (state == RangeState::failed || state == RangeState::fatal) {
-            words.records.push_back(
-                {{"eventRangeID", table.range_id(row)}, {"eventStatus", word_for(state == RangeState::fatal)}});
+            words.records.push_back({{"eventRangeID", table.range_id(row)},
+                                     {"eventStatus", word_for(state == RangeState::fatal)}});
             add_to_spans(words.rows, row);
             continue;
         }
@@ -158,8 +158,7 @@ Status AccessPointReport::collect_refused(std::int64_t panda_id, JobWords& words
         if (known != words.log.listed().end() && known->first <= place) continue;
         auto const& range = (*refused)[place];
         if (!range.report) continue;
-        words.records.push_back(
-            {{"eventRangeID", range.id}, {"eventStatus", word_for(range.fatal)}});
+        words.records.push_back({{"eventRangeID", range.id}, {"eventStatus", word_for(range.fatal)}});
         add_to_spans(words.listed, place);
     }
     return {};

@@ -13,8 +13,8 @@
 #include <string>
 #include <vector>
 
-#include "core/base/result.hpp"
 #include "core/base/exit_code.hpp"
+#include "core/base/result.hpp"
 #include "harvest/panda/run/batch_facts.hpp"
 #include "harvest/panda/wire/client.hpp"
 #include "harvest/panda/wire/settings.hpp"

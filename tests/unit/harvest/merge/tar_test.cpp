@@ -161,8 +161,7 @@ TEST_F(MergeTar, GoesIntoADeviceAndNeverOverIt)
     world.finish_all();
     world.write();
     auto const device = world.run / "null";
-    if (::mknod(device.c_str(), S_IFCHR | 0666, ::makedev(1, 3)) != 0)
-        YODA_SKIP("only root makes devices");
+    if (::mknod(device.c_str(), S_IFCHR | 0666, ::makedev(1, 3)) != 0) YODA_SKIP("only root makes devices");
     if (!FileDescriptor(::open(device.c_str(), O_WRONLY | O_CLOEXEC)))
         YODA_SKIP("devices are forbidden on this file system");
     auto const merged = world.merge("null");

@@ -133,8 +133,7 @@ TEST_F(NamedOutput, NeverWaitsForTheReaderOfAFifo)
 
 TEST_F(NamedOutput, WritesIntoADeviceAndNeverOverIt)
 {
-    if (::mknod(path.c_str(), S_IFCHR | 0666, ::makedev(1, 3)) != 0)
-        YODA_SKIP("only root makes devices");
+    if (::mknod(path.c_str(), S_IFCHR | 0666, ::makedev(1, 3)) != 0) YODA_SKIP("only root makes devices");
     EXPECT_THAT(check_replaceable(path).error().text(), HasSubstr("it is a device"));
     expect_kept(path);
     auto const stream = open_stream(path);
