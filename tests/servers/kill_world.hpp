@@ -15,6 +15,7 @@
 #include <nlohmann/json.hpp>
 #include <random>
 
+#include "core/base/exit_code.hpp"
 #include "harvest/stage_out/stage_folder.hpp"
 #include "harvest/stores/base/digest.hpp"
 #include "support/builders/run_builder.hpp"

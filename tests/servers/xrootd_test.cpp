@@ -234,7 +234,7 @@ class XrootdCredentials : public ::testing::Test, protected KillWorld {
     }
     void expect_refused()
     {
-        EXPECT_EQ(wait_for(start()), 1);
+        EXPECT_EQ(wait_for(start()), exit_again);
         auto const summary =
             nlohmann::json::parse(file_text(folder / ("out." + std::to_string(process_count))));
         ASSERT_FALSE(summary["failures"].empty()) << summary;
