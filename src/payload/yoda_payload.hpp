@@ -6,8 +6,8 @@
 //     int main(int argc, char** argv)
 //     {
 //         yoda::payload::Kit kit;
-//         auto const table = kit.initialise([&] { return read_table(argv[1]); });      // once, before the
-//         fork return kit.run([&](yoda::payload::Range const& range, yoda::payload::Output& output) {
+//         auto const table = kit.initialise([&] { return read_table(argv[1]); });  // once, before the fork
+//         return kit.run([&](yoda::payload::Range const& range, yoda::payload::Output& output) {
 //             write_result(output.file("result.txt"), table, range.pfn, range.first, range.last);
 //         });
 //     }

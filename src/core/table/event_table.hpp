@@ -58,11 +58,11 @@ static_assert(sizeof(RangeRow) == 20);
 /// Changing part of a row (16 bytes).
 struct RangeProgress {
     RangeState state = RangeState::ready;
-    std::uint8_t burnt =
-        0;  ///< low nibble: tries burnt by the payload; high: payload deaths it was in flight at
-    std::uint16_t hand_out = 0;   ///< count of hand-outs in this life; of the winner once finished
-    std::uint32_t holder = none;  ///< sent: rank of the owner; finished: bundle (none: no output); else the
-                                  ///< last error code, or none
+    /// Low nibble: tries that the payload burnt; high nibble: payload deaths while the range was in flight.
+    std::uint8_t burnt = 0;
+    std::uint16_t hand_out = 0;  ///< count of hand-outs in this life; of the winner once finished
+    /// Sent: rank of the owner; finished: its bundle (none: no output); else the last error code, or none.
+    std::uint32_t holder = none;
     std::uint32_t cpu_ms = 0;
     std::uint32_t wall_ms = 0;
 };
@@ -71,8 +71,8 @@ static_assert(sizeof(RangeProgress) == 16);
 /// A bundle that holds, or held, finished ranges.
 struct BundleState {
     BundleOrigin origin;
-    Life epoch_life =
-        0;  ///< life of the hand-outs in it (a copy made by recovery has a later life in its name)
+    /// Life of the hand-outs in the bundle (a copy made by recovery has a later life in its name).
+    Life epoch_life = 0;
     bool sealed = false;
     bool lost = false;
     bool operator==(BundleState const&) const = default;
@@ -82,8 +82,8 @@ struct BundleState {
 enum class FailKind : std::uint8_t {
     failed = 0,  ///< the payload failed at this range: one try less
     fatal = 1,   ///< can never work
-    payload_death =
-        2,  ///< the whole payload died with this range in flight: suspect, costs a try only if it repeats
+    /// The whole payload died with this range in flight: the range is suspect; only a repetition costs a try.
+    payload_death = 2,
     given_back = 3,  ///< not started, revoked or drained: costs nothing
 };
 

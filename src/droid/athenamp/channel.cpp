@@ -16,8 +16,8 @@ namespace yoda::athenamp {
 
 namespace {
 
-constexpr Duration last_words_limit =
-    Duration::from_s(10);  ///< for what an ended payload's connections still hold
+/// How long an ended payload's connections are read for what they still hold.
+constexpr Duration last_words_limit = Duration::from_s(10);
 constexpr Duration account_interval = Duration::from_s(10);
 constexpr double longest_margin = 1.5;
 

@@ -34,12 +34,12 @@ struct StageRecord {
     std::string name;  ///< "NAME.tar"; unique in its run
     std::string lfn;   ///< its name in the store; empty: `name`
     std::string path;  ///< local file, relative to the run folder; never leaves it
-    std::uint64_t offset =
-        0;  ///< of its first byte in that file (a range's output inside of a bundle), else 0
+    /// Offset of its first byte in that file, for a range's output inside of a bundle; else 0.
+    std::uint64_t offset = 0;
     std::uint64_t bytes = 0;
     std::uint32_t adler32 = 0;
-    bool split = false;  ///< a bundle whose outputs go one by one (not_es_to_zip): records of their own, it
-                         ///< waits for them
+    /// A bundle whose outputs go one by one (not_es_to_zip): this record waits for their records.
+    bool split = false;
     std::string activity = "es_events";  ///< which store it is for
     std::string scope;                   ///< for deterministic paths; empty: the store's
     std::int64_t panda_id = 0;

@@ -31,9 +31,9 @@ class Concatenation {
     Concatenation(Concatenation const&) = delete;
     Concatenation& operator=(Concatenation const&) = delete;
 
-    /// Opens a source and compares it with the first. What `storage`
-    /// points to must live until close_source(). Errors
-    /// (`what` is left empty) say what is wrong with it.
+    /// Opens a source and compares it with the first one.
+    /// What `storage` points to must live until close_source().
+    /// Errors say what is wrong with the source; their `what` is left empty.
     Status open_source(Storage const& storage);
     /// Forgets the open source; its storage may go then.
     void close_source();
@@ -42,7 +42,7 @@ class Concatenation {
     std::vector<GroupInfo> const& groups() const { return schema_.groups; }
     /// Number of a dataset in datasets(); nullopt if there is none of that path.
     std::optional<std::size_t> find(std::string_view path) const;
-    /// Of the open source, by number in datasets(); 0 for scalars.
+    /// Rows of dataset `dataset` (index into datasets()) in the open source; 0 for a scalar.
     std::uint64_t source_rows(std::size_t dataset) const { return source_rows_[dataset]; }
     /// Written so far.
     std::uint64_t rows(std::size_t dataset) const;

@@ -6,15 +6,15 @@
 // blocked: a launcher or batch system that signals our group does not end it before it has cleaned up.
 //
 // What holds, whoever dies:
-//  - exited(id) is reported when nothing of that payload is left: strays in other process groups or sessions
-//  are
-//    found and killed first (payload_forest.hpp), nothing of another payload is touched;
-//  - this process dies, also by SIGKILL: the server sees the end of file, kills every payload's tree and
-//  ends, within
-//    `SpawnServer::end_limit`;
-//  - the server dies, also by SIGKILL: the kernel kills each payload's first process (PR_SET_PDEATHSIG),
-//  poll() kills
-//    what is left of their trees, and returns an Error from then on.
+//  - A payload ends: PayloadExited is reported when no process of that payload is left.
+//    Its strays in other process groups or sessions are found and killed first (payload_forest.hpp).
+//    No process of another payload is touched.
+//  - This process dies, also by SIGKILL: the server sees the end of file, kills every payload's tree and
+//    ends.
+//    This takes `SpawnServer::end_limit` at most.
+//  - The server dies, also by SIGKILL: the kernel kills each payload's first process (PR_SET_PDEATHSIG).
+//    poll() then kills what is left of the payloads' trees.
+//    From then on poll() returns an Error.
 //
 // No call blocks, except start() and stop(). Cost of a payload in the common case: one clone(CLONE_VFORK) and
 // about ten system calls; /proc is searched only if a payload left something behind.
@@ -76,11 +76,11 @@ struct PayloadExited {
     int signal = 0;            ///< what killed it
     std::int64_t user_us = 0;  ///< CPU, with the children that it waited for
     std::int64_t system_us = 0;
-    std::uint64_t max_memory_bytes =
-        0;  ///< largest resident set of one process; never below the server's own (few MB)
+    /// Largest resident set of one process; never below the server's own (a few MB).
+    std::uint64_t max_memory_bytes = 0;
     std::uint32_t stray_count = 0;  ///< processes besides its first that had to be killed
-    std::uint32_t left_count =
-        0;  ///< of these, still there after `SpawnServer::stray_limit` (stuck in the kernel)
+    /// How many of these were still there after `SpawnServer::stray_limit` (they are stuck in the kernel).
+    std::uint32_t left_count = 0;
 };
 
 using SpawnEvent = std::variant<PayloadStarted, PayloadStartFailed, PayloadExited>;

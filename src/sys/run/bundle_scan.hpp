@@ -32,8 +32,8 @@ struct BundleScan {
 struct ScanOptions {
     bool read_all = false;  ///< the journal is incomplete: every index may hold what the table does not know
     std::vector<std::int64_t> panda_ids;  ///< by job
-    bool read_data =
-        false;  ///< sealed bundles are read whole, for bytes that changed after they were written
+    /// Sealed bundles are read whole, to find bytes that changed after they were written.
+    bool read_data = false;
 };
 
 /// Works beside a running yoda too, which renames what we look at: then it looks again. Errors: the folder

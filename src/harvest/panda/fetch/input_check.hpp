@@ -41,8 +41,8 @@ struct InputPolicy {
     std::string stage_folder;  ///< where fetched inputs go (on the shared file system); kept between runs
     std::uint64_t stage_limit_bytes = 14'000'000'000;  ///< for one job
     unsigned tries = 2;                                ///< at each source
-    bool direct_access =
-        false;  ///< jobs with transferType "direct" read from the first source that has a URL
+    /// Jobs with transferType "direct" read from the first source that has a URL.
+    bool direct_access = false;
 };
 
 /// Remembers what it has checked: several jobs read the same file.
