@@ -3,12 +3,12 @@
 // whole record. Pure; sys/run/run_opening.cpp reads the segments.
 //
 //     Replay replay(table, checkpoint.life, checkpoint.journal_sequence);
-//     replay.begin_life(life, first_sequence);     // for each life found, in order
-//     replay.apply(record, info, place, findings)  // for each frame, in order
-//     replay.finish();                             // then the table's counts and queues are right
+//     replay.begin_life(life, first_sequence);      // for each life found, in order
+//     replay.apply(record, info, place, findings);  // for each frame, in order
+//     replay.finish();                              // from here on the table's counts and queues are right
 //
-// Rows of the checkpoint may already hold what later records say: every record states what is, so its last
-// word wins. Costs some 10 ns a finished range and allocates nothing for it.
+// Rows of the checkpoint may already hold what later records say. Every record states what is, never a
+// difference, so the last record wins. A finished range costs some 10 ns and no allocation.
 #pragma once
 
 #include <algorithm>

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// One HDF5 file made of many: every dataset of the sources, put one after the other along its first axis. The
+// Makes one HDF5 file of many: each dataset holds the rows of all sources, one source after the other. The
 // first source says which datasets there are, of which types and shapes, and gives the attributes; all others
 // must agree. Memory: about 256 KiB a dataset, and one source at a time.
 //
-//     Concatenation out("jets.h5");
-//     for each source: out.open_source(storage), look at rows() and read_integers(), out.append_source()
-//     out.commit()
+//     Concatenation out("jets.h5", "index");
+//     for (auto const& source : sources) ok = ok && out.open_source(source) && out.append_source();
+//     if (ok) ok = bool(out.commit());
 #pragma once
 
 #include <cstdint>

@@ -9,9 +9,9 @@
 //  - A payload ends: PayloadExited is reported when no process of that payload is left.
 //    Its strays in other process groups or sessions are found and killed first (payload_forest.hpp).
 //    No process of another payload is touched.
-//  - This process dies, also by SIGKILL: the server sees the end of file, kills every payload's tree and
-//    ends.
-//    This takes `SpawnServer::end_limit` at most.
+//  - This process dies, also by SIGKILL: the server sees the end of file and kills every payload's tree.
+//    Then the server ends.
+//    All this takes `SpawnServer::end_limit` at most.
 //  - The server dies, also by SIGKILL: the kernel kills each payload's first process (PR_SET_PDEATHSIG).
 //    poll() then kills what is left of the payloads' trees.
 //    From then on poll() returns an Error.
