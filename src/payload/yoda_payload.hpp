@@ -12,8 +12,8 @@
 //         });
 //     }
 //
-// Needs only the C++ and POSIX libraries. The dialogue with the Droid is in docs/payloads.md. The program
-// must have no second thread when it calls run(), since fork() copies only the calling one.
+// The kit needs only the C++ and POSIX libraries. docs/payloads.md describes the dialogue with the Droid. The
+// program must not have a second thread when it calls run(), since fork() copies only the calling thread.
 #pragma once
 
 #include <sys/types.h>

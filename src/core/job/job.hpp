@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// A PanDA job as it came (every field kept verbatim, docs/reference/panda.md §3) with typed access to what we use.
-// RUN/job.json holds the jobs of a run: {"version": 2, "run_id": "8 hex digits", "jobs": [{<PanDA fields>},
-// ...]}. Version 1 has no run_id: a run that was made before, whose bundles and outputs keep their names (ADR
-// 0034).
+// A PanDA job as it came (every field is kept verbatim, docs/reference/panda.md §3) with typed access to what
+// we use. RUN/job.json holds the jobs of a run:
+//   {"version": 2, "run_id": "8 hex digits", "jobs": [{<PanDA fields>}, ...]}
+// Version 1 has no run_id: the run was made by an older Yoda, and its files keep their names (ADR 0034).
 #pragma once
 
 #include <cstdint>

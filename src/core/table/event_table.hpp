@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The event table: the only record of who owns which range. Rows of small numbers, 36 bytes a range in all;
-// what is wide (names, paths) stands once a file. Pure: no clock, no I/O.
+// The event table: the only record of who owns which range. A row holds small numbers, 36 bytes a range in
+// all; names and paths are stored once for each input file. Pure: no clock, no I/O.
 //
 //   ready -> sent                        hand_out, copy_out (a second copy of a running range)
 //   sent -> finished                     finish: the first one wins, from whichever hand-out of this life

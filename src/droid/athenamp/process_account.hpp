@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What each process of a payload used: CPU and peak memory. Looked up while they live, since a process that
-// has ended tells nobody but its parent: what one used after the last look is missing here, and in the
+// What each process of a payload used: CPU and peak memory. Both are read while the process lives, since only
+// its parent learns them afterwards. What a process used after the last reading is missing here and in the
 // payload's sum.
 #pragma once
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What /proc says about processes: who descends from whom, and what a whole tree uses.
-// Answers are true for processes that stand still; what forks meanwhile may be missed, so killers ask again.
+// What /proc says about processes: which descend from which, and what a whole tree uses.
+// A process that forks while /proc is read may be missed, so whoever kills a tree asks again.
 #pragma once
 
 #include <sys/types.h>

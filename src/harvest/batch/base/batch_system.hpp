@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A batch system behind four questions. Slurm and PBS by their commands, `local` by processes of this
+// The interface to a batch system. Slurm and PBS are asked by their commands; `local` runs processes on this
 // machine.
 #pragma once
 

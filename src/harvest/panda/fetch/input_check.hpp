@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The input files of a job, before nodes are burnt on it: found, of the right size and checksum, staged in
-// where they are not on the shared file system. Wrong ones fail the job with the pilot's code for it.
+// Checks the input files of a job before a batch job is spent on it: each must be there, with the right size
+// and checksum, or is staged in. A wrong file fails the job with the pilot's code for this.
 #pragma once
 
 #include <cstdint>
