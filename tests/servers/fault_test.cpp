@@ -101,7 +101,7 @@ TEST_F(Faults, StallsAreNoticedAndTriedAgain)
 TEST_F(Faults, EachFileHasADeadlineHoweverSteadilyItTrickles)
 {
     expect_arrival("pass", 1000);
-    // 100 kB a second is no stall, but 12 MB would take two minutes.
+    // 100 kB a second is not a stall, but 12 MB would take two minutes.
     around_.policy.deadline_base = Duration::from_s(2);
     around_.policy.deadline_per_mb = Duration::from_ms(1);
     around_.breakers = std::make_unique<Breakers>(around_.policy.breaker);

@@ -130,7 +130,7 @@ void Chief::round()
     if (!arrived_.empty() && !broken_) wake();
 }
 
-/// As RankZero::step(): what it could not hear is no silence of the Droids.
+/// As RankZero::step(): what it could not hear does not count as silence of the Droids.
 void Chief::listen_or_forgive()
 {
     bool const listens = !journal_.full() && !broken_;

@@ -30,7 +30,7 @@ struct InputFile {
 
 class Job {
   public:
-    /// Errors: PandaID missing; comma lists of different lengths; an LFN that is no plain file name.
+    /// Errors: PandaID missing; comma lists of different lengths; an LFN that is not a plain file name.
     static Result<Job> from_json(nlohmann::json fields);
     /// Deterministic text, every field as it came.
     nlohmann::json const& fields() const { return fields_; }

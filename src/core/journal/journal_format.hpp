@@ -110,7 +110,7 @@ class Reader {
     FrameInfo const& info() const { return info_; }
     std::size_t offset() const { return offset_; }
     std::string const& trouble() const { return trouble_; }
-    /// After `bad`: the frame is whole, but of another format version. That is no damage.
+    /// After `bad`: the frame is whole, but of another format version. That is not damage.
     bool is_other_version() const { return is_other_version_; }
     /// Moves to the next offset at which a whole frame checks; false if there is none: then all from offset()
     /// on is a torn tail.

@@ -281,7 +281,7 @@ Status PushWorker::upload(Claim& claim)
                      "it is gone, or no plain file of this run",
                      {}};
     }
-    // What was begun elsewhere is not gone on with: nothing of it may stay there.
+    // An upload that was begun at another store is abandoned; remove what it left there.
     if (before.stage == Stage::uploading && !is_fresh_ && !same_place)
         if (auto const old = store_of(before.target, before)) (*old)->remove_leftovers(spec_of(before));
     if (same_place) {

@@ -41,7 +41,7 @@ struct ScanOptions {
 Result<BundleScan> scan_bundles(std::string const& folder, EventTable const& table,
                                 ScanOptions const& options, Findings& findings);
 
-/// A bundle_name() and the suffix after it; job is not in a name. False if it is no such name.
+/// A bundle_name() and the suffix after it; job is not in a name. False if it is not such a name.
 bool parse_bundle_name(std::string_view name, BundleOrigin& origin, std::string_view& suffix);
 
 }  // namespace yoda

@@ -123,7 +123,7 @@ void add_final_fields(Fields& fields, bool finished, JobRecord const& record, Jo
     if (!finished && error.code == 0) error = reason_of_failure(record, progress);
     fields["pilotErrorCode"] = std::to_string(error.code);
     put(fields, "pilotErrorDiag", error.diag);
-    // Failed ranges are retried range by range; they are no failure of the transform as a whole.
+    // Failed ranges are retried range by range; they are not a failure of the transform as a whole.
     int const exit_code = finished ? 0 : progress.payload_exit_code.value_or(0);
     auto const mismatch = mismatch_note(progress);
     fields["transExitCode"] = std::to_string(exit_code);

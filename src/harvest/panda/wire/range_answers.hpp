@@ -40,7 +40,7 @@ class RangesAnswer {
 };
 RangesAnswer read_ranges(PandaApi api, RawAnswer answer);
 
-/// What PanDA says of one reported range. `accepted` is no proof that the row changed
+/// What PanDA says of one reported range. `accepted` does not prove that the row changed
 /// (docs/reference/panda.md §6).
 enum class RangeReturn { accepted, refused, later };
 
