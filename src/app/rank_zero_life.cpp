@@ -104,8 +104,8 @@ DispatchPolicy make_policy(Config const& config, TimePoint now, Duration left, b
     return policy;
 }
 
-/// A run that takes ranges while it runs stays open until harvest has said "closed"; that note stays in the
-/// inbox.
+/// A run that takes ranges while it runs stays open until harvest has said "closed"; that
+/// note stays in the inbox.
 bool was_closed(RunFolder const& folder)
 {
     auto const names = list_folder(folder.inbox());

@@ -90,8 +90,8 @@ TEST_F(Faults, ErrorAfterTheBytesArrivedStoresOneVersionOnly)
 TEST_F(Faults, StallsAreNoticedAndTriedAgain)
 {
     expect_arrival("pass", 1000);
-    // On a loaded machine good tries are taken for stalls too: more of them, not a longer wait for what never
-    // comes.
+    // On a loaded machine good tries are taken for stalls too: more of them, not a longer
+    // wait for what never comes.
     around_.policy.stall_window = Duration::from_ms(1500);
     around_.policy.try_limit = 30;
     expect_arrival("stall-up:100000 pass", 400'000);

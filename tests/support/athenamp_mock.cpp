@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A look-alike of AthenaMP in Event Service mode: what it says, when it says it, and what it takes badly.
-// Nothing in here knows Yoda: it reads range texts by AthenaMP's own naive rules (docs/reference/athenamp.md
-// §4).
+// A look-alike of AthenaMP in Event Service mode: what it says, when it says it, and what
+// it takes badly. Nothing in here knows Yoda: it reads range texts by AthenaMP's own
+// naive rules (docs/reference/athenamp.md §4).
 //
 //   athenamp_mock [words of a transform ...]
 //

@@ -45,10 +45,10 @@ class OutputNames {
         std::vector<std::string> names;  ///< by path, base names in the bundle; empty: the files' own
         std::string missing;  ///< why the range's files are not all that there must be; empty: they are
     };
-    /// Of several files that could be one LFN's the exact name of its stream counts first (`<LFN>.<id>`, then
-    /// AthenaMP's `<LFN>_000.<id>`), then `<NAME>.<id>`, then the order in which the payload told them
-    /// (AthenaMP: of their names, since it tells them as they lie in a folder). The others keep their own
-    /// names.
+    /// Of several files that could be one LFN's the exact name of its stream counts first
+    /// (`<LFN>.<id>`, then AthenaMP's `<LFN>_000.<id>`), then `<NAME>.<id>`, then the order in which
+    /// the payload told them (AthenaMP: of their names, since it tells them as they lie in a
+    /// folder). The others keep their own names.
     Named name(std::vector<std::string> const& paths, std::string_view range_id) const;
 
   private:

@@ -16,8 +16,8 @@
 
 namespace yoda {
 
-/// An input file of a job, one position of the comma lists inFiles, GUID, fsize, checksum, scopeIn,
-/// inFilePaths.
+/// An input file of a job, one position of the comma lists inFiles, GUID, fsize,
+/// checksum, scopeIn, inFilePaths.
 struct InputFile {
     std::string lfn;
     std::string guid;
@@ -67,8 +67,8 @@ class Job {
 };
 
 std::string print_jobs(std::vector<Job> const& jobs);
-/// Errors: not JSON, another version, a run_id that is none, no jobs, a job that Job::from_json refuses, one
-/// PandaID twice.
+/// Errors: not JSON, another version, a run_id that is none, no jobs, a job that
+/// Job::from_json refuses, one PandaID twice.
 Result<std::vector<Job>> parse_jobs(std::string_view text);
 
 }  // namespace yoda

@@ -47,8 +47,8 @@ class Replay {
     Life life() const { return std::max(life_, checkpoint_life_); }
     std::uint64_t next_sequence() const { return last_sequence_ + 1; }
     bool closed() const { return closed_; }
-    /// Notes of the inbox all of whose effects are in the table. What comes after missing records is not
-    /// among them.
+    /// Notes of the inbox all of whose effects are in the table. What comes after missing
+    /// records is not among them.
     std::set<std::string> const& applied_notes() const { return applied_notes_; }
     /// Last reason by range, of ranges that have not finished; the first 10,000 that failed.
     std::map<RangeIndex, std::string> const& failure_reasons() const { return reasons_; }

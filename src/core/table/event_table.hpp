@@ -29,8 +29,8 @@ namespace yoda {
 
 using StateCounts = std::array<std::uint64_t, range_state_count>;
 
-/// An input file as one job sees it; ranges whose ids differ in their first three numbers have files of their
-/// own.
+/// An input file as one job sees it; ranges whose ids differ in their first three numbers
+/// have files of their own.
 struct FileEntry {
     JobIndex job = 0;
     std::int64_t task_id = 0;  ///< first three numbers of the eventRangeIDs of this file's ranges
@@ -117,8 +117,8 @@ class EventTable {
     }
     /// Error naming an eventRangeID that is there twice, if there is one.
     Status check_duplicates() const;
-    /// Which of these ranges of a job are in the table just as they are. Error: an id of theirs is there for
-    /// another range.
+    /// Which of these ranges of a job are in the table just as they are. Error:
+    /// an id of theirs is there for another range.
     Result<std::vector<bool>> find_known(JobIndex job, std::vector<EventRange> const& ranges) const;
 
     // Whole life.
@@ -131,8 +131,8 @@ class EventTable {
     /// many were handed out.
     std::uint32_t hand_out(Rank rank, FileIndex& file, std::uint32_t max_count, std::vector<RangeRun>& runs,
                            std::vector<bool> const& blocked = {});
-    /// Ranges that hand_out() has ended since the last call: they had been handed out 65,535 times in this
-    /// life.
+    /// Ranges that hand_out() has ended since the last call: they had been handed out
+    /// 65,535 times in this life.
     std::vector<RangeIndex> take_worn_out() { return std::exchange(worn_out_, {}); }
     /// A second copy of a sent range for another rank; false if it is not sent, has two copies, is that
     /// rank's, or has no try left.

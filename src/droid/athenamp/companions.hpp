@@ -29,8 +29,8 @@ Result<std::optional<TokenExtractorPlan>> plan_token_extractor(Job const& job, P
 
 /// `usePrefetcher`.
 bool wants_prefetcher(Job const& job);
-/// The prefetcher's command with its own channel in it: the configured one, or EVNTMerge_tf.py over the first
-/// input.
+/// The prefetcher's command with its own channel in it: the configured one, or
+/// EVNTMerge_tf.py over the first input.
 Words plan_prefetcher(std::vector<InputFile> const& inputs, PayloadConfig const& payload,
                       std::string_view channel);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// `harvest merge`: every finished range's output exactly once, in event order, verified, in one file
-// (docs/merge.md). The bytes of the result depend on the outputs alone: not on Droids, order, retries or
-// kills.
+// `harvest merge`: every finished range's output exactly once, in event order,
+// verified, in one file (docs/merge.md). The bytes of the result depend on the outputs
+// alone: not on Droids, order, retries or kills.
 #pragma once
 
 #include <cstdint>

@@ -84,8 +84,8 @@ struct PushSummary {
     /// One line.
     std::string text() const;
     std::string json() const;
-    /// 0: all is well; 1: something failed and will be tried again; 3: bundles were lost and put into
-    /// quarantine.
+    /// 0: all is well; 1: something failed and will be tried again; 3:
+    /// bundles were lost and put into quarantine.
     ExitCode exit_code() const;
 };
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// How a file of a run gets into its store, as a pure state machine. One record a file; time comes in, steps
-// go out.
+// How a file of a run gets into its store, as a pure state machine. One
+// record a file; time comes in, steps go out.
 //
 //            upload            check            report             clean
 //   sealed ----------> uploading -> uploaded ----------> verified ----------> reported ----------> cleaned

@@ -97,8 +97,8 @@ struct HttpResponse {
 
 /// The URL as logs and messages may show it: signatures, tokens, key names and passwords in it are masked.
 std::string printable_url(std::string_view url);
-/// Percent-encodes all but A-Z a-z 0-9 - _ . ~ and, if `keep_slash`, '/'; upper-case hex (RFC 3986, as SigV4
-/// wants).
+/// Percent-encodes all but A-Z a-z 0-9 - _ . ~ and, if `keep_slash`, '/';
+/// upper-case hex (RFC 3986, as SigV4 wants).
 std::string percent_encode(std::string_view text, bool keep_slash = false);
 /// nullopt when a '%' is not followed by two hex digits.
 std::optional<std::string> percent_decode(std::string_view text);

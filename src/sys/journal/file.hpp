@@ -10,9 +10,9 @@
 // began at least `commit_interval` ago, or when much is queued. So a lone record does not wait, and many
 // records share a sync.
 //
-// After an error nothing more is ever reported durable, and what is appended is dropped. When a sync fails
-// and the next one works, this proves nothing: the kernel may have thrown the unwritten pages away in
-// between.
+// After an error nothing more is ever reported durable, and what is appended is dropped.
+// When a sync fails and the next one works, this proves nothing: the kernel may have
+// thrown the unwritten pages away in between.
 #pragma once
 
 #include <cstdint>
@@ -55,8 +55,8 @@ class JournalFile {
     std::uint64_t durable() const;
     /// The first failure, for ever.
     Status error() const;
-    /// What went wrong without harm to the journal: a segment that could not be made (the old one goes on) or
-    /// removed.
+    /// What went wrong without harm to the journal: a segment that could not
+    /// be made (the old one goes on) or removed.
     std::optional<Error> take_warning();
     /// Readable when durable() has grown or error() has come, until clear_event().
     int event_fd() const;

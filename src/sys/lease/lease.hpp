@@ -2,8 +2,8 @@
 // The lock of a run folder, as a lease: a holder that stops giving signs of life loses the lease. It works
 // on local, NFS and Lustre file systems: it needs link(), rename() and small files, and no flock.
 //
-// Who holds it. Each acquisition has a token that no other ever has. The last record of this chain is the
-// holder's:
+// Who holds it. Each acquisition has a token that no other ever has. The
+// last record of this chain is the holder's:
 //
 //   PATH                       is the record of holder A
 //   PATH.next.<token of A>     is the record of B, which judged A dead and follows A

@@ -41,8 +41,8 @@ class PayloadForest {
     /// A child was reaped: its pid may be anybody's from now on.
     void forget(pid_t pid);
 
-    /// Looks for children that we did not start, and finds out whose they are. One system call if there are
-    /// none.
+    /// Looks for children that we did not start, and finds out whose they are. One
+    /// system call if there are none.
     void adopt();
     /// Whether an orphan is this payload's, or (for the first few looks) might be.
     bool has_strays(SpawnId id) const;

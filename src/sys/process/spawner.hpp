@@ -43,8 +43,8 @@ struct SpawnRequest {
     std::vector<std::string> arguments;    ///< [0] without '/' is looked up in PATH of `environment`
     std::vector<std::string> environment;  ///< "NAME=value", all of it; YODA_SPAWN_ID is added
     std::string folder;                    ///< working directory; empty: the server's
-    /// Appended to, made with mode 0640, never through a link; the same path for both is fine. Empty:
-    /// /dev/null.
+    /// Appended to, made with mode 0640, never through a link; the same path for both
+    /// is fine. Empty: /dev/null.
     std::string stdout_path;
     std::string stderr_path;
     FileDescriptor extra_fd;      ///< one more open file for the payload (a control socket); ours is closed
@@ -53,8 +53,8 @@ struct SpawnRequest {
     std::optional<std::uint64_t> address_space_limit_bytes;  ///< RLIMIT_AS
     std::optional<std::uint64_t> file_size_limit_bytes;      ///< RLIMIT_FSIZE
     int niceness = 0;                                        ///< added to ours
-    /// Started when nothing is left of that payload, without a word of ours in between; 0, or one that has
-    /// ended: at once.
+    /// Started when nothing is left of that payload, without a word of ours in
+    /// between; 0, or one that has ended: at once.
     SpawnId after = 0;
 };
 
@@ -107,12 +107,12 @@ class Spawner {
     /// SIGKILL to everything that descends from the payload, also in other groups and sessions. One that
     /// waits for another's end is never started, and exits as if it had been killed.
     void kill_tree(SpawnId id);
-    /// SIGKILL to one process of the payload and what descends from it; does nothing if `pid` is not the
-    /// payload's.
+    /// SIGKILL to one process of the payload and what descends from it; does nothing if
+    /// `pid` is not the payload's.
     void kill_member(SpawnId id, pid_t pid);
 
-    /// Sends and receives what can be without waiting. Error (again and again): the server is dead, and with
-    /// it all payloads.
+    /// Sends and receives what can be without waiting. Error (again and again): the
+    /// server is dead, and with it all payloads.
     Status poll();
     /// The oldest event not yet taken.
     std::optional<SpawnEvent> take_event();

@@ -36,8 +36,8 @@ struct ScanOptions {
     bool read_data = false;
 };
 
-/// Works beside a running yoda too, which renames what we look at: then it looks again. Errors: the folder
-/// cannot be read.
+/// Works beside a running yoda too, which renames what we look at: then it looks
+/// again. Errors: the folder cannot be read.
 Result<BundleScan> scan_bundles(std::string const& folder, EventTable const& table,
                                 ScanOptions const& options, Findings& findings);
 

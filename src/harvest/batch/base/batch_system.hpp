@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The interface to a batch system. Slurm and PBS are asked by their commands; `local` runs processes on this
-// machine.
+// The interface to a batch system. Slurm and PBS are asked by their
+// commands; `local` runs processes on this machine.
 #pragma once
 
 #include <memory>
@@ -31,8 +31,8 @@ struct JobAnswer {
 class BatchSystem {
   public:
     virtual ~BatchSystem() = default;
-    /// Error: the system cannot be asked at all (no program); nothing was submitted. When no answer comes, this
-    /// is not an error: job_id is empty, `refused` is false, and only find() can tell.
+    /// Error: the system cannot be asked at all (no program); nothing was submitted. A missing answer is
+    /// not an error: job_id is empty, `refused` is false, and only find() can tell.
     virtual Result<SubmitOutcome> submit(std::string const& job_file, std::string const& name) = 0;
     /// The job of that name; one with our number and another name is not ours. Error: no answer, or one that
     /// makes no sense; nothing may be concluded.

@@ -52,8 +52,8 @@ class InputChecker {
         : policy_(std::move(policy)), sources_(std::move(sources)), log_(log)
     {}
 
-    /// The job with inFilePaths filled, or why it cannot run. Paths that came with the job are checked as
-    /// they are.
+    /// The job with inFilePaths filled, or why it cannot run. Paths that
+    /// came with the job are checked as they are.
     std::variant<Job, JobEnd> check(Job const& job);
 
   private:

@@ -236,8 +236,8 @@ void on_update_answer(JobRecord& record, JobUpdate const& update, JobUpdateAnswe
     if (auto const batch = update.fields.find("batchID"); batch != update.fields.end())
         record.batch_id = batch->second;
     on_commands(record, answer.commands);
-    // A final state answered by "tobekilled" is one of a job that PanDA does not have any more: just as
-    // final.
+    // A final state answered by "tobekilled" is one of a job that PanDA does not
+    // have any more: just as final.
     if (last || answer.commands.already_done || answer.commands.bad_attempt) record.ended = true;
 }
 

@@ -77,8 +77,8 @@ std::optional<JobUpdate> next_update(JobRecord const& record, JobProgress const&
 /// "finished" or "failed": PanDA takes nothing of the job after it.
 bool is_final_state(std::string_view state);
 
-/// While ranges are reported over v1 the job's commands are asked for so often; other heartbeats may be
-/// rarer.
+/// While ranges are reported over v1 the job's commands are asked for so often; other
+/// heartbeats may be rarer.
 inline constexpr std::int64_t command_pause_s = 300;
 bool commands_are_due(JobRecord const& record, std::int64_t now_unix_s);
 

@@ -80,8 +80,8 @@ class RangeLedger {
 
     bool has_unknown() const { return unknown_count_ > 0; }
     std::vector<Group> unknown_groups() const;
-    /// Where PanDA has the ranges of an unknown group. `ids` and `finished` (else failed or fatal) say what
-    /// we sent.
+    /// Where PanDA has the ranges of an unknown group. `ids` and `finished` (else failed or
+    /// fatal) say what we sent.
     Effects on_statuses(Group group, std::vector<std::string_view> const& ids,
                         std::vector<bool> const& finished, RangeMap const& standings);
     /// After all unknown groups were looked up: smaller pieces if something was not stored, else larger ones.

@@ -42,8 +42,8 @@ class PandaClient {
     PandaClient(HttpClient& http, Clock const& clock, Log& log, PandaServer server,
                 PandaCredentials credentials);
 
-    /// Errors, before anything is sent: no or bad URLs, plain HTTP to elsewhere, credentials that cannot be
-    /// used.
+    /// Errors, before anything is sent: no or bad URLs, plain HTTP to
+    /// elsewhere, credentials that cannot be used.
     Status check() const;
     /// Which interface the server speaks; asks it once unless configured.
     PandaJudgement find_api();

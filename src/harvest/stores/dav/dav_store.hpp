@@ -16,8 +16,8 @@ namespace yoda {
 struct DavOptions {
     HttpTls tls;
     std::string token_file;
-    /// Some doors lose the old file when an overwrite is cut (XrdHttp): a name is only given to what is
-    /// whole.
+    /// Some doors lose the old file when an overwrite is cut (XrdHttp): a name is
+    /// only given to what is whole.
     bool overwrite_by_move = true;
 };
 
