@@ -42,7 +42,7 @@ std::uint64_t word_at(std::string const& bytes, std::size_t offset)
     return word;
 }
 
-/// Empty, or why these bytes are no index.
+/// Empty, or why these bytes are not an index.
 std::string find_damage(std::string const& bytes)
 {
     if (bytes.size() < kHeadBytes + kWord || !bytes.starts_with(kMagic)) return "is no index of this version";

@@ -19,9 +19,9 @@ struct Event {
 
 class HepmcFile {
   public:
-    /// Takes the index from `index_folder` if it fits, else finds where the events start and leaves it there;
-    /// without a folder it does the latter only. Throws std::runtime_error: no such file, no HepMC3, no
-    /// events.
+    /// Takes the index from `index_folder` if it fits, else finds where the events start
+    /// and leaves it there; without a folder it does the latter only. Throws
+    /// std::runtime_error: no such file, no HepMC3, no events.
     explicit HepmcFile(std::string const& path, std::string const& index_folder = {});
 
     std::size_t event_count() const { return starts_.size(); }

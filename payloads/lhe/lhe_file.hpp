@@ -14,8 +14,8 @@ namespace yoda::samples::lhe {
 
 class LheFile {
   public:
-    /// Reads <init> and finds where each event starts. Throws std::runtime_error: no such file, no LHE, no
-    /// <init>.
+    /// Reads <init> and finds where each event starts. Throws
+    /// std::runtime_error: no such file, no LHE, no <init>.
     explicit LheFile(std::string const& path);
 
     Beams const& beams() const { return beams_; }

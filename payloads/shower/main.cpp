@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Payload: showers and hadronises Les Houches events with PYTHIA 6, finds anti-kt jets with FastJet, writes
-// them as HDF5.
+// Payload: showers and hadronises Les Houches events with PYTHIA 6, finds
+// anti-kt jets with FastJet, writes them as HDF5.
 //     shower --input FILE[,FILE...] [--repeat 1] [--seed 1] [--min-pt 20] [--radius 0.4]
 // Each event has a random seed of its own, made of its position in the file and --seed: a result depends
 // neither on the split of events over ranges and workers nor on what the worker did before. --repeat does

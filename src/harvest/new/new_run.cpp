@@ -65,8 +65,8 @@ std::string lfn_part(std::string_view name)
     return part;
 }
 
-/// One LFN for each output.NAME of the payload, which its pattern matches; without any the one that is called
-/// `whole`.
+/// One LFN for each output.NAME of the payload, which its pattern matches;
+/// without any the one that is called `whole`.
 std::vector<std::string> make_lfns(std::vector<OutputRule> const& outputs, std::string const& whole)
 {
     if (outputs.empty()) return {whole};
