@@ -16,7 +16,7 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little, "the index is written as it lies in memory");
 
-constexpr std::string_view kMagic = "YODAIDX1";
+constexpr std::string_view kMagic = "YODAIDX2";
 constexpr std::size_t kWord = sizeof(std::uint64_t);
 constexpr std::size_t kHeadBytes = 4 * kWord;
 

@@ -2,9 +2,9 @@
 // Where the events of an input file start, kept in a file of its own: events of text formats can then be
 // found without reading what is before them.
 //
-// Bytes, little-endian: "YODAIDX1", u64 size of the input, i64 its modification time (ns),
-// u64 n, n times u64 offset, u64 FNV-1a of all before. An index that does not fit the input
-// is refused; its reader makes a new one.
+// Bytes, little-endian: "YODAIDX2", u64 size of the input, i64 its modification time (ns), u64 n, n times u64
+// offset, u64 FNV-1a of all before. An index that does not fit the input is refused, and made anew by who
+// reads it.
 #pragma once
 
 #include <cstdint>

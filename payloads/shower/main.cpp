@@ -78,7 +78,7 @@ int main(int argc, char** argv)
     kit.at_worker_end([](payload::Worker const&) { yoda_flush_fortran_output(); });
     return kit.run([&](payload::Range const& range, payload::Output& output) {
         auto const& file = settings->inputs.get(range.pfn);
-        file.require(range.last);  // Before any work.
+        file.require(range.first, range.last);  // Before any work.
         std::vector<EventJets> events;
         for (auto position = range.first; position <= range.last; ++position)
             events.push_back(shower_event(file, position, *settings));
