@@ -91,7 +91,7 @@ def a_job_log_that_cannot_be_made_is_given_up_with_a_reason_and_the_job_ends(wor
     with_job_logs(world)
     task = world.make_task(file_count=1, events=10)
     panda_id = task["pandaIDs"][0]
-    world.panda.tell("job_fields", PandaID=panda_id, logFile="log.tgz")
+    world.panda.tell("job_fields", PandaID=panda_id, logFile="log.tgz", outFiles="HITS.root,log.tgz")
     run = fetch(world)
     world.run_yoda(run)
     with open(os.path.join(run, "upload"), "w") as file:

@@ -186,5 +186,54 @@ def after_three_jobs_in_a_row_that_cannot_run_here_fetch_stops(world):
     fetch_more(world, "last")
 
 
+@scenario
+def a_job_that_is_over_stands_in_nobodys_way(world):
+    """Under the name that its fetch had the next job is fetched, as a cycle does after a fetch that made no run."""
+    world.write_config()
+    # Taken back before it starts.
+    taken_back = world.make_task(task=40000010, file_count=1, events=10)["pandaIDs"][0]
+    world.panda.tell("job", PandaID=taken_back, command="tobekilled")
+    assert "job_taken_back" in fetch_more(world)
+    # PanDA has no ranges for it; such jobs could run here, so that any number of them is no reason to stop.
+    for number in range(4):
+        empty = world.make_task(task=40000011 + number, file_count=1, events=10, max_attempt=1)
+        world.panda.tell("hide_ranges", jobsetID=empty["jobsetID"])
+        fetch_more(world)
+        state, columns = final_state(world, empty["pandaIDs"][0])
+        assert state == "failed" and int(columns["pilotErrorCode"]) == 1238, (state, columns)
+    world.make_task(task=40000020, file_count=1, events=10)
+    assert "10 ranges" in fetch_more(world)
+    assert os.path.exists(world.path("runs", "next", "job.json"))
+
+
+@scenario
+def jobs_none_of_whose_ranges_can_be_worked_on_are_ended_with_the_reason(world):
+    world.write_config()
+    ended = []
+    for number in range(3):
+        task = world.make_task(task=40000010 + number, file_count=1, events=10, max_attempt=1)
+        world.panda.tell("rename_file", fileID=task["fileIDs"][0], lfn="another.file")
+        ended += task["pandaIDs"]
+        said = fetch_more(world, codes=(4 if number == 2 else 0,))
+        state, columns = final_state(world, ended[-1])
+        assert state == "failed" and int(columns["pilotErrorCode"]) == 1103, (state, columns)
+        assert "not among the inputs" in columns["pilotErrorDiag"], columns
+        assert not os.path.exists(world.path("runs", "next")), said
+    assert "3 jobs in a row" in said and "none of its event ranges can be worked on" in said, said
+    world.harvest("fetch", "--resume", world.path("runs"))
+    world.make_task(task=40000020, file_count=1, events=10)
+    assert "10 ranges" in fetch_more(world)
+
+
+@scenario
+def jobs_whose_outputs_cannot_be_told_apart_count_too(world):
+    world.write_config()
+    for number in range(3):
+        world.make_task(task=40000010 + number, file_count=1, events=10, max_attempt=1,
+                        job_fields={"outFiles": "HITS.root,HIST.root,log.tgz", "logFile": "log.tgz"})
+        said = fetch_more(world, codes=(4 if number == 2 else 0,))
+    assert "3 jobs in a row" in said and "output.NAME" in said, said
+
+
 if __name__ == "__main__":
     run_scenarios()

@@ -73,15 +73,16 @@ Status Fetcher::load_jobs()
                 if (auto const status = hold(fields); !status) return status;
                 continue;
             }
+            auto const panda_id = number_in(fields, "PandaID");
+            // One that is over must not take the place of the next one.
+            auto const state = read_state(panda_id);
+            if (state.value("gone", false) || state.value("ended", false)) continue;
+            if (!seen.insert(panda_id).second) continue;
             auto taken = take_job(std::move(fields));
-            if (auto* const job = std::get_if<Job>(&taken)) {
-                if (seen.insert(job->panda_id()).second)
-                    jobs_.push_back({std::move(*job), read_state(job->panda_id()).value("gone", false)});
-            } else {
-                auto& end = std::get<JobEnd>(taken);
-                if (!seen.insert(end.panda_id).second) continue;
-                if (auto const status = add_end(std::move(end)); !status) return status;
-            }
+            if (auto* const job = std::get_if<Job>(&taken))
+                jobs_.push_back({std::move(*job), false});
+            else if (auto const status = add_end(std::get<JobEnd>(std::move(taken))); !status)
+                return status;
         }
     }
     return {};
@@ -95,12 +96,12 @@ Status Fetcher::hold(nlohmann::json const& fields)
     return guard_.hold(job);
 }
 
-/// Counted before PanDA is told: a kill in between must not hide an end.
+/// Counted before PanDA is told: a kill in between must not hide an end. A job whose ranges others have
+/// taken, or a fetch that was killed, does not count: it could run here.
 Status Fetcher::add_end(JobEnd end)
 {
     ends_.push_back(std::move(end));
-    bool const is_told = read_state(ends_.back().panda_id).value("ended", false);
-    return is_told ? Status{} : guard_.note_ended(ends_.back());
+    return ends_.back().code == pilot_error::no_events ? Status{} : guard_.note_ended(ends_.back());
 }
 
 Status Fetcher::ask_for_jobs(FetchWish const& wish)
@@ -178,8 +179,9 @@ Status Fetcher::check_inputs()
         if (auto const status = go_on(); !status) return status;
         if (candidate.gone) continue;
         if (auto const fits = check_job_ ? check_job_(candidate.job) : Status{}; !fits) {
-            ends_.push_back({candidate.job.panda_id(), candidate.job.attempt(), pilot_error::setup_failure,
-                             fits.error().text()});
+            auto const status = add_end({candidate.job.panda_id(), candidate.job.attempt(),
+                                         pilot_error::setup_failure, fits.error().text()});
+            if (!status) return status;
             log_.warning("job_refused", {{"PandaID", ends_.back().panda_id}, {"why", ends_.back().diag}});
             continue;
         }
@@ -238,8 +240,7 @@ void Fetcher::replay_into(FetchPlan& plan) const
         });
         if (found == jobs_.end()) continue;
         auto const job = static_cast<std::size_t>(found - jobs_.begin());
-        if (ask.state == Ask::State::lost ||
-            (ask.state == Ask::State::ended && ask.outcome == PandaOutcome::unknown)) {
+        if (is_lost(ask)) {
             plan.on_lost(job, ask.count);
             continue;
         }
@@ -292,6 +293,29 @@ Status Fetcher::ask_for_ranges_once(FetchWish const& wish, FetchPlan& plan, Fetc
     return {};
 }
 
+Result<Fetcher::RangesInHand> Fetcher::look_at_ranges(Job const& job) const
+{
+    RangesInHand found;
+    RangeChecker checker(job);
+    RefusedRange refused;
+    std::string text;
+    for (auto const& ask : journal_.asks()) {
+        if (ask.kind != AskKind::ranges || ask.panda_id != job.panda_id()) continue;
+        found.any_lost = found.any_lost || is_lost(ask);
+        if (ask.state != Ask::State::answered) continue;
+        if (auto const status = journal_.read_answer_into(text, ask); !status) return status.error();
+        auto const scanned = scan_ranges(text, [&](RangeView const& range) -> Status {
+            auto const verdict = checker.check(range, refused);
+            found.any_good = verdict == RangeChecker::Verdict::good;
+            if (verdict == RangeChecker::Verdict::refused && !found.refused) found.refused = refused;
+            return found.any_good ? Status(Error{}) : Status{};  // One is enough.
+        });
+        if (found.any_good) return found;
+        if (!scanned) return scanned.error();
+    }
+    return found;
+}
+
 Status Fetcher::ask_for_ranges(FetchWish const& wish)
 {
     FetchPlan plan(wish.limits, jobs_.size());
@@ -318,21 +342,23 @@ Status Fetcher::ask_for_ranges(FetchWish const& wish)
     std::vector<Candidate> with_ranges;
     for (std::size_t i = 0; i < jobs_.size(); ++i) {
         auto const panda_id = jobs_[i].job.panda_id();
-        bool const has = std::any_of(journal_.asks().begin(), journal_.asks().end(), [&](Ask const& ask) {
-            if (ask.kind != AskKind::ranges || ask.panda_id != panda_id || ask.state != Ask::State::answered)
-                return false;
-            auto const text = journal_.read_answer(ask);
-            return text && text->find('{') != std::string::npos;
-        });
+        auto const ranges = look_at_ranges(jobs_[i].job);
+        if (!ranges) return ranges.error();
         if (!plan.is_empty(i)) more_may_come_ = true;
-        if (has) {
+        if (ranges->any_good) {
             with_ranges.push_back(std::move(jobs_[i]));
             continue;
         }
         JobEnd end{panda_id, jobs_[i].job.attempt(), pilot_error::no_events,
                    "PanDA has no event ranges left for it"};
-        // The limits left nothing for it: another queue should have it.
-        if (!plan.is_empty(i)) {
+        if (ranges->refused) {
+            end.code = ranges->refused->code;
+            end.diag = fmt::format("none of its event ranges can be worked on; {}: {}", ranges->refused->id,
+                                   ranges->refused->why);
+        } else if (ranges->any_lost) {
+            end.diag = "the answers with its event ranges were lost";
+        } else if (!plan.is_empty(i)) {
+            // The limits left nothing for it: another queue should have it.
             end.code = pilot_error::over_subscribed;
             end.diag = "the allocation has no room for its events";
         }

@@ -77,6 +77,11 @@ class Fetcher {
         Job job;
         bool gone = false;  ///< PanDA told us to drop it
     };
+    struct RangesInHand {
+        bool any_good = false;
+        bool any_lost = false;                ///< with an answer
+        std::optional<RefusedRange> refused;  ///< the first one before a good one
+    };
     Status go_on() { return may_go_on_ ? may_go_on_() : Status{}; }
     std::int64_t now_s() const { return clock_.unix_ns() / 1'000'000'000; }
     Status ask_for_jobs(FetchWish const& wish);
@@ -87,6 +92,8 @@ class Fetcher {
     Status check_inputs();
     Status ask_for_ranges(FetchWish const& wish);
     Status ask_for_ranges_once(FetchWish const& wish, FetchPlan& plan, FetchPlan::Next const& next);
+    /// What the answers so far hold for a job. Errors: io.
+    Result<RangesInHand> look_at_ranges(Job const& job) const;
     void replay_into(FetchPlan& plan) const;
     Status end_jobs(FetchWish const& wish);
     Status keep_state(std::int64_t panda_id, std::string_view key, nlohmann::json value);

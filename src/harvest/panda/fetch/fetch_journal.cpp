@@ -60,6 +60,12 @@ PandaOutcome read_outcome(std::string const& path)
 
 }  // namespace
 
+bool is_lost(Ask const& ask)
+{
+    return ask.state == Ask::State::lost ||
+           (ask.state == Ask::State::ended && ask.outcome == PandaOutcome::unknown);
+}
+
 std::string FetchJournal::path_of(Ask const& ask, std::string_view suffix) const
 {
     return fmt::format("{}/{:06}-{}{}", folder_, ask.number, print_kind(ask.kind), suffix);
@@ -175,9 +181,7 @@ std::int64_t FetchJournal::lost_range_count() const
 {
     std::int64_t count = 0;
     for (auto const& ask : asks_) {
-        bool const lost = ask.state == Ask::State::lost ||
-                          (ask.state == Ask::State::ended && ask.outcome == PandaOutcome::unknown);
-        if (ask.kind == AskKind::ranges && lost) count += ask.count;
+        if (ask.kind == AskKind::ranges && is_lost(ask)) count += ask.count;
     }
     return count;
 }
@@ -186,9 +190,7 @@ std::int64_t FetchJournal::lost_job_count() const
 {
     std::int64_t count = 0;
     for (auto const& ask : asks_) {
-        bool const lost = ask.state == Ask::State::lost ||
-                          (ask.state == Ask::State::ended && ask.outcome == PandaOutcome::unknown);
-        if (ask.kind == AskKind::jobs && lost) count += ask.count;
+        if (ask.kind == AskKind::jobs && is_lost(ask)) count += ask.count;
     }
     return count;
 }

@@ -33,6 +33,9 @@ struct Ask {
     PandaOutcome outcome = PandaOutcome::unknown;  ///< of an ended one
 };
 
+/// PanDA may have answered, but the answer is not here.
+bool is_lost(Ask const& ask);
+
 class FetchJournal {
   public:
     /// Reads what is there; makes the folder. Errors: io; a file that is none of ours.
