@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The raw limit of what rank 0 does: ranges handed out in batches over MPI point-to-point, each completed
-// range a 32-byte record, group-committed with fdatasync. No product code: what yoda's rates are compared
-// with.
+// The raw limit of what rank 0 does: ranges handed out in batches over MPI
+// point-to-point, each completed range a 32-byte record, group-committed with fdatasync.
+// No product code: what yoda's rates are compared with.
 //   mpirun -n 2 limit RANGES BATCH WINDOW INTERVAL_MS JOURNAL
 // Prints one line: ranges/s from the first grant until the last record is durable.
 
@@ -98,8 +98,8 @@ class Journal {
     std::vector<Record> records_;
 };
 
-/// Receives that are posted ahead: a blocking pair of sends of more than an eager message would wait for each
-/// other.
+/// Receives that are posted ahead: a blocking pair of sends of more than an eager message
+/// would wait for each other.
 class Receives {
   public:
     Receives(int count, std::size_t size, int source, int tag)

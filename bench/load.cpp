@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// How long a run takes to read back: checkpoint, journal and bundles, as the next life does (but changing
-// nothing).
+// How long a run takes to read back: checkpoint, journal and bundles, as the next life
+// does (but changing nothing).
 //   load RUN
 #include <sys/resource.h>
 

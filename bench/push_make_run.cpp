@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Makes a run folder with sealed bundles for push_bench.py: push_make_run RUN COUNT BYTES
-// [FIRST]
+// Makes a run folder with sealed bundles for push_bench.py:
+//   push_make_run RUN COUNT BYTES [FIRST]
 #include <cstdlib>
 #include <string>
 

@@ -16,7 +16,7 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little, "the index is written as it lies in memory");
 
-constexpr std::string_view kMagic = "YODAIDX1";
+constexpr std::string_view kMagic = "YODAIDX2";
 constexpr std::size_t kWord = sizeof(std::uint64_t);
 constexpr std::size_t kHeadBytes = 4 * kWord;
 
@@ -42,7 +42,7 @@ std::uint64_t word_at(std::string const& bytes, std::size_t offset)
     return word;
 }
 
-/// Empty, or why these bytes are no index.
+/// Empty, or why these bytes are not an index.
 std::string find_damage(std::string const& bytes)
 {
     if (bytes.size() < kHeadBytes + kWord || !bytes.starts_with(kMagic)) return "is no index of this version";

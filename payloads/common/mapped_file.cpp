@@ -6,9 +6,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <stdexcept>
+
+#include "core/event_text/archive_members.hpp"
 
 namespace yoda::samples {
 namespace {
@@ -27,7 +31,22 @@ void refuse_compressed(std::string const& path, std::string_view text)
     }
 }
 
+void refuse_archive(std::string const& path, std::string_view text)
+{
+    auto const read = [text](std::uint64_t offset, std::size_t bytes) {
+        return std::string(text.substr(std::min<std::size_t>(offset, text.size()), bytes));
+    };
+    if (auto const count = count_archive_members(text.size(), read); count.value_or(1) > 1)
+        refuse(path,
+               "is an archive of " + std::to_string(*count) + " files; unpack it and give them one by one");
+}
+
 }  // namespace
+
+CutEvents cut_events()
+{
+    return std::getenv("YODA_ACCEPT_CUT") ? CutEvents::leave_out : CutEvents::refuse_in_the_middle;
+}
 
 MappedFile::MappedFile(std::string const& path) : path_(path)
 {
@@ -49,6 +68,7 @@ MappedFile::MappedFile(std::string const& path) : path_(path)
     modified_ns_ = status.st_mtim.tv_sec * std::int64_t{1'000'000'000} + status.st_mtim.tv_nsec;
     try {
         refuse_compressed(path, text_);
+        refuse_archive(path, text_);
     } catch (...) {
         munmap(address, text_.size());
         throw;

@@ -6,11 +6,14 @@
 #include <string>
 #include <string_view>
 
+#include "core/event_text/event_span.hpp"
+
 namespace yoda::samples {
 
 class MappedFile {
   public:
-    /// Throws std::runtime_error with path and reason. Empty and compressed files are refused, too.
+    /// Throws std::runtime_error with path and reason. Empty and compressed files and archives of several are
+    /// refused, too.
     explicit MappedFile(std::string const& path);
     ~MappedFile();
     MappedFile(MappedFile const&) = delete;
@@ -25,5 +28,9 @@ class MappedFile {
     std::string_view text_;
     std::int64_t modified_ns_ = 0;
 };
+
+/// What `harvest new --accept-cut` said about events that are not whole, by YODA_ACCEPT_CUT in the
+/// environment.
+CutEvents cut_events();
 
 }  // namespace yoda::samples

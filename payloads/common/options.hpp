@@ -12,8 +12,8 @@ namespace yoda::samples {
 
 class Options {
   public:
-    /// `known` are the names with their default values. Throws std::invalid_argument that names what is
-    /// wrong.
+    /// `known` are the names with their default values. Throws
+    /// std::invalid_argument that names what is wrong.
     Options(int argc, char** argv, std::map<std::string, std::string> known) : values_(std::move(known))
     {
         for (int i = 1; i < argc; i += 2) {

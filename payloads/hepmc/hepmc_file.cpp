@@ -21,13 +21,6 @@ constexpr int kFinalState = 1;
     throw std::runtime_error("input file " + path + ": " + why);
 }
 
-std::vector<std::uint64_t> find_events(std::string_view text)
-{
-    std::vector<std::uint64_t> starts;
-    for (auto at = text.find("\nE "); at != kNone; at = text.find("\nE ", at + 1)) starts.push_back(at + 1);
-    return starts;
-}
-
 /// Takes the next line off the text, without its end.
 std::string_view take_line(std::string_view& text)
 {
@@ -40,11 +33,17 @@ std::string_view take_line(std::string_view& text)
 /// The lines of one event, from "E": vertices and particles, of which those of the final state are kept.
 class EventReader {
   public:
+    explicit EventReader(bool is_mev) : gev_(is_mev ? mev : 1) {}
+
     /// Empty, or what is wrong.
     std::string read(std::string_view text, Event& event)
     {
+        bool is_first = true;
         while (!text.empty()) {
             auto const line = take_line(text);
+            // What follows a last event of a part is not its own: the next part's header, or a cut event.
+            if (line.starts_with("HepMC::") || (line.starts_with("E ") && !is_first)) break;
+            is_first = false;
             if (line.size() < 2 || line[1] != ' ') continue;
             if (!read_line(line[0], line.substr(2), event))
                 return "cannot read the line '" + shorten(line) + "'";
@@ -57,6 +56,8 @@ class EventReader {
     }
 
   private:
+    static constexpr double mev = 1e-3;
+
     static std::string shorten(std::string_view line) { return std::string(line.substr(0, 80)); }
 
     bool read_line(char kind, std::string_view rest, Event& event)
@@ -79,7 +80,7 @@ class EventReader {
 
     bool read_unit(std::string_view rest)
     {
-        if (rest.starts_with("MEV")) gev_ = 1e-3;
+        gev_ = rest.starts_with("MEV") ? mev : 1;
         return rest.starts_with("MEV") || rest.starts_with("GEV");
     }
 
@@ -106,7 +107,7 @@ class EventReader {
 
     int particle_count_ = -1;
     int read_count_ = 0;
-    double gev_ = 1;
+    double gev_;
 };
 
 }  // namespace
@@ -131,13 +132,36 @@ HepmcFile::HepmcFile(std::string const& path, std::string const& index_folder) :
             std::cerr << "index " << place << ' ' << reason << ": made anew\n";
         }
     }
-    if (!index_was_read_) {
-        starts_ = find_events(text);
-        if (!place.empty() && !write_index(place, {text.size(), file_.modified_ns(), starts_}))
-            std::cerr << "index " << place
-                      << " cannot be written: every start will look for the events again\n";
+    if (index_was_read_) return;
+    // Starts are all that an index holds.
+    bool const is_plain = find_events();
+    if (is_plain && !place.empty() && !write_index(place, {text.size(), file_.modified_ns(), starts_}))
+        std::cerr << "index " << place << " cannot be written: every start will look for the events again\n";
+}
+
+bool HepmcFile::find_events()
+{
+    HepmcScanner scanner;
+    std::vector<EventSpan> events;
+    scanner.feed(file_.text(), events);
+    scanner.finish(events);
+    if (auto const status = scanner.check(cut_events()); !status)
+        refuse(file_.path(), status.error().why + " (" + status.error().fix + ")");
+    starts_.reserve(events.size());
+    for (auto const& event : events) starts_.push_back(event.begin);
+    unit_changes_ = scanner.unit_changes();
+    complete_ = scanner.closed();
+    return unit_changes_.empty() && !scanner.has_cut_event();
+}
+
+bool HepmcFile::is_mev(std::uint64_t offset) const
+{
+    bool is_mev = false;
+    for (auto const& change : unit_changes_) {
+        if (change.offset > offset) break;
+        is_mev = change.is_mev;
     }
-    if (starts_.empty()) refuse(path, complete_ ? "holds no events" : "holds no events; is it cut off?");
+    return is_mev;
 }
 
 void HepmcFile::require(std::int64_t position) const
@@ -153,19 +177,19 @@ std::string_view HepmcFile::event_text(std::int64_t position) const
     auto const at = static_cast<std::size_t>(position - 1);
     auto const start = starts_[at];
     auto text = file_.text().substr(start);
-    if (!text.starts_with("E ") || file_.text()[start - 1] != '\n') {
+    if (!text.starts_with("E ") || (start > 0 && file_.text()[start - 1] != '\n')) {
         throw std::runtime_error("the index of " + file_.path() +
                                  " names a place where no event starts; remove it");
     }
-    if (at + 1 < starts_.size()) return text.substr(0, starts_[at + 1] - start);
-    return text.substr(0, text.find("\nHepMC::"));
+    return at + 1 < starts_.size() ? text.substr(0, starts_[at + 1] - start) : text;
 }
 
 Event HepmcFile::event(std::int64_t position) const
 {
     require(position);
     Event event;
-    if (auto const problem = EventReader().read(event_text(position), event); !problem.empty()) {
+    EventReader reader(is_mev(starts_[static_cast<std::size_t>(position - 1)]));
+    if (auto const problem = reader.read(event_text(position), event); !problem.empty()) {
         throw payload::Fatal("event " + std::to_string(position) + " of " + file_.path() +
                              " is malformed: " + problem);
     }

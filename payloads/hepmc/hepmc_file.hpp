@@ -9,6 +9,7 @@
 
 #include "common/mapped_file.hpp"
 #include "common/particle.hpp"
+#include "core/event_text/hepmc_scanner.hpp"
 
 namespace yoda::samples::hepmc {
 
@@ -20,8 +21,8 @@ struct Event {
 class HepmcFile {
   public:
     /// Takes the index from `index_folder` if it fits, else finds where the events start and leaves it there;
-    /// without a folder it does the latter only. Throws std::runtime_error: no such file, no HepMC3, no
-    /// events.
+    /// without a folder it does the latter only. Throws std::runtime_error: no such file, no HepMC3, and what
+    /// HepmcScanner::check refuses.
     explicit HepmcFile(std::string const& path, std::string const& index_folder = {});
 
     std::size_t event_count() const { return starts_.size(); }
@@ -32,11 +33,15 @@ class HepmcFile {
     Event event(std::int64_t position) const;
 
   private:
+    /// False if the events need more than an index of starts tells.
+    bool find_events();
+    bool is_mev(std::uint64_t offset) const;
     std::string_view event_text(std::int64_t position) const;
 
     MappedFile file_;
     std::vector<std::uint64_t> starts_;  ///< of the line "E ..."
-    bool complete_ = false;              ///< the last line is there
+    std::vector<HepmcScanner::UnitChange> unit_changes_;
+    bool complete_ = false;  ///< the last line is there
     bool index_was_read_ = false;
 };
 

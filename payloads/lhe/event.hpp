@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A Les Houches event: partons before the shower (Comput. Phys. Commun. 176 (2007) 300). GeV, mothers count
-// from 1.
+// A Les Houches event: partons before the shower (Comput. Phys. Commun. 176 (2007) 300).
+// GeV, mothers count from 1.
 #pragma once
 
 #include <array>

@@ -14,26 +14,16 @@ constexpr auto kNone = std::string_view::npos;
 constexpr int kMaxParticles = 500;  // PYTHIA's and the standard's own limit
 constexpr int kMaxProcesses = 100;
 
-bool is_space(char c)
+/// The text with its comments as blanks: they may stand between numbers.
+std::string without_comments(std::string_view text)
 {
-    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
-}
-
-/// Where the content behind the next `<name>` or `<name attributes>` starts; `<init` alone would find
-/// `<initrwgt>`, too.
-std::size_t behind_tag(std::string_view text, std::string_view opening, std::size_t from)
-{
-    for (auto at = text.find(opening, from); at != kNone; at = text.find(opening, at + 1)) {
-        auto const next = at + opening.size();
-        if (next >= text.size() || (text[next] != '>' && !is_space(text[next]))) continue;
-        auto before = at;
-        while (before > 0 && (text[before - 1] == ' ' || text[before - 1] == '\t')) --before;
-        if (before > 0 && text[before - 1] != '\n')
-            continue;  // Not at the start of a line: part of a comment.
-        auto const end = text.find('>', next);
-        return end == kNone ? kNone : end + 1;
+    std::string plain(text);
+    for (auto at = plain.find("<!--"); at != kNone; at = plain.find("<!--", at)) {
+        auto const end = plain.find("-->", at + 4);
+        auto const size = end == kNone ? plain.size() - at : end + 3 - at;
+        plain.replace(at, size, size, ' ');
     }
-    return kNone;
+    return plain;
 }
 
 [[noreturn]] void refuse(std::string const& path, std::string const& why)
@@ -44,7 +34,8 @@ std::size_t behind_tag(std::string_view text, std::string_view opening, std::siz
 Beams read_beams(std::string const& path, std::string_view text)
 {
     Beams beams;
-    NumberReader numbers(text);
+    auto const plain = without_comments(text);
+    NumberReader numbers(plain);
     int process_count = 0;
     if (!numbers.read_all(beams.pdg_ids[0], beams.pdg_ids[1], beams.energies_gev[0], beams.energies_gev[1],
                           beams.pdf_groups[0], beams.pdf_groups[1], beams.pdf_sets[0], beams.pdf_sets[1],
@@ -76,7 +67,8 @@ bool is_physical(Particle const& particle, int count)
 /// Empty, or what is wrong.
 std::string read_event(std::string_view text, Event& event)
 {
-    NumberReader numbers(text);
+    auto const plain = without_comments(text);
+    NumberReader numbers(plain);
     int count = 0;
     if (!numbers.read_all(count, event.process, event.weight, event.scale, event.alpha_qed, event.alpha_qcd))
         return "its first line does not hold its six numbers";
@@ -99,39 +91,46 @@ std::string read_event(std::string_view text, Event& event)
 LheFile::LheFile(std::string const& path) : file_(path)
 {
     auto const text = file_.text();
-    if (text.substr(0, 4096).find("<LesHouchesEvents") == kNone)
-        refuse(path, "is no Les Houches event file: <LesHouchesEvents is not in its first 4096 bytes");
-    auto const init = behind_tag(text, "<init", 0);
-    auto const init_end = text.find("</init>", init == kNone ? text.size() : init);
-    if (init_end == kNone) refuse(path, "has no complete <init> block; is it cut off?");
-    beams_ = read_beams(path, text.substr(init, init_end - init));
-    for (auto at = behind_tag(text, "<event", init_end); at != kNone; at = behind_tag(text, "<event", at))
-        starts_.push_back(at);
-    auto const tail = text.substr(text.size() - std::min<std::size_t>(text.size(), 4096));
-    complete_ = tail.find("</LesHouchesEvents>") != kNone;
-    if (starts_.empty()) refuse(path, complete_ ? "holds no events" : "holds no events; is it cut off?");
+    if (!is_les_houches(text))
+        refuse(path, "is no Les Houches event file: it does not begin with <LesHouchesEvents>");
+    LheScanner scanner;
+    scanner.feed(text, events_);
+    if (auto const status = scanner.check(cut_events()); !status)
+        refuse(path, status.error().why + " (" + status.error().fix + ")");
+    auto const init = scanner.init();
+    beams_ = read_beams(path, text.substr(init.begin, init.end - init.begin));
+    joined_ = scanner.joined();
+    complete_ = scanner.closed();
 }
 
 void LheFile::require(std::int64_t position) const
 {
-    if (position >= 1 && position <= static_cast<std::int64_t>(starts_.size())) return;
+    if (position >= 1 && position <= static_cast<std::int64_t>(events_.size())) return;
     throw payload::Fatal("event " + std::to_string(position) + " of " + file_.path() +
-                         " does not exist: the file holds " + std::to_string(starts_.size()) + " events" +
+                         " does not exist: the file holds " + std::to_string(events_.size()) + " events" +
                          (complete_ ? "" : " and is cut off"));
+}
+
+void LheFile::require(std::int64_t first, std::int64_t last) const
+{
+    require(last);
+    for (auto const event : {first, last + 1}) {
+        auto const at = static_cast<std::size_t>(event - 1);
+        if (event > 1 && at < joined_.size() && joined_[at])
+            throw payload::Fatal("events " + std::to_string(first) + " to " + std::to_string(last) + " of " +
+                                 file_.path() + " part an <eventgroup>: events " + std::to_string(event - 1) +
+                                 " and " + std::to_string(event) + " belong together");
+    }
 }
 
 Event LheFile::event(std::int64_t position) const
 {
     require(position);
-    auto const count = static_cast<std::int64_t>(starts_.size());
     auto const where = "event " + std::to_string(position) + " of " + file_.path();
-    auto const start = starts_[static_cast<std::size_t>(position - 1)];
-    auto const limit = position < count ? starts_[static_cast<std::size_t>(position)] : file_.text().size();
-    auto const text = file_.text().substr(start, limit - start);
-    auto const end = text.find("</event>");
-    if (end == kNone) throw payload::Fatal(where + " is cut off: it has no </event>");
+    auto const span = events_[static_cast<std::size_t>(position - 1)];
+    auto const text = file_.text().substr(span.begin, span.end - span.begin);
     Event event;
-    if (auto const problem = read_event(text.substr(0, end), event); !problem.empty())
+    if (auto const problem = read_event(text, event); !problem.empty())
         throw payload::Fatal(where + " is malformed: " + problem);
     return event;
 }

@@ -8,28 +8,32 @@
 #include <vector>
 
 #include "common/mapped_file.hpp"
+#include "core/event_text/lhe_scanner.hpp"
 #include "lhe/event.hpp"
 
 namespace yoda::samples::lhe {
 
 class LheFile {
   public:
-    /// Reads <init> and finds where each event starts. Throws std::runtime_error: no such file, no LHE, no
-    /// <init>.
+    /// Reads <init> and finds the whole events. Throws std::runtime_error: no such file, no LHE, and what
+    /// LheScanner::check refuses.
     explicit LheFile(std::string const& path);
 
     Beams const& beams() const { return beams_; }
-    std::size_t event_count() const { return starts_.size(); }
+    std::size_t event_count() const { return events_.size(); }
     /// Throws payload::Fatal when the file has no event at the position, which counts from 1.
     void require(std::int64_t position) const;
-    /// The event at a position that counts from 1. Throws payload::Fatal: beyond the end, cut off, malformed.
+    /// Throws it also when a range of events parts a group.
+    void require(std::int64_t first, std::int64_t last) const;
+    /// The event at a position that counts from 1. Throws payload::Fatal: beyond the end, malformed.
     Event event(std::int64_t position) const;
 
   private:
     MappedFile file_;
     Beams beams_;
-    std::vector<std::size_t> starts_;  ///< behind each <event> tag
-    bool complete_ = false;            ///< the closing tag is there
+    std::vector<EventSpan> events_;
+    std::vector<bool> joined_;  ///< as LheScanner::joined
+    bool complete_ = false;     ///< the closing tag is there
 };
 
 /// The file's text, for generators.

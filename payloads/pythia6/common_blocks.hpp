@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// PYTHIA 6's common blocks as C++ sees them: Fortran's column-major arrays have their indices turned round
-// here.
+// PYTHIA 6's common blocks as C++ sees them: Fortran's column-major arrays have their
+// indices turned round here.
 #pragma once
 
 extern "C" {

@@ -190,9 +190,9 @@ lhe::Beams generated_beams()
 
 }  // namespace yoda::samples::pythia6
 
-/// PYTHIA asks what collides. It is told of one process that takes every event as it comes: which process an
-/// event belongs to and how the generator weighted it does not matter to the shower, so events cannot be
-/// turned down.
+/// PYTHIA asks what collides. It is told of one process that takes every event as it comes:
+/// which process an event belongs to and how the generator weighted it does not matter to
+/// the shower, so events cannot be turned down.
 extern "C" void upinit_()
 {
     using yoda::samples::pythia6::supply;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Payload: showers and hadronises Les Houches events with PYTHIA 6, finds anti-kt jets with FastJet, writes
-// them as HDF5.
+// Payload: showers and hadronises Les Houches events with PYTHIA 6, finds
+// anti-kt jets with FastJet, writes them as HDF5.
 //     shower --input FILE[,FILE...] [--repeat 1] [--seed 1] [--min-pt 20] [--radius 0.4]
 // Each event has a random seed of its own, made of its position in the file and --seed: a result depends
 // neither on the split of events over ranges and workers nor on what the worker did before. --repeat does
@@ -78,7 +78,7 @@ int main(int argc, char** argv)
     kit.at_worker_end([](payload::Worker const&) { yoda_flush_fortran_output(); });
     return kit.run([&](payload::Range const& range, payload::Output& output) {
         auto const& file = settings->inputs.get(range.pfn);
-        file.require(range.last);  // Before any work.
+        file.require(range.first, range.last);  // Before any work.
         std::vector<EventJets> events;
         for (auto position = range.first; position <= range.last; ++position)
             events.push_back(shower_event(file, position, *settings));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The exit code of rank 0 for the job script that started it: a launcher told to survive lost ranks hides
-// exit codes, and a refusal that comes before a life begins leaves no result.
+// Hands the exit code of rank 0 to the job script: a launcher that is told to survive lost ranks hides exit
+// codes, and a yoda that refuses before a life begins leaves no result file.
 #pragma once
 
 namespace yoda {

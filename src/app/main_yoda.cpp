@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// yoda RUN: the MPI job. Rank 0 is Yoda, the other ranks are Droids; with a single rank both share the
-// process.
+// yoda RUN: the MPI job. Rank 0 is Yoda, the other ranks are Droids; with a single
+// rank both share the process.
 
 #include <fmt/format.h>
 #include <unistd.h>

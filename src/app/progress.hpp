@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Progress for people: one line rewritten on a terminal, a line every 30 s elsewhere. Nobody waits for who
-// does not read, and where nobody can read any more nothing is said from then on.
+// Progress for people: one line that is rewritten on a terminal, else a line every 30 s. Yoda never waits for
+// a reader that does not read, and writes nothing more once the reader is gone.
 #pragma once
 
 #include <nlohmann/json.hpp>

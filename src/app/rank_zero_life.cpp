@@ -104,8 +104,8 @@ DispatchPolicy make_policy(Config const& config, TimePoint now, Duration left, b
     return policy;
 }
 
-/// A run that takes ranges while it runs stays open until harvest has said "closed"; that note stays in the
-/// inbox.
+/// A run that takes ranges while it runs stays open until harvest has said "closed"; that
+/// note stays in the inbox.
 bool was_closed(RunFolder const& folder)
 {
     auto const names = list_folder(folder.inbox());
@@ -296,8 +296,8 @@ Result<LifeEnd> live(YodaOptions const& options, RunFolder const& folder, LeaseK
     auto const& table = zero.dispatcher().table();
     auto const how = work(zero, keeper, signals, *poller, *config, progress, clock, log);
     if (how == WorkEnd::lease_lost) {
-        // Somebody else holds the run now, or there is none: not a word more into it. Nobody waits for a
-        // Droid, which may be dead without having been missed yet.
+        // Another process holds the run now, or the run is gone: write nothing more to it. Nobody waits for
+        // a Droid, which may be dead without having been missed yet.
         tell_stop(transport, table.life(), false);
         return LifeEnd{report_error(keeper.status().error()), false};
     }
@@ -340,7 +340,7 @@ LifeEnd live_as_rank_zero(YodaOptions const& options, Transport& transport, Log&
     auto const end = live(options, folder, **keeper, *signals, transport, log);
     if (end) return *end;
     auto const refused = refuse(end.error());
-    // Somebody else's run by now: not a word more into it.
+    // Write no refusal when another process holds the run by now.
     if ((*keeper)->status()) write_refusal(folder, end.error(), refused.exit_code, clock);
     return refused;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One life of a run: take the folder, recover, dispatch to the end, leave everything so that the next life
-// can go on.
+// One life of a run: take the folder, recover, dispatch to the end, leave
+// everything so that the next life can go on.
 #pragma once
 
 #include "app/yoda_job.hpp"
@@ -15,8 +15,8 @@ struct LifeEnd {
     bool ends_now = false;        ///< within a second the process is ended (sys/base/signals.hpp)
 };
 
-/// Rank 0's whole work. The other ranks hear the last word before it returns, also after an error at the
-/// start.
+/// Rank 0's whole work. The other ranks hear the last word before it
+/// returns, also after an error at the start.
 LifeEnd live_as_rank_zero(YodaOptions const& options, Transport& transport, Log& log);
 
 }  // namespace yoda

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a signal means to a run. The first one asks rank 0 to drain; launchers and batch systems deliver it
-// twice, and which one comes first (USR1, TERM, INT, HUP, XCPU) does not matter.
+// What a signal means to a run. The first signal (USR1, TERM, INT, HUP or XCPU) asks rank 0 to drain.
+// Launchers and batch systems may deliver one signal twice.
 #pragma once
 
 #include <optional>

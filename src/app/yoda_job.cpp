@@ -127,8 +127,8 @@ int run_yoda_job(YodaOptions const& options, int& argc, char**& argv)
 {
     Log log(options.debug ? LogLevel::debug : LogLevel::info);
     if (!options.debug) log.quieten_terminal();
-    // Whoever does not read us any more ends what we say, not us. The spawner gives payloads the default
-    // back.
+    // Whoever does not read us any more ends what we say, not us. The spawner gives
+    // payloads the default back.
     std::signal(SIGPIPE, SIG_IGN);
     hold_back({SIGUSR1, SIGXCPU, SIGHUP});
     bool const is_alone = options.single || !launched_by_mpi();

@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
-// The Droid's thread that writes bundles. The Droid's loop only queues and collects, it never waits for a
-// disk:
+// The thread of the Droid that writes bundles. The Droid's loop only queues orders and collects news; the
+// loop never waits for a disk:
 //
-//     writer.store(sequence, output);               // from DroidEffects::store, seal, discard
-//     writer.hurry();                               // nothing else is coming: somebody waits for it
-//     poller.add(writer.event_fd());                // readable: there is news
-//     for (auto& news : writer.take()) ...          // on_stored, on_output_bad, on_sealed, on_bundle_failed
-//     if (writer.full()) ...                        // read nothing from payloads until it is not
+//     writer.store(sequence, output);                   // DroidEffects::store; so with seal and discard
+//     writer.hurry();                                   // no more is coming, and somebody waits for the sync
+//     poller.add(writer.event_fd(), on_news);           // readable: there is news
+//     for (auto& news : writer.take()) tell(news);      // Stored, OutputBad, Sealed, BundleFailed, ...
+//     if (writer.full()) stop_reading_from_payloads();  // until it is not full any more
 //
-// The thread takes all that is queued and appends it at once, since the worker that made it works on in the
-// same folder. Then it syncs each bundle it touched (group commit) and tells. News of one bundle come in
-// order: Stored before BundleFailed or Sealed. After BundleFailed nothing more is told about that bundle,
-// whatever is still queued for it.
+// The thread takes all that is queued and appends it at once, since the worker that made an output goes on
+// working in the same folder. Then the thread syncs each bundle that it appended to (group commit) and tells
+// the news. News of one bundle come in order: Stored before BundleFailed or Sealed. After BundleFailed
+// nothing more is told about that bundle, whatever is still queued for it.
 //
-// A second thread removes what is not needed any more: a payload's folder may take minutes, in which bundles
-// are written as ever.
+// A second thread removes what is not needed any more: to remove a payload's folder may take minutes, and
+// bundles are written meanwhile.
 //
-// It syncs at once when the last time was at least `sync_interval` ago, when much is unsynced, to seal, and
-// in a hurry. So a lone output waits for nobody, and many small ones share the two syncs: thousands of nodes
-// that sync each range by itself are what a shared filesystem bears least.
+// The first thread syncs at once when its last sync was at least `sync_interval` ago, when much is unsynced,
+// to seal a bundle, and after hurry(). So a lone output does not wait, and many small ones share two syncs:
+// a shared filesystem bears nothing worse than thousands of nodes that sync each range by itself.
 #pragma once
 
 #include <cstdint>
@@ -63,7 +63,7 @@ class BundleWriter {
     BundleWriter(BundleWriter const&) = delete;
     BundleWriter& operator=(BundleWriter const&) = delete;
 
-    // Orders, carried out in this sequence. They never block and are never refused; full() asks for mercy.
+    // Orders, carried out in this sequence, never refused; while full() is true the caller should add none.
     /// Append to bundle `sequence` of the output's job; opened when it is first named.
     void store(std::uint32_t sequence, RangeOutput const& output);
     void seal(JobIndex job, std::uint32_t sequence, std::vector<HandOut> const& rejected);

@@ -19,9 +19,9 @@ struct ConfigSources {
     std::vector<std::pair<std::string, std::string>> settings;  ///< of the command line; they win
 };
 
-/// Files, then RUN/panda/harvest.cfg (what `harvest fetch` made the run with: a run keeps its store), then
-/// RUN/harvest.cfg, then the command line. `run` may be empty. Errors: a file that cannot be read, a wrong
-/// key or value.
+/// Files, then RUN/panda/harvest.cfg (what `harvest fetch` made the run with: a run keeps its
+/// store), then RUN/harvest.cfg, then the command line. `run` may be empty. Errors: a file
+/// that cannot be read, a wrong key or value.
 Result<HarvestConfig> load_config(ConfigSources const& sources, std::string const& run);
 
 /// The host we are on, or `panda.node`.

@@ -164,7 +164,7 @@ Kit::Kit()
         if (error != std::errc{} || stop != end || !is_packet_socket(control_))
             refuse_to_start("YODA_CONTROL_FD=" + std::string(text) + " is no SOCK_SEQPACKET socket");
         fcntl(control_, F_SETFD, FD_CLOEXEC);
-        unsetenv("YODA_CONTROL_FD");  // Programs that the payload starts are no payloads.
+        unsetenv("YODA_CONTROL_FD");  // Programs that the payload starts are not payloads.
     } else if (standalone) {
         auto const request = read_standalone(standalone);
         if (!request) refuse_to_start("cannot read YODA_STANDALONE=" + std::string(standalone));

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-// The payload kit: makes a program a payload of Yoda. The program initialises once; then the kit forks
-// workers from it, so that all of them share its memory (copy-on-write), and feeds each of them one event
-// range at a time:
+// The payload kit: makes a program a payload of Yoda. The program initialises once; then
+// the kit forks workers from it, so that all of them share its memory (copy-on-write), and
+// feeds each of them one event range at a time:
 //
 //     int main(int argc, char** argv)
 //     {
 //         yoda::payload::Kit kit;
-//         auto const table = kit.initialise([&] { return read_table(argv[1]); });      // once, before the
-//         fork return kit.run([&](yoda::payload::Range const& range, yoda::payload::Output& output) {
+//         auto const table = kit.initialise([&] { return read_table(argv[1]); });  // once, before the fork
+//         return kit.run([&](yoda::payload::Range const& range, yoda::payload::Output& output) {
 //             write_result(output.file("result.txt"), table, range.pfn, range.first, range.last);
 //         });
 //     }
 //
-// Needs only the C++ and POSIX libraries. The dialogue with the Droid is in docs/payloads.md. The program
-// must have no second thread when it calls run(), since fork() copies only the calling one.
+// The kit needs only the C++ and POSIX libraries. docs/payloads.md describes the dialogue with the Droid. The
+// program must not have a second thread when it calls run(), since fork() copies only the calling thread.
 #pragma once
 
 #include <sys/types.h>
@@ -47,9 +47,9 @@ class Fatal : public std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
-/// The LFN of the job's output, under which, with the eventRangeID behind it, a range's file is stored: of
-/// `output.NAME` in payload.cfg, or of the job's only output. Empty: the job has no such output, or there is
-/// no Droid.
+/// The LFN of the job's output, under which, with the eventRangeID behind it, a range's file
+/// is stored: of `output.NAME` in payload.cfg, or of the job's only output. Empty: the job
+/// has no such output, or there is no Droid.
 std::string out_lfn(std::string_view name = {});
 
 /// Names the files that a range produced. None at all is fine for payloads that declare `output = none`.
@@ -108,8 +108,8 @@ class Kit {
     Kit(Kit const&) = delete;
     Kit& operator=(Kit const&) = delete;
 
-    /// Runs `function` and returns what it returns; an exception ends the payload with ERR_PAYLOAD_INIT and
-    /// its text.
+    /// Runs `function` and returns what it returns; an exception ends the
+    /// payload with ERR_PAYLOAD_INIT and its text.
     template <class Function>
     auto initialise(Function&& function) -> decltype(function())
     {
@@ -129,8 +129,8 @@ class Kit {
     Kit& at_worker_start(WorkerCallback callback);
     Kit& at_worker_end(WorkerCallback callback);
 
-    /// Serves until the Droid wants no more workers. Returns main()'s exit code; workers end inside and never
-    /// return.
+    /// Serves until the Droid wants no more workers. Returns main()'s exit
+    /// code; workers end inside and never return.
     int run(Work const& work);
 
   private:

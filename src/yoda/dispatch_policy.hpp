@@ -16,8 +16,8 @@ struct DispatchPolicy {
     TimePoint end = TimePoint::never();           ///< of the allocation
     TimePoint begin;                              ///< of this life
     Duration walltime = Duration::max();          ///< whole allocation, to scale the leads
-    Duration drain_lead =
-        Duration::from_s(600);  ///< without measured times nothing is started in the last so-much
+    /// While range times are unknown, no range is started within this time of the end of the allocation.
+    Duration drain_lead = Duration::from_s(600);
     Duration seal_lead =
         Duration::from_s(60);   ///< kept free at the end for sealing; at most 2 % of the walltime
     bool second_copies = true;  ///< near the end, of the oldest running ranges

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Rank 0 as a pure state machine: (state, now, input) -> effects. Owns the event table and all dispatch
-// policy.
+// Rank 0 as a pure state machine: (state, now, input) -> effects. Owns the event
+// table and all dispatch policy.
 //
 //   Droid:  absent -Hello-> alive -silence or exit-> lost -speaks again-> resetting -Hello-> alive
 //           alive -Goodbye-> gone
@@ -10,8 +10,8 @@
 // Reads no clock, sends nothing, opens nothing. The caller runs the effects in order; what goes through
 // accept() leaves only when every record before it is durable.
 //
-// One class, one state; what it does is spread over dispatcher_*.cpp by idea, in the order of the private
-// members.
+// One class, one state; what it does is spread over dispatcher_*.cpp by
+// idea, in the order of the private members.
 #pragma once
 
 #include <cstdint>
@@ -44,8 +44,8 @@ class Dispatcher {
     /// After the last message of a poll: hands out to whoever has room.
     void on_batch_end(TimePoint now, DispatcherEffects& effects);
     void on_tick(TimePoint now, DispatcherEffects& effects);
-    /// Rank 0 has not listened until now (it was stopped, or held back by a slow disk): that was no silence
-    /// of the Droids.
+    /// Rank 0 has not listened until now (it was stopped, or held back by a slow
+    /// disk): that was no silence of the Droids.
     void on_deaf(TimePoint now);
     /// The launcher says that this rank has ended.
     void on_exit(TimePoint now, Rank rank, DispatcherEffects& effects);

@@ -53,8 +53,8 @@ std::uint32_t Dispatcher::depth_wanted(DroidInfo const& droid, TimePoint) const
     double const by_rate = droid.rate_per_s * policy_.ask_interval.s();
     auto const wanted = static_cast<std::uint32_t>(
         std::clamp<double>(std::max<double>(by_rate, droid.depth), 2.0 * droid.worker_count, max_depth));
-    // Near the end everybody takes half of a fair share, so that nobody sits on a long queue when the rest is
-    // idle.
+    // Near the end everybody takes half of a fair share, so that nobody sits on a long
+    // queue when the rest is idle.
     auto const share =
         table_.ready_count() * droid.worker_count / (2 * std::max<std::uint64_t>(1, workers_alive_)) + 1;
     return static_cast<std::uint32_t>(std::min<std::uint64_t>(wanted, droid.outstanding_count + share));

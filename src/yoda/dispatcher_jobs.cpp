@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The dispatcher: jobs as a whole. Ranges that are added, jobs that are closed, killed, done, or that no
-// Droid can run.
+// The dispatcher: jobs as a whole. Ranges that are added, jobs that are
+// closed, killed, done, or that no Droid can run.
 #include "yoda/dispatcher.hpp"
 
 #include <fmt/format.h>
@@ -81,8 +81,8 @@ void Dispatcher::seal_if_done(JobIndex job, DispatcherEffects& effects)
     }
 }
 
-/// A job that no living Droid can run waits for a better day: its ranges stay ready, the run ends without
-/// them.
+/// A job that no living Droid can run waits for a better day: its ranges stay ready,
+/// the run ends without them.
 void Dispatcher::hold_jobs_nobody_can_run(DispatcherEffects& effects)
 {
     for (JobIndex job = 0; job < panda_ids_.size(); ++job) {

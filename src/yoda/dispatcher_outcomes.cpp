@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The dispatcher: what became of a hand-out (finished, failed, given back), and the bundles that hold
-// outputs.
+// The dispatcher: what became of a hand-out (finished, failed, given back), and the
+// bundles that hold outputs.
 #include "yoda/dispatcher.hpp"
 
 namespace yoda {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Words that rank 0 may not say yet: each rests on journal records, and leaves only when these records survive a
-// crash. Pure: the caller tells how far its journal has come.
+// Words that rank 0 may not say yet: each rests on journal records, and leaves only when these records
+// survive a crash. Pure: the caller tells how far its journal has come.
 //
-//     words.accept(rank, sequence)      the records were made, perhaps not appended yet
-//     words.place(appended)             all records so far lie in the journal up to this position
-//     words.release(durable)            what may be said now
+//     words.accept(rank, sequence);                  // the records were made, perhaps not appended yet
+//     words.place(appended);                         // all records so far end at or before this position
+//     auto const& may_say = words.release(durable);  // what may be said now
 //
 // The order of acceptances is kept. Cost: O(1) a word.
 #pragma once

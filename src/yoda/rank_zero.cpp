@@ -16,9 +16,9 @@ constexpr Duration inbox_interval = Duration::from_s(1);
 /// Longer than this only when the process was stopped or a disk held it up.
 constexpr Duration longest_step = Duration::from_s(1);
 constexpr unsigned frames_a_round = 256;
-/// After so many bytes of reports it answers: while it reads on, a Droid has something to do.
+/// After reading so many bytes of reports rank 0 answers, so that Droids have something to do meanwhile.
 constexpr std::size_t bytes_a_round = 2 * max_frame_bytes;
-/// Writing status.json takes at most one part in so many of the time.
+/// Writing status.json may take at most 1/status_share of the time.
 constexpr double status_share = 250;
 constexpr Duration longest_status_interval = Duration::from_s(20);
 /// A Droid that takes nothing for so long that this piles up is as good as dead.

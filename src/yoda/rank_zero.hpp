@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Rank 0's loop: messages to the dispatcher, its effects to journal and Droids, inbox, checkpoints,
-// status.json. Nothing in it waits for a disk: the journal and the checkpoint have threads behind bounded
-// queues.
+// Rank 0's loop: passes messages to the dispatcher and its effects to journal and Droids, reads the
+// inbox, and writes checkpoints and status.json. The loop never waits for the disk of journal or
+// checkpoint: both have threads behind bounded queues.
 #pragma once
 
 #include <map>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Rank 0's part that greets Droids: who shares a node with whom, what the run is about, where inputs come
-// from.
+// Rank 0's part that greets Droids: who shares a node with whom, what the run is
+// about, where inputs come from.
 #include <algorithm>
 
 #include "yoda/rank_zero.hpp"

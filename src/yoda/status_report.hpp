@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// status.json and result.<life>.json: where a run stands, for people, harvest and scripts. Pure: state in,
-// JSON out.
+// status.json and result.<life>.json: where a run stands, for people,
+// harvest and scripts. Pure: state in, JSON out.
 #pragma once
 
 #include <map>

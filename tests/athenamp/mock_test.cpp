@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The look-alike takes a wrong terminator as badly as the payloads do: else tests with it would prove
-// nothing.
+// The look-alike takes a wrong terminator as badly as the payloads do: else tests
+// with it would prove nothing.
 #include <gmock/gmock.h>
 
 #include "athenamp/desk.hpp"
@@ -12,8 +12,8 @@ using athenamp::Router;
 using ::testing::ElementsAre;
 using ::testing::StartsWith;
 
-/// Answers each of the look-alike's requests with the next of `answers`, then with the end word; returns what
-/// it said.
+/// Answers each of the look-alike's requests with the next of `answers`,
+/// then with the end word; returns what it said.
 std::vector<std::string> talk(std::string const& dialect, std::vector<std::string> answers)
 {
     ScratchFolder const folder;

@@ -11,6 +11,7 @@
 #include "lhe/lhe_file.hpp"
 #include "payload/yoda_payload.hpp"
 #include "payloads/samples.hpp"
+#include "support/builders/event_files.hpp"
 
 namespace yoda::test {
 namespace {
@@ -167,6 +168,73 @@ TEST(Numbers, SignsExponentsAndWrongTextsAreTold)
     EXPECT_FALSE(samples::NumberReader("99999999999").read(whole));
 }
 
+template <class File>
+unsigned count_events(std::string const& path, std::string& refusal)
+{
+    unsigned readable = 0;
+    refusal = error_of<std::runtime_error>([&] {
+        File const file(path);
+        for (std::size_t i = 1; i <= file.event_count(); ++i)
+            readable += file.event(static_cast<std::int64_t>(i)).weight > 1;
+    });
+    return readable;
+}
+
+TEST(EventFiles, AreReadAsHarvestNewCountsThem)
+{
+    for (auto const& file : event_files()) {
+        if (file.name.ends_with(".hepmc")) continue;  // The payload reads version 3.
+        auto const count = file.name.ends_with(".hepmc3") ? count_events<HepmcFile> : count_events<LheFile>;
+        std::string refusal;
+        EXPECT_EQ(count(event_file(file.name), refusal), file.event_count) << file.name << ": " << refusal;
+        EXPECT_THAT(refusal, HasSubstr(file.refusal)) << file.name;
+        setenv("YODA_ACCEPT_CUT", "1", 1);
+        EXPECT_EQ(count(event_file(file.name), refusal), file.whole_count) << file.name << ": " << refusal;
+        unsetenv("YODA_ACCEPT_CUT");
+    }
+}
+
+TEST(EventFiles, ACutEventInTheMiddleIsLeftOutAndTheOthersKeepTheirOrder)
+{
+    setenv("YODA_ACCEPT_CUT", "1", 1);
+    LheFile const cut(event_file("cut_in_the_middle.lhe"));
+    unsetenv("YODA_ACCEPT_CUT");
+    LheFile const whole(event_file("banner.lhe"));  // The same events, all of them.
+    for (int i = 1; i <= 11; ++i)
+        EXPECT_EQ(cut.event(i).particles[0].energy, whole.event(i < 6 ? i : i + 1).particles[0].energy) << i;
+}
+
+TEST(EventFiles, ARangeThatPartsAGroupIsFatal)
+{
+    LheFile const file(event_file("groups.lhe"));
+    EXPECT_EQ(error_of<Fatal>([&] { file.require(3, 6); }), "");
+    EXPECT_EQ(error_of<Fatal>([&] { file.require(11, 12); }), "");
+    EXPECT_THAT(error_of<Fatal>([&] { file.require(2, 4); }), HasSubstr("events 1 and 2 belong together"));
+    EXPECT_THAT(error_of<Fatal>([&] { file.require(1, 3); }), HasSubstr("events 3 and 4 belong together"));
+    EXPECT_THAT(error_of<Fatal>([&] { file.require(11, 13); }), HasSubstr("holds 12 events"));
+}
+
+TEST(EventFiles, AnArchiveOfSeveralFilesIsRefused)
+{
+    TempFolder const folder;
+    auto const tar = folder.path() + "/two.tar";
+    auto const made = run_program(
+        {"tar", "-C", YODA_SOURCE_DIR "/tests/data/event_files", "-cf", tar, "banner.lhe", "groups.lhe"});
+    ASSERT_EQ(made.exit_code, 0) << made.text;
+    EXPECT_THAT(error_of<std::runtime_error>([&] { LheFile file(tar); }),
+                HasSubstr("two.tar: is an archive of 2 files"));
+}
+
+TEST_F(Lhe, CommentsMayStandBetweenNumbersAndHoldTags)
+{
+    auto text = replace(lhe_text(2), "<init>\n", "<init><!-- 1 2 <init> -->\n");
+    text = replace(text, "<event>\n", "<event><!-- </event> 9 9 -->\n");
+    LheFile const file(folder.write("a.lhe", text));
+    EXPECT_EQ(file.beams().pdg_ids[0], 2212);
+    ASSERT_EQ(file.event_count(), 2U);
+    EXPECT_EQ(file.event(1).particles.size(), 4U);
+}
+
 std::string hepmc_text(int event_count, std::string const& unit = "GEV")
 {
     std::string text = "HepMC::Version 3.02.05\nHepMC::Asciiv3-START_EVENT_LISTING\nW Weight\n";
@@ -204,6 +272,46 @@ TEST_F(Hepmc, MevBecomesGev)
     EXPECT_DOUBLE_EQ(file.event(1).particles[0].px, 0.031);
 }
 
+TEST_F(Hepmc, HeadersOfAJoinedFileHoldForTheirPart)
+{
+    auto const part = [](std::string const& header, std::string const& unit) {
+        auto text = replace(hepmc_text(1), "W Weight\n", header);
+        return replace(text, "U GEV MM\n", unit);
+    };
+    auto const first = part("W 0\n", "U GEV MM\n");
+    for (auto const& [header, unit, px] : std::vector<std::tuple<std::string, std::string, double>>{
+             {"W 0\n", "U MEV MM\n", 0.031},
+             {"W 7\nA 0 x 1\n", "U GEV MM\n", 31},
+             {"W Default\nU MEV MM\n", "", 0.031},
+             {"U MEV MM\n", "U GEV MM\n", 31},
+         }) {
+        auto const path = folder.write("joined.hepmc3", first + "\n" + part(header, unit) + first);
+        for (int opening = 0; opening < 2; ++opening) {
+            HepmcFile const file(path, folder.path());  // With an index the second time.
+            ASSERT_EQ(file.event_count(), 3U);
+            for (int i = 1; i <= 3; ++i) {
+                EXPECT_EQ(file.event(i).weight, 2.5) << header;
+                EXPECT_DOUBLE_EQ(file.event(i).particles[0].px, i == 2 ? px : 31) << header << unit << i;
+            }
+        }
+    }
+}
+
+TEST_F(Hepmc, ACutPartInTheMiddleIsRefusedAlsoBesideAnIndex)
+{
+    auto const text = hepmc_text(2);
+    auto const path = folder.write("cut.hepmc3", text.substr(0, text.rfind("P 4")) + text);
+    auto const open = [&] { HepmcFile file(path, folder.path()); };
+    EXPECT_THAT(error_of<std::runtime_error>(open), HasSubstr("event 2 is cut off"));
+    setenv("YODA_ACCEPT_CUT", "1", 1);
+    HepmcFile const file(path, folder.path());
+    unsetenv("YODA_ACCEPT_CUT");
+    ASSERT_EQ(file.event_count(), 3U);
+    EXPECT_EQ(file.event(1).particles.size(), 2U) << "what is left of event 2 is not its own";
+    EXPECT_EQ(file.event(2).particles[0].px, 31);
+    EXPECT_THAT(error_of<std::runtime_error>(open), HasSubstr("event 2 is cut off"));
+}
+
 TEST_F(Hepmc, WhatIsWrongSaysSo)
 {
     auto const open = [&](std::string const& text) {
@@ -219,8 +327,10 @@ TEST_F(Hepmc, WhatIsWrongSaysSo)
     auto const text = hepmc_text(2);
     HepmcFile const cut(folder.write("cut.hepmc3", text.substr(0, text.rfind("P 4"))));
     EXPECT_EQ(cut.event(1).particles.size(), 2U);
-    EXPECT_THAT(error_of<Fatal>([&] { cut.event(2); }), HasSubstr("3 of its 4 particles"));
-    EXPECT_THAT(error_of<Fatal>([&] { cut.event(3); }), HasSubstr("and is cut off"));
+    EXPECT_THAT(error_of<Fatal>([&] { cut.event(2); }), HasSubstr("holds 1 events and is cut off"));
+    HepmcFile const few(folder.write("few.hepmc3", replace(text, "P 4 -1 -14 -31 0 -1 31.5 0.14 1\n", "")));
+    EXPECT_THAT(error_of<Fatal>([&] { few.event(1); }), HasSubstr("3 of its 4 particles"));
+    EXPECT_EQ(few.event(2).particles.size(), 2U);
     HepmcFile const odd(folder.write("odd.hepmc3", replace(text, "P 3 -1 211 31", "P 3 -1 211 x")));
     EXPECT_THAT(error_of<Fatal>([&] { odd.event(1); }), HasSubstr("cannot read the line 'P 3 -1 211 x"));
 }

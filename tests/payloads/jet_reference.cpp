@@ -8,9 +8,9 @@
 //         prints the anti-kt jets above MIN_PT (GeV)
 //     jet_reference ee_kt HEPMC keep|drop COUNT
 //         prints COUNT exclusive Durham jets
-// `drop` leaves out neutrinos. For each event a line "event <number of jets>", then a line a jet, the hardest
-// first: pt, eta, rapidity, phi, mass, energy, px, py, pz as hexadecimal floating-point numbers, which lose
-// nothing.
+// `drop` leaves out neutrinos. For each event a line "event <number of jets>", then a line a jet,
+// the hardest first: pt, eta, rapidity, phi, mass, energy, px, py, pz as hexadecimal
+// floating-point numbers, which lose nothing.
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>

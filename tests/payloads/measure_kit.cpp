@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Ranges per second through real worker processes, fed by the mini droid: `measure_kit WORKERS RANGES
-// PAYLOAD...`.
+// Ranges per second through real worker processes, fed by the mini droid: `measure_kit
+// WORKERS RANGES PAYLOAD...`.
 #include <chrono>
 #include <cstdlib>
 #include <iostream>

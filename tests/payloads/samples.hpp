@@ -28,8 +28,8 @@ Columns reference_jets(std::vector<std::string> const& words);
 /// The path of a result line's only file; the line itself if it is an error.
 std::string path_of(std::string const& answer);
 
-/// Runs the ranges (first, last of each) through the payload with so many workers, and returns the workers'
-/// answers.
+/// Runs the ranges (first, last of each) through the payload with so many
+/// workers, and returns the workers' answers.
 std::vector<std::string> run_ranges(MiniDroid& droid, int worker_count,
                                     std::vector<std::pair<int, int>> const& ranges, std::string const& pfn);
 

@@ -187,8 +187,8 @@ TEST_F(Shower, AnOutputThatCannotBeWrittenFailsTheTryOnly)
     worker.meet();
     std::filesystem::create_directory(worker.folder() + "/jets.h5.a");  // Nothing can be written there.
     auto const answer = worker.work(range_text("a", 1, 2, events));
-    EXPECT_THAT(answer, StartsWith("ERR_PAYLOAD_RANGE a: output file "));
-    EXPECT_THAT(answer, HasSubstr("Is a directory"));
+    EXPECT_THAT(answer, StartsWith("ERR_PAYLOAD_RANGE a: cannot write "));
+    EXPECT_THAT(answer, HasSubstr("it is a folder"));
     EXPECT_THAT(worker.work(range_text("b", 1, 2, events)), StartsWith("/"));
 }
 

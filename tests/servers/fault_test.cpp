@@ -90,8 +90,8 @@ TEST_F(Faults, ErrorAfterTheBytesArrivedStoresOneVersionOnly)
 TEST_F(Faults, StallsAreNoticedAndTriedAgain)
 {
     expect_arrival("pass", 1000);
-    // On a loaded machine good tries are taken for stalls too: more of them, not a longer wait for what never
-    // comes.
+    // On a loaded machine good tries are taken for stalls too: more of them, not a longer
+    // wait for what never comes.
     around_.policy.stall_window = Duration::from_ms(1500);
     around_.policy.try_limit = 30;
     expect_arrival("stall-up:100000 pass", 400'000);
@@ -101,7 +101,7 @@ TEST_F(Faults, StallsAreNoticedAndTriedAgain)
 TEST_F(Faults, EachFileHasADeadlineHoweverSteadilyItTrickles)
 {
     expect_arrival("pass", 1000);
-    // 100 kB a second is no stall, but 12 MB would take two minutes.
+    // 100 kB a second is not a stall, but 12 MB would take two minutes.
     around_.policy.deadline_base = Duration::from_s(2);
     around_.policy.deadline_per_mb = Duration::from_ms(1);
     around_.breakers = std::make_unique<Breakers>(around_.policy.breaker);

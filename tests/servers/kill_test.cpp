@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// `harvest push` as a process: killed with SIGKILL at random instants, run twice at once, searched for
-// secrets.
+// `harvest push` as a process: killed with SIGKILL at random instants, run twice at
+// once, searched for secrets.
 #include "servers/kill_world.hpp"
 #include "servers/s3_world.hpp"
 
@@ -30,9 +30,9 @@ class Kill : public ::testing::Test, protected KillWorld {
                       {"key_file", key_file_}}}}}};
     }
 
-    /// Each bundle there exactly once with its bytes, as boto3 sees it. A PUT that the gateway finishes only
-    /// after its harvest was killed and the next one asked may leave an equal older version; a cut one never
-    /// does.
+    /// Each bundle there exactly once with its bytes, as boto3 sees it. A PUT that the
+    /// gateway finishes only after its harvest was killed and the next one asked may leave an
+    /// equal older version; a cut one never does.
     void expect_all_there_once(bool nobody_was_killed = true)
     {
         auto const there = list_by_boto(bucket_);

@@ -94,8 +94,8 @@ class KillWorld {
         EXPECT_EQ(names().open.size() + names().held.size() + names().later.size(), 0u);
     }
 
-    /// Every record that says verified or more is true, by `is_there`; nothing is lost, no data gone too
-    /// soon.
+    /// Every record that says verified or more is true, by `is_there`; nothing is
+    /// lost, no data gone too soon.
     void expect_no_false_claims(std::function<bool(std::string const& name)> const& is_there) const
     {
         StageFolder const stage(run, clock);

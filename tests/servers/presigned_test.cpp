@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Objects by URLs that somebody else signs, against a real Ceph gateway: URLs whose time is over, and faults
-// on the way.
+// Objects by URLs that somebody else signs, against a real Ceph gateway: URLs
+// whose time is over, and faults on the way.
 #include "harvest/stores/s3/presigned_store.hpp"
 
 #include <functional>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One real Ceph gateway for all S3 tests of a test program, a fault proxy before it, and stores that talk to
-// them.
+// One real Ceph gateway for all S3 tests of a test program, a fault proxy before it, and
+// stores that talk to them.
 #pragma once
 
 #include <gtest/gtest.h>

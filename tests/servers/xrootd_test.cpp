@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// root:// and XRootD's own HTTP door against a real XRootD. A program of its own: it enters a network of its
-// own.
+// root:// and XRootD's own HTTP door against a real XRootD. A program of its own: it
+// enters a network of its own.
 #include <algorithm>
 #include <filesystem>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What happens when: a heap of events, in order of time, and among those of one time in order of their
-// making.
+// What happens when: a heap of events, in order of time, and among those of one time
+// in order of their making.
 #pragma once
 
 #include <algorithm>

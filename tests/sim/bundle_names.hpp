@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// How the files of a bundle are called (the same as sys/base/run_folder.hpp says) and what its outputs look
-// like in a tar.
+// How the files of a bundle are called (the same as sys/base/run_folder.hpp
+// says) and what its outputs look like in a tar.
 #pragma once
 
 #include <string>

@@ -130,7 +130,7 @@ void Chief::round()
     if (!arrived_.empty() && !broken_) wake();
 }
 
-/// As RankZero::step(): what it could not hear is no silence of the Droids.
+/// As RankZero::step(): what it could not hear does not count as silence of the Droids.
 void Chief::listen_or_forgive()
 {
     bool const listens = !journal_.full() && !broken_;
@@ -322,8 +322,8 @@ void Chief::step_checkpoint()
     if (sim_.now < checkpoint_done_) return;
     sim_.tell("yoda.{} checkpoint up to record {}", life_, checkpoint_->journal_sequence);
     if (rows_added_) {
-        // events.h5 first, which then has rows that state.h5 lacks: that is allowed, the other way round is
-        // not.
+        // events.h5 first, which then has rows that state.h5 lacks: that is allowed,
+        // the other way round is not.
         auto feeds = find_feeds(table);
         std::erase_if(feeds, [&](std::size_t feed) { return !checkpoint_feeds_.contains(feed); });
         sim_.disk.feeds = feeds;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rank 0's process: the real dispatcher and journal format, the journal's thread, checkpoints, the inbox.
-// What yoda/rank_zero.cpp does around the dispatcher, this does in a world.
+// In a world, this does what yoda/rank_zero.cpp does around the dispatcher.
 #pragma once
 
 #include <deque>

@@ -24,7 +24,7 @@ namespace yoda::sim {
 
 using FileId = std::uint32_t;
 
-/// A piece of a tar: one range's output, or (range none) something that is no output.
+/// A piece of a tar: one range's output, or (range none) something that is not an output.
 struct Extent {
     std::uint64_t begin = 0;
     std::uint64_t end = 0;

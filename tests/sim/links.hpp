@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The network: frames between rank 0 and one Droid keep their order each way and are lost only when an end
-// dies.
+// The network: frames between rank 0 and one Droid keep their order each way and are
+// lost only when an end dies.
 #pragma once
 
 #include <deque>

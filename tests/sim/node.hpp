@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A Droid's process with all that hangs on it: the real Droid core, its bundle thread, its payloads. What
-// droid/droid.cpp does around the core, this does in a world.
+// A Droid's process with all that belongs to it: the real Droid core, its bundle thread, its payloads. In a
+// world, this does what droid/droid.cpp does around the core.
 #pragma once
 
 #include <memory>

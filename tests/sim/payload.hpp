@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// One job's payload on one Droid, with its channel: how long ranges take, who fails, hangs and dies. Behaves
-// as droid/channel/worker_channel.cpp does (requests may wait), or as AthenaMP does (yampl: one unanswered
-// request at a time, and while there is one no output gets through; a worker that dies is replaced; the end
-// word ends all).
+// One job's payload on one Droid, with its channel: how long ranges take, who fails, hangs and
+// dies. Behaves as droid/channel/worker_channel.cpp does (requests may wait), or as AthenaMP does
+// (yampl: one unanswered request at a time, and while there is one no output gets through; a worker
+// that dies is replaced; the end word ends all).
 #pragma once
 
 #include <deque>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// How a life begins: the table out of events.h5, checkpoint and journal, set against the bundles that are
-// there. The real replay and reconcile; what sys does around them with files is done here on the world's
-// disk.
+// How a life begins: the table out of events.h5, checkpoint and journal, set against
+// the bundles that are there. The real replay and reconcile; what sys does around them
+// with files is done here on the world's disk.
 #pragma once
 
 #include <set>

@@ -36,8 +36,8 @@ Outcome World::run()
         if (sim_.agenda.empty()) throw Violation{"liveness", "nothing will ever happen again"};
         Event const event = sim_.agenda.take();
         sim_.now = event.at;
-        // Each process looks at its clock, whatever happens; Droids of lives that ended at once live on a
-        // while.
+        // Each process looks at its clock, whatever happens; Droids of lives that
+        // ended at once live on a while.
         auto const ticks = static_cast<std::uint64_t>((sim_.now - TimePoint{}).s() / plan_.tick.s()) + 1;
         if (++event_count_ > 1'000'000 + 500 * ledger_.range_count() + 10 * (most_droids_ + 1) * ticks)
             throw Violation{"liveness", "it goes on and on"};

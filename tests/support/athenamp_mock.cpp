@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A look-alike of AthenaMP in Event Service mode: what it says, when it says it, and what it takes badly.
-// Nothing in here knows Yoda: it reads range texts by AthenaMP's own naive rules (docs/reference/athenamp.md
-// §4).
+// A look-alike of AthenaMP in Event Service mode: what it says, when it says it, and what
+// it takes badly. Nothing in here knows Yoda: it reads range texts by AthenaMP's own
+// naive rules (docs/reference/athenamp.md §4).
 //
 //   athenamp_mock [words of a transform ...]
 //
@@ -10,19 +10,19 @@
 // ATHENA_CORE_NUMBER). Further by the environment:
 //   MOCK_MODE      scatterer (default): one connection, one open request for all workers
 //                  simple: every worker has a connection of its own
-//   MOCK_DIALECT   new (default), bare (no "ID:"), old (bare; an output is told with the next range or in
-//                  finalisation; end word compared whole), mtes (CPU:N/A, PFN needed, end word compared
-//                  whole)
+//   MOCK_DIALECT   new (default); bare: no "ID:"; old: bare, and an output is told with the next range or in
+//                  finalisation, and the end word is compared whole;
+//                  mtes: CPU:N/A, a PFN is needed, and the end word is compared whole
 //   MOCK_FLAT      set: workers have no folders, as AthenaMT's threads
 //   MOCK_OUTPUTS   files a range, default 1
 //   MOCK_RANGE_MS, MOCK_START_MS, MOCK_FINALISE_MS   how long these take
-//   MOCK_TROUBLE   what goes wrong, `kind:event` joined by ';', at the range that starts with this event,
-//   once each:
-//                  crash, exit, hang;
+//   MOCK_TROUBLE   what goes wrong, once each: `kind:event` joined by ';', at the range that starts with
+//                  this event. The kinds:
+//                  crash, exit, hang
 //                  no_output (never told), missing (told, not there), empty (0 bytes), outside (a file of
-//                  another folder); what AthenaMP says of a range (names in `range_errors`) and of its Token
-//                  Extractor
-//                  (`fatal_errors`; the first of them ends the payload, the others leave it hanging);
+//                  another folder)
+//                  what AthenaMP says of a range (names in `range_errors`) and of its Token Extractor
+//                  (`fatal_errors`: the first of them ends the payload, the others leave it hanging)
 //                  parse, parse_values, parse_selector, parse_input: the range text is refused
 //   MOCK_MARKS     folder where it is noted what has gone wrong already
 //   MOCK_RECORD    file to which each frame of the dialogue is appended: "> " or "< ", length, the bytes

@@ -28,9 +28,9 @@ inline bool changes_disk(unsigned long number)
     return std::find(numbers.begin(), numbers.end(), number) != numbers.end();
 }
 
-/// Runs `work` in a child (one thread) and kills it before its `nth` such call (from 1). True if it was
-/// killed, false if it came to its end before. Throws if it failed, or if this machine does not allow
-/// tracing.
+/// Runs `work` in a child (one thread) and kills it before its `nth` such call (from
+/// 1). True if it was killed, false if it came to its end before. Throws if it failed,
+/// or if this machine does not allow tracing.
 template <class Work>
 bool run_and_kill_at(unsigned nth, Work work)
 {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The Droid's side of the worker protocol (docs/payloads.md), as small as it can be: starts a payload, passes
-// worker sockets, feeds ranges, collects what workers say, kills workers. For tests of payloads and of the
-// payload kit. Waits end after a minute with an exception, so that a broken payload fails its test instead of
-// hanging it.
+// The Droid's side of the worker protocol (docs/payloads.md), as small as it can be: starts a
+// payload, passes worker sockets, feeds ranges, collects what workers say, kills workers. For tests
+// of payloads and of the payload kit. Waits end after a minute with an exception, so that a broken
+// payload fails its test instead of hanging it.
 #pragma once
 
 #include <sys/types.h>

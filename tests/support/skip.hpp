@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// How tests in C++ are skipped: what this machine lacks ends a test with its reason; with CI=true, which
-// promises everything, it fails. ctest lists all skips at its end (list_skips.py).
+// How tests in C++ are skipped: a test that needs what this machine lacks ends with its reason. With CI=true,
+// which promises that nothing is missing, such a test fails. ctest lists all skips at its end.
 #pragma once
 
 #include <gtest/gtest.h>

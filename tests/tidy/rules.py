@@ -25,6 +25,7 @@ FOLDERS = {
     "core": {
         "base": "",
         ".": "base",
+        "event_text": "base",
         "table": "base",
         "job": "base table",
         "messages": "base table",

@@ -23,6 +23,7 @@ int harvest_new(std::vector<std::string> const& words)
         ("input,i", po::value<std::vector<std::string>>()->composing(), "input file with events (LHE, HepMC3, HDF5); may repeat")
         ("events-per-range,n", po::value<std::uint64_t>()->default_value(1), "events in a range")
         ("events", po::value<std::vector<std::uint64_t>>()->composing(), "events to take of each input: one number for all, or one for each; else all that it holds")
+        ("accept-cut", po::bool_switch(), "take inputs that are cut off, or hold events that are, without these events")
         ("payload,p", po::value<std::string>(), "configuration of the payload, e.g. config/payloads/shower.cfg")
         ("config", po::value<std::string>()->default_value(""), "file of settings for RUN/yoda.cfg")
         ("set", po::value<std::vector<std::string>>()->composing(), "one setting, key=value; may repeat")
@@ -54,6 +55,7 @@ int harvest_new(std::vector<std::string> const& words)
     make.inputs = (*values)["input"].as<std::vector<std::string>>();
     make.events_per_range = (*values)["events-per-range"].as<std::uint64_t>();
     if (values->count("events")) make.event_counts = (*values)["events"].as<std::vector<std::uint64_t>>();
+    make.accept_cut = (*values)["accept-cut"].as<bool>();
     make.payload = (*values)["payload"].as<std::string>();
     make.config = (*values)["config"].as<std::string>();
     if (values->count("set")) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Little-endian bytes in and out, bounded: a reader never runs past its end, it turns bad instead.
+// Little-endian bytes in and out, bounded: a reader never runs past its end, but turns bad there.
 #pragma once
 
 #include <bit>

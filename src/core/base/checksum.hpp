@@ -20,7 +20,7 @@ std::uint32_t adler32(std::string_view bytes, std::uint32_t sum = 1);
 
 /// Eight lower-case hex digits with leading zeros (docs/reference/panda.md §8).
 std::string print_adler32(std::uint32_t sum);
-/// Takes "ad:" in front or not, and leading zeros missing; nullopt if it is no such number.
+/// Takes "ad:" in front or not, and leading zeros missing; nullopt if it is not such a number.
 std::optional<std::uint32_t> parse_adler32(std::string_view text);
 
 }  // namespace yoda

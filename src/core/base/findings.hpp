@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What recovery found that is not as it should be: what, where, and what follows from it. Bounded, however
-// broken a run is.
+// What recovery found damaged, missing or contradictory: what it is, where, and what follows from it.
+// The number of findings is bounded, however broken a run is.
 #pragma once
 
 #include <cstdint>

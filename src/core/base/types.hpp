@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The small numbers that name things inside a run. Wide names live in the tables they index.
+// The small numbers that name things inside a run: each is an index into a table that has the full name.
 #pragma once
 
 #include <cstdint>

@@ -7,8 +7,8 @@
 
 namespace yoda {
 
-/// The bytes of the character that `text` begins with; 0 if these are not well-formed UTF-8 or a control
-/// character.
+/// The bytes of the character that `text` begins with; 0 if these are not
+/// well-formed UTF-8 or a control character.
 std::size_t clean_utf8_length(std::string_view text);
 
 }  // namespace yoda

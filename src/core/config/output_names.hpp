@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The names under which a merge job looks for outputs: `<outLFN>.<eventRangeID>` (docs/reference/panda.md §8), and so
-// those of members in bundles and of single objects. Pure.
+// The names under which a merge job looks for outputs, `<outLFN>.<eventRangeID>` (docs/reference/panda.md
+// §8). Members of bundles and single objects therefore have these names. Pure.
 #pragma once
 
 #include <string>
@@ -13,12 +13,12 @@
 
 namespace yoda {
 
-/// A member's name, as it is stored in the record of its object and, where no other can be had, in the store:
-/// the same, but for what neither can hold. A dot at its begin, control characters and bytes that are not
-/// UTF-8 become
-/// `%XX`.
+/// A member's name as a file name: the record of the member's object has this name, and so has the object
+/// itself where the store allows no other. A dot at the beginning, control characters and bytes that are
+/// not UTF-8 become `%XX`.
+/// All other bytes stay as they are.
 std::string record_name(std::string_view member);
-/// The object's name: as record_name(), but a dot at its begin stays.
+/// The object's name: as record_name(), but a dot at the beginning stays.
 std::string object_name(std::string_view member);
 /// The longest record_name(), in bytes: a file name has 255, and files beside it have names that are longer.
 constexpr std::size_t max_record_name_bytes = 230;
@@ -45,10 +45,10 @@ class OutputNames {
         std::vector<std::string> names;  ///< by path, base names in the bundle; empty: the files' own
         std::string missing;  ///< why the range's files are not all that there must be; empty: they are
     };
-    /// Of several files that could be one LFN's the exact name of its stream counts first (`<LFN>.<id>`, then
-    /// AthenaMP's `<LFN>_000.<id>`), then `<NAME>.<id>`, then the order in which the payload told them
-    /// (AthenaMP: of their names, since it tells them as they lie in a folder). The others keep their own
-    /// names.
+    /// Of several files that could be one LFN's the exact name of its stream counts first
+    /// (`<LFN>.<id>`, then AthenaMP's `<LFN>_000.<id>`), then `<NAME>.<id>`, then the order in which
+    /// the payload told them (AthenaMP: of their names, since it tells them as they lie in a
+    /// folder). The others keep their own names.
     Named name(std::vector<std::string> const& paths, std::string_view range_id) const;
 
   private:

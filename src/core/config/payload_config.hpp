@@ -41,8 +41,8 @@ struct PayloadConfig {
     OutputKind output = OutputKind::opaque;
     std::vector<OutputRule> outputs;  ///< several outputs; empty: there is but one
     bool deterministic = true;        ///< the same range gives the same bytes; no: no second copies
-    bool in_container =
-        false;  ///< the executable is a path inside of the job's container: not looked for here
+    /// The executable is a path inside of the job's container: it is not looked for here.
+    bool in_container = false;
     // Of channel athenamp only (docs/athenamp.md).
     std::vector<std::string> prefix;           ///< words before the command: a container's
     std::vector<std::string> token_extractor;  ///< words of its command; empty: as the originals start it

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// A PanDA job as it came (every field kept verbatim, docs/reference/panda.md §3) with typed access to what we use.
-// RUN/job.json holds the jobs of a run: {"version": 2, "run_id": "8 hex digits", "jobs": [{<PanDA fields>},
-// ...]}. Version 1 has no run_id: a run that was made before, whose bundles and outputs keep their names (ADR
-// 0034).
+// A PanDA job as it came (every field is kept verbatim, docs/reference/panda.md §3) with typed access to what
+// we use. RUN/job.json holds the jobs of a run:
+//   {"version": 2, "run_id": "8 hex digits", "jobs": [{<PanDA fields>}, ...]}
+// Version 1 has no run_id: the run was made by an older Yoda, and its files keep their names (ADR 0034).
 #pragma once
 
 #include <cstdint>
@@ -16,8 +16,8 @@
 
 namespace yoda {
 
-/// An input file of a job, one position of the comma lists inFiles, GUID, fsize, checksum, scopeIn,
-/// inFilePaths.
+/// An input file of a job, one position of the comma lists inFiles, GUID, fsize,
+/// checksum, scopeIn, inFilePaths.
 struct InputFile {
     std::string lfn;
     std::string guid;
@@ -30,7 +30,7 @@ struct InputFile {
 
 class Job {
   public:
-    /// Errors: PandaID missing; comma lists of different lengths; an LFN that is no plain file name.
+    /// Errors: PandaID missing; comma lists of different lengths; an LFN that is not a plain file name.
     static Result<Job> from_json(nlohmann::json fields);
     /// Deterministic text, every field as it came.
     nlohmann::json const& fields() const { return fields_; }
@@ -67,8 +67,8 @@ class Job {
 };
 
 std::string print_jobs(std::vector<Job> const& jobs);
-/// Errors: not JSON, another version, a run_id that is none, no jobs, a job that Job::from_json refuses, one
-/// PandaID twice.
+/// Errors: not JSON, another version, a run_id that is none, no jobs, a job that
+/// Job::from_json refuses, one PandaID twice.
 Result<std::vector<Job>> parse_jobs(std::string_view text);
 
 }  // namespace yoda

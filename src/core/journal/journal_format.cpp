@@ -11,8 +11,8 @@ namespace yoda::journal {
 
 namespace {
 
-// magic u32, payload length u32, CRC-32C u32 (of all that follows it), life u16, type u8, format version u8,
-// sequence u64
+// magic u32, payload length u32, CRC-32C u32 (of all that follows it), life
+// u16, type u8, format version u8, sequence u64
 constexpr std::uint32_t magic = 0x4C4A4459;  // "YDJL"
 constexpr std::size_t head_bytes = 24;
 constexpr std::size_t unchecked_bytes = 12;

@@ -47,8 +47,8 @@ struct RangeFailed {
 struct OutputLost {
     RangeIndex range = 0;
 };
-/// The state of bundle `number`: opened, sealed, copied under another name, or lost (its ranges are ready
-/// again).
+/// The state of bundle `number`: opened, sealed, copied under another name, or lost (its
+/// ranges are ready again).
 struct BundleChanged {
     BundleNumber number = 0;
     BundleState state;
@@ -103,14 +103,14 @@ class Reader {
     explicit Reader(std::string_view bytes) : bytes_(bytes) {}
 
     enum class Step { record, end, bad };
-    /// Reads the next frame. `bad`: something does not check at offset(); skip_bad() looks for the next whole
-    /// frame.
+    /// Reads the next frame. `bad`: something does not check at offset();
+    /// skip_bad() looks for the next whole frame.
     Step next();
     Record const& record() const { return record_; }
     FrameInfo const& info() const { return info_; }
     std::size_t offset() const { return offset_; }
     std::string const& trouble() const { return trouble_; }
-    /// After `bad`: the frame is whole, but of another format version. That is no damage.
+    /// After `bad`: the frame is whole, but of another format version. That is not damage.
     bool is_other_version() const { return is_other_version_; }
     /// Moves to the next offset at which a whole frame checks; false if there is none: then all from offset()
     /// on is a torn tail.

@@ -3,15 +3,15 @@
 // it names, and what lies whole in a bundle need not be computed again. Pure: sys/run/bundle_scan.cpp finds
 // the facts, sys/run/bundle_repair.cpp carries out the plans.
 //
-//   range finished in bundle B      its entry is whole in B           stays
-//                                   else: B is lost or cut            ready again, unless another bundle has
-//                                   it
-//   range ready                     a whole entry of it somewhere     finished (sealed bundles first)
-//   bundle open, or cut off         holds something that counts       to be copied under a new name, and
-//   sealed
-//                                   holds nothing that counts         to be set aside
-//   bundle sealed, unknown          is the copy of a bundle that an earlier recovery was about to replace:
-//                                   takes its place; else what of it is needed counts, or it is set aside
+//   what the table says          what lies on the disk              what becomes of it
+//   range finished in bundle B   its entry is whole in B            the range stays finished
+//   range finished in bundle B   B is lost or cut off               ready, or finished in another bundle
+//   range ready                  a whole entry of it in a bundle    finished (sealed bundles come first)
+//   bundle open, or cut off      entries that count                 sealed as a copy under a new name
+//   bundle open, or cut off      no entry that counts               set aside
+//   bundle unknown               a sealed copy by a recovery        the copy takes the original's place
+//   bundle unknown               sealed, with entries that count    these entries count
+//   bundle unknown               sealed, no entry that counts       set aside
 #pragma once
 
 #include <cstdint>

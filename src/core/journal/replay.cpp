@@ -82,8 +82,8 @@ bool Replay::accept(FrameInfo const& info, JournalPlace const& place, Findings& 
 void Replay::apply(Record const& record, FrameInfo const& info, JournalPlace const& place, Findings& findings)
 {
     if (!accept(info, place, findings)) return;
-    // Behind a gap the word stands without what the note did: such a note is applied again, which does no
-    // harm.
+    // Behind a gap the word stands without what the note did: such a note is applied
+    // again, which does no harm.
     if (auto const* const note = std::get_if<InboxApplied>(&record); note && !incomplete_)
         applied_notes_.emplace(note->name);
     if (auto const* const failed = std::get_if<RangeFailed>(&record)) keep_reason(*failed);

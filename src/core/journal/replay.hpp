@@ -3,12 +3,12 @@
 // whole record. Pure; sys/run/run_opening.cpp reads the segments.
 //
 //     Replay replay(table, checkpoint.life, checkpoint.journal_sequence);
-//     replay.begin_life(life, first_sequence);     // for each life found, in order
-//     replay.apply(record, info, place, findings)  // for each frame, in order
-//     replay.finish();                             // then the table's counts and queues are right
+//     replay.begin_life(life, first_sequence);      // for each life found, in order
+//     replay.apply(record, info, place, findings);  // for each frame, in order
+//     replay.finish();                              // from here on the table's counts and queues are right
 //
-// Rows of the checkpoint may already hold what later records say: every record states what is, so its last
-// word wins. Costs some 10 ns a finished range and allocates nothing for it.
+// Rows of the checkpoint may already hold what later records say. Every record states what is, never a
+// difference, so the last record wins. A finished range costs some 10 ns and no allocation.
 #pragma once
 
 #include <algorithm>
@@ -47,8 +47,8 @@ class Replay {
     Life life() const { return std::max(life_, checkpoint_life_); }
     std::uint64_t next_sequence() const { return last_sequence_ + 1; }
     bool closed() const { return closed_; }
-    /// Notes of the inbox all of whose effects are in the table. What comes after missing records is not
-    /// among them.
+    /// Notes of the inbox all of whose effects are in the table. What comes after missing
+    /// records is not among them.
     std::set<std::string> const& applied_notes() const { return applied_notes_; }
     /// Last reason by range, of ranges that have not finished; the first 10,000 that failed.
     std::map<RangeIndex, std::string> const& failure_reasons() const { return reasons_; }

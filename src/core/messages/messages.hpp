@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What rank 0 and the Droids say to each other. Byte format: docs/protocol.md; coding:
-// core/messages/codec.hpp. A message is a value; texts and lists in a decoded one point into buffers of its
-// FrameReader.
+// What rank 0 and the Droids say to each other. Byte format: docs/protocol.md;
+// coding: core/messages/codec.hpp. A message is a value; texts and lists in a decoded
+// one point into buffers of its FrameReader.
 #pragma once
 
 #include <cstdint>
@@ -161,8 +161,8 @@ struct NothingEver {};
 struct SealJob {
     JobIndex job = 0;
 };
-/// What a Droid must know to start nothing that cannot finish. `none` where there is no limit or no
-/// measurement.
+/// What a Droid must know to start nothing that cannot finish. `none` where there is no
+/// limit or no measurement.
 struct Limits {
     std::uint32_t time_left_ms = none;   ///< until workers must be done, so that bundles can still be sealed
     std::uint32_t event_time_us = none;  ///< measured upper quantile per event
@@ -174,8 +174,8 @@ struct Reset {};
 struct Drain {
     std::uint32_t time_left_ms = 0;
 };
-/// End now. After Goodbye it is the last word: `everybody_alive` says that MPI_Finalize will not wait for a
-/// dead rank.
+/// End now. After Goodbye it is the last word: `everybody_alive` says that
+/// MPI_Finalize will not wait for a dead rank.
 struct Stop {
     bool everybody_alive = false;
 };

@@ -39,8 +39,8 @@ struct BundleEntry {
     bool operator==(BundleEntry const&) const = default;
 };
 
-/// Who made the bundle; with `sequence` it never names two bundles, also of two runs of one PandaID (ADR
-/// 0034).
+/// Who made the bundle; with `sequence` it never names two bundles, also of two runs
+/// of one PandaID (ADR 0034).
 struct BundleOrigin {
     std::int64_t panda_id = 0;
     std::uint32_t job = 0;  ///< position of the job in job.json
@@ -70,8 +70,8 @@ struct BundleIndex {
     bool torn = false;                  ///< something after good_bytes did not check
 };
 
-/// Reads as far as the frames check; an error only if not even the header does (not an index, another
-/// version).
+/// Reads as far as the frames check; an error only if not even the header does (not an
+/// index, another version).
 Result<BundleIndex> decode_index(std::string_view bytes);
 
 /// The entry whose frame begins at the begin of `bytes`; nullopt if it does not check. What follows the frame

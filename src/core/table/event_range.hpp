@@ -11,8 +11,8 @@
 
 namespace yoda {
 
-/// eventRangeID: `<jediTaskID>-<PandaID of the consumer>-<fileID>-<job_processID>-<attemptNr>`, decimal, no
-/// signs.
+/// eventRangeID: `<jediTaskID>-<PandaID of the
+/// consumer>-<fileID>-<job_processID>-<attemptNr>`, decimal, no signs.
 struct RangeId {
     std::int64_t task_id = 0;
     std::int64_t panda_id = 0;
@@ -22,8 +22,8 @@ struct RangeId {
 
     bool operator==(RangeId const&) const = default;
     std::string text() const;
-    /// nullopt unless printing the result gives exactly `text` again (so leading zeros and signs are
-    /// refused).
+    /// nullopt unless printing the result gives exactly `text` again (so leading
+    /// zeros and signs are refused).
     static std::optional<RangeId> parse(std::string_view text);
 };
 
@@ -37,8 +37,8 @@ struct RangeView {
     std::string_view scope;
 };
 
-/// Events are 1-based and inclusive: positions in the file, or running over the job's files (inFilePosEvtNum
-/// absent).
+/// Events are 1-based and inclusive: positions in the file, or running over
+/// the job's files (inFilePosEvtNum absent).
 struct EventRange {
     std::string id;
     std::int64_t start_event = 0;

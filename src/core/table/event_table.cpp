@@ -38,8 +38,8 @@ std::string file_key(FileEntry const& file)
     return file_key(file.job, file.text_ids ? nullptr : &id, file.guid, file.lfn);
 }
 
-/// True if no two of these rows have the same process_id; false if some have, or if they lie too far apart
-/// for a bit each.
+/// True if no two of these rows have the same process_id; false if some have, or
+/// if they lie too far apart for a bit each.
 bool have_own_process_ids(std::vector<RangeIndex> const& ranges, std::vector<RangeRow> const& rows)
 {
     if (ranges.empty()) return true;
@@ -157,8 +157,8 @@ Result<RangeIndex> EventTable::add_range(JobIndex job, RangeView const& range, s
 
 Status EventTable::check_duplicates() const
 {
-    // Entries that could hold the same id: one input file under several names or in several jobs, and all
-    // texts.
+    // Entries that could hold the same id: one input file under several names or in
+    // several jobs, and all texts.
     std::map<std::array<std::int64_t, 3>, std::size_t> group_numbers;
     constexpr std::size_t text_group = 0;
     std::size_t group_count = 1;
@@ -179,8 +179,8 @@ Status EventTable::check_duplicates() const
         views[file].group = found->second;
         ++entry_counts[found->second];
     }
-    // Most files come with growing ids, or with each process_id once: one pass or two. Only the others are
-    // sorted.
+    // Most files come with growing ids, or with each process_id once: one pass or two.
+    // Only the others are sorted.
     for (auto const& row : rows_) {
         auto& view = views[row.file];
         if (view.any && row.process_id <= view.process_id) view.ordered = false;

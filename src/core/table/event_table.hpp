@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The event table: the only record of who owns which range. Rows of small numbers, 36 bytes a range in all;
-// what is wide (names, paths) stands once a file. Pure: no clock, no I/O.
+// The event table: the only record of who owns which range. A row holds small numbers, 36 bytes a range in
+// all; names and paths are stored once for each input file. Pure: no clock, no I/O.
 //
 //   ready -> sent                        hand_out, copy_out (a second copy of a running range)
 //   sent -> finished                     finish: the first one wins, from whichever hand-out of this life
@@ -29,8 +29,8 @@ namespace yoda {
 
 using StateCounts = std::array<std::uint64_t, range_state_count>;
 
-/// An input file as one job sees it; ranges whose ids differ in their first three numbers have files of their
-/// own.
+/// An input file as one job sees it; ranges whose ids differ in their first three numbers
+/// have files of their own.
 struct FileEntry {
     JobIndex job = 0;
     std::int64_t task_id = 0;  ///< first three numbers of the eventRangeIDs of this file's ranges
@@ -58,11 +58,11 @@ static_assert(sizeof(RangeRow) == 20);
 /// Changing part of a row (16 bytes).
 struct RangeProgress {
     RangeState state = RangeState::ready;
-    std::uint8_t burnt =
-        0;  ///< low nibble: tries burnt by the payload; high: payload deaths it was in flight at
-    std::uint16_t hand_out = 0;   ///< count of hand-outs in this life; of the winner once finished
-    std::uint32_t holder = none;  ///< sent: rank of the owner; finished: bundle (none: no output); else the
-                                  ///< last error code, or none
+    /// Low nibble: tries that the payload burnt; high nibble: payload deaths while the range was in flight.
+    std::uint8_t burnt = 0;
+    std::uint16_t hand_out = 0;  ///< count of hand-outs in this life; of the winner once finished
+    /// Sent: rank of the owner; finished: its bundle (none: no output); else the last error code, or none.
+    std::uint32_t holder = none;
     std::uint32_t cpu_ms = 0;
     std::uint32_t wall_ms = 0;
 };
@@ -71,8 +71,8 @@ static_assert(sizeof(RangeProgress) == 16);
 /// A bundle that holds, or held, finished ranges.
 struct BundleState {
     BundleOrigin origin;
-    Life epoch_life =
-        0;  ///< life of the hand-outs in it (a copy made by recovery has a later life in its name)
+    /// Life of the hand-outs in the bundle (a copy made by recovery has a later life in its name).
+    Life epoch_life = 0;
     bool sealed = false;
     bool lost = false;
     bool operator==(BundleState const&) const = default;
@@ -82,8 +82,8 @@ struct BundleState {
 enum class FailKind : std::uint8_t {
     failed = 0,  ///< the payload failed at this range: one try less
     fatal = 1,   ///< can never work
-    payload_death =
-        2,  ///< the whole payload died with this range in flight: suspect, costs a try only if it repeats
+    /// The whole payload died with this range in flight: the range is suspect; only a repetition costs a try.
+    payload_death = 2,
     given_back = 3,  ///< not started, revoked or drained: costs nothing
 };
 
@@ -117,8 +117,8 @@ class EventTable {
     }
     /// Error naming an eventRangeID that is there twice, if there is one.
     Status check_duplicates() const;
-    /// Which of these ranges of a job are in the table just as they are. Error: an id of theirs is there for
-    /// another range.
+    /// Which of these ranges of a job are in the table just as they are. Error:
+    /// an id of theirs is there for another range.
     Result<std::vector<bool>> find_known(JobIndex job, std::vector<EventRange> const& ranges) const;
 
     // Whole life.
@@ -131,8 +131,8 @@ class EventTable {
     /// many were handed out.
     std::uint32_t hand_out(Rank rank, FileIndex& file, std::uint32_t max_count, std::vector<RangeRun>& runs,
                            std::vector<bool> const& blocked = {});
-    /// Ranges that hand_out() has ended since the last call: they had been handed out 65,535 times in this
-    /// life.
+    /// Ranges that hand_out() has ended since the last call: they had been handed out
+    /// 65,535 times in this life.
     std::vector<RangeIndex> take_worn_out() { return std::exchange(worn_out_, {}); }
     /// A second copy of a sent range for another rank; false if it is not sent, has two copies, is that
     /// rank's, or has no try left.

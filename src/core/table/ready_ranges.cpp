@@ -47,8 +47,8 @@ void ReadyRanges::add(JobIndex job, FileIndex file, RangeInterval interval, bool
     }
 }
 
-/// The next file with ready ranges: of the preferred job, else of the next job that has any; none when
-/// nothing is.
+/// The next file with ready ranges: of the preferred job, else of the next job that has
+/// any; none when nothing is.
 FileIndex ReadyRanges::next_file(JobIndex preferred, std::vector<bool> const& blocked)
 {
     auto const from_ring = [&](JobIndex job) -> FileIndex {

@@ -16,8 +16,8 @@ namespace yoda::athenamp {
 
 namespace {
 
-constexpr Duration last_words_limit =
-    Duration::from_s(10);  ///< for what an ended payload's connections still hold
+/// How long an ended payload's connections are read for what they still hold.
+constexpr Duration last_words_limit = Duration::from_s(10);
 constexpr Duration account_interval = Duration::from_s(10);
 constexpr double longest_margin = 1.5;
 
@@ -205,8 +205,8 @@ void Channel::give(std::string const& peer, WorkItem item)
 
 void Channel::hand_over(std::string const& peer, WorkItem const& item)
 {
-    // Numbers that run over all of the job's files count from the first of them: the payload has them in
-    // order.
+    // Numbers that run over all of the job's files count from the first of them: the
+    // payload has them in order.
     bool const own_file = prefetcher_ || positions_in_file_ || setup_.definition.inputs().size() <= 1;
     auto const text = print_for_athena(item.range, own_file ? item.pfn : std::string(), multithreaded_);
     if (!text)
@@ -230,8 +230,8 @@ void Channel::give_unsent()
     for (auto const& unsent : std::exchange(unsent_, {})) hand_over(unsent.peer, unsent.item);
 }
 
-/// What answer() could not pass on: told from the loop, since answer() is called out of the midst of the
-/// core.
+/// What answer() could not pass on: told from the loop, since answer() is called out
+/// of the midst of the core.
 void Channel::settle_refused()
 {
     while (!refused_.empty()) {
@@ -456,9 +456,9 @@ void Channel::end_payload(PayloadExited const& exited)
     }
     if (left == 0) return tell(0, how);
     auto const why = fmt::format("the payload {} without a word about {} ranges; {}", how, left, logs);
-    // What we killed was not done yet: nothing is burnt, and the next time it is given as long as a range may
-    // take. What ended by itself is to blame: at no cost a range that kills its worker would come back for
-    // ever.
+    // What we killed was not done yet: nothing is burnt, and the next time it is given as
+    // long as a range may take. What ended by itself is to blame: at no cost a range that
+    // kills its worker would come back for ever.
     if (killed_late_) give_back_flights(why);
     tell(yoda::code::athenamp_died, why);
 }

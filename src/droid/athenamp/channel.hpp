@@ -5,9 +5,9 @@
 //   off -start-> starting -first request-> up -end word-> ending -exit, all heard-> off
 //                                          up -fatal error-> stopping -exit-> off
 //
-// One connection speaks for all workers, and holds back every output while its request is unanswered: so a
-// request either gets a range soon or the end word. Which worker has which range the payload does not tell;
-// for limits it is found by the file of the range in the worker's folder.
+// One connection speaks for all workers, and holds back every output while its request is unanswered. So a
+// request soon gets either a range or the end word. The payload does not tell which worker has which range;
+// limits need this, so it is found by the range's file in the worker's folder.
 #pragma once
 
 #include <deque>

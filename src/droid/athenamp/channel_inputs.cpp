@@ -107,8 +107,8 @@ InputFile Channel::input_of(WorkItem const& item) const
     return file;
 }
 
-/// A file that no catalogue of this start names yet, or at another place: a new catalogue, under a new name,
-/// names all.
+/// A file that no catalogue of this start names yet, or at another place: a
+/// new catalogue, under a new name, names all.
 Status Channel::list_place(WorkItem const& item)
 {
     if (item.range.guid.empty() || item.pfn.empty()) return {};

@@ -106,8 +106,8 @@ void Channel::watch_silence()
     std::vector<BusyWorker> busy;
     list_workers(busy);
     if (!busy.empty()) return;
-    // A payload that waits for its prefetcher can do nothing else: what it has done already it may still
-    // tell.
+    // A payload that waits for its prefetcher can do nothing else: what it has done
+    // already it may still tell.
     if (prefetcher_ && prefetcher_->is_waited_for())
         return stop_for(code::prefetcher_died,
                         fmt::format("the prefetcher has not answered for {:.0f} s", silence.s()),

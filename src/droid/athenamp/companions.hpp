@@ -20,17 +20,17 @@ struct TokenExtractorPlan {
 };
 constexpr auto tag_list_name = "tag_files.txt";
 
-/// nullopt: the job asks for none (`UseTokenExtractor = True` in jobPars). TAG files if the job has some and
-/// says
-/// --createTAGFileForES, else the Event Index: `event_index_url` or its public address. Error: TAG files are
-/// asked for and there are none.
+/// nullopt: the job does not ask for a Token Extractor (`UseTokenExtractor = True` in jobPars). The extractor
+/// reads TAG files when the job has some and says --createTAGFileForES. Otherwise the extractor asks the
+/// Event Index at `event_index_url` or, when this is empty, at its public address.
+/// Error: the job asks for TAG files and has none.
 Result<std::optional<TokenExtractorPlan>> plan_token_extractor(Job const& job, PayloadConfig const& payload,
                                                                std::string const& event_index_url);
 
 /// `usePrefetcher`.
 bool wants_prefetcher(Job const& job);
-/// The prefetcher's command with its own channel in it: the configured one, or EVNTMerge_tf.py over the first
-/// input.
+/// The prefetcher's command with its own channel in it: the configured one, or
+/// EVNTMerge_tf.py over the first input.
 Words plan_prefetcher(std::vector<InputFile> const& inputs, PayloadConfig const& payload,
                       std::string_view channel);
 

@@ -55,7 +55,7 @@ Message read_error(std::string_view text)
     auto const id = take_id(rest);
     rest.remove_prefix(id.size());
     while (rest.starts_with(' ')) rest.remove_prefix(1);
-    // Without a colon after it the word is no id but part of the text.
+    // Without a colon after it the word is not an id, but part of the text.
     if (rest.starts_with(':')) failure.range_id = id;
     if (kind.find("FATAL") == std::string_view::npos) return failure;
     failure.kind = FailKind::fatal;

@@ -78,8 +78,8 @@ Result<Words> read_job_pars(LaunchInput const& input)
                  "come too late"};
 }
 
-/// The files that writeToFile asks for. What it names lies elsewhere, so a list holds places as the command
-/// line does.
+/// The files that writeToFile asks for. What it names lies elsewhere, so a
+/// list holds places as the command line does.
 Result<std::vector<ListFile>> lists_to_write(Job const& job, std::vector<InputFile> const& inputs)
 {
     auto const refuse = [](std::string why) {

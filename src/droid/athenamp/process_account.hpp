@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What each process of a payload used: CPU and peak memory. Looked up while they live, since a process that
-// has ended tells nobody but its parent: what one used after the last look is missing here, and in the
-// payload's sum.
+// What each process of a payload used: CPU and peak memory. Both are read while the process
+// lives, since only its parent learns them afterwards. What a process used after the last
+// reading is missing here and in the payload's sum.
 #pragma once
 
 #include <sys/types.h>
@@ -20,10 +20,10 @@ class ProcessAccount {
     void clear() { processes_.clear(); }
     /// Looks at `root` and all that descends from it: some 50 us a process.
     void look(pid_t root);
-    /// {"payload": {"cpu_s", "peak_memory_bytes", "ended"}, "processes": [{"pid", "parent", "command",
-    /// "folder", "cpu_s", "peak_memory_bytes"}, ...]}. Seconds are a process's own, without its children's;
-    /// `folder` is the last part of where it stands (AthenaMP's worker_<n>); the payload's figures are the
-    /// kernel's own.
+    /// {"payload": {"cpu_s", "peak_memory_bytes", "ended"}, "processes": [{"pid", "parent",
+    /// "command", "folder", "cpu_s", "peak_memory_bytes"}, ...]}. Seconds are a process's own,
+    /// without its children's; `folder` is the last part of where it stands (AthenaMP's worker_<n>);
+    /// the payload's figures are the kernel's own.
     std::string print(PayloadExited const& exited) const;
     std::size_t count() const { return processes_.size(); }
 

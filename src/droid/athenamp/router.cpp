@@ -131,8 +131,8 @@ struct Router::Socket {
     Socket& operator=(Socket const&) = delete;
     ~Socket()
     {
-        // What is still unsent nobody reads: whoever closes the channel has seen the payload end, or kills
-        // it.
+        // What is still unsent nobody reads: whoever closes the channel has seen the
+        // payload end, or kills it.
         if (socket) set_option(socket, ZMQ_LINGER, 0);
         if (monitor) zmq_close(monitor);
         if (socket) zmq_close(socket);

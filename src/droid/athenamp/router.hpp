@@ -3,8 +3,8 @@
 // (docs/reference/athenamp.md §1). One message is one frame; a peer is known by its routing id, which is new
 // with each connection.
 //
-// The socket file is ours alone (mode 0700 before anybody can connect) and is removed with the object. Never
-// two owners of one name: libzmq would let the second steal it, here it is an error.
+// The socket file is ours alone (mode 0700 before anybody can connect) and is removed with the object. A name
+// that has an owner is an error here; libzmq would let the second owner steal it.
 #pragma once
 
 #include <memory>

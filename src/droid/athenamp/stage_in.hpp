@@ -29,8 +29,8 @@ class StageIn {
 
     static constexpr unsigned most_tries = 2;
 
-    /// Asks for a file; asking again is harmless, and where the copy failed it is tried once more. Never
-    /// blocks.
+    /// Asks for a file; asking again is harmless, and where the copy failed it is tried
+    /// once more. Never blocks.
     void ask(InputFile const& input);
     enum class State { unknown, waiting, here, failed };
     State state(std::string const& pfn) const;

@@ -16,8 +16,8 @@ struct FoundWorker {
     std::string folder;
 };
 
-/// Walks the processes below `root` that stand in a folder below `top`; at most one entry for each id, in no
-/// order.
+/// Walks the processes below `root` that stand in a folder below `top`; at most one entry
+/// for each id, in no order.
 std::vector<FoundWorker> find_workers(pid_t root, std::string const& top,
                                       std::vector<std::string> const& range_ids);
 

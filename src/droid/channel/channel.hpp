@@ -36,8 +36,8 @@ class ChannelEvents {
     virtual void worker_ended(JobIndex job) = 0;
     /// In another thread, one after the other: what the Droid's loop must not wait for.
     virtual void do_aside(std::function<void()> errand) { errand(); }
-    /// What the payload left in this folder is of no use, once the outputs that were told are read, and
-    /// errands done.
+    /// What the payload left in this folder is of no use, once the outputs
+    /// that were told are read, and errands done.
     virtual void folder_left(std::string const&) {}
     /// Nothing of the payload is left; `error_code` 0: as it should.
     virtual void payload_ended(JobIndex job, std::uint16_t error_code, std::string_view reason) = 0;

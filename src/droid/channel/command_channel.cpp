@@ -279,7 +279,7 @@ void CommandChannel::on_tick(TimePoint now)
     for (auto const& worker : slow) take_back_waiting(worker);
 }
 
-/// The place is not free after all as soon as was expected: another may be.
+/// The slot was not freed as soon as was expected; the range goes to another one.
 void CommandChannel::take_back_waiting(Worker const& worker)
 {
     auto& process = processes_.at(worker.waiting);

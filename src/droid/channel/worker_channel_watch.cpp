@@ -17,8 +17,8 @@ constexpr Duration silence_look_interval = Duration::from_s(10);
 
 }  // namespace
 
-/// A child that a worker left behind may hold its socket open: then no end of file tells that the worker is
-/// dead.
+/// A child that a worker left behind may hold its socket open: then no end of file tells
+/// that the worker is dead.
 void WorkerChannel::lose_ended_workers()
 {
     std::vector<std::uint32_t> ended;

@@ -11,8 +11,8 @@
 // Requests: a payload's worker asks for a range (a request), and is answered with one or with the end word.
 // Which worker that is and how it is told is the channel's business.
 //
-// One class, one state; what it does is spread over droid_core_*.cpp by idea, in the order of the private
-// members.
+// One class, one state; what it does is spread over droid_core_*.cpp by
+// idea, in the order of the private members.
 #pragma once
 
 #include <cstdint>
@@ -82,9 +82,9 @@ class DroidCore {
 
     /// While the disk is short of space, or slow, no range is started; what runs goes on.
     void set_paused(bool paused) { paused_ = paused; }
-    /// The disk has not answered for so long that it may be frozen: the Droid keeps silent. Then rank 0 gives
-    /// its ranges to others in time; what is durable when the disk is back counts as that of any Droid that
-    /// was silent.
+    /// The disk has not answered for so long that it may be frozen: the Droid keeps silent.
+    /// Then rank 0 gives its ranges to others in time; what is durable when the disk is back
+    /// counts as that of any Droid that was silent.
     void set_stuck(bool stuck) { stuck_ = stuck; }
 
     bool gone() const { return gone_; }

@@ -138,8 +138,8 @@ void DroidCore::on_payload_ended(TimePoint now, JobIndex index, std::uint16_t er
     });
     for (auto const& what : left) {
         end_flight(flights_.find(what.range));
-        // Even if it ended well after the end word: it was given them and never spoke of them again. At no
-        // cost a range that kills its worker would come back for ever.
+        // Blame the payload even if it exited normally: it took these ranges and never reported them.
+        // Without a penalty a range that kills its worker would return for ever.
         if (!killed_rest_)
             effects.send(Failed{what, FailKind::payload_death,
                                 error_code != 0 ? error_code : code::athenamp_died, reason});

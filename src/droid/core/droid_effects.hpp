@@ -26,8 +26,8 @@ class DroidEffects {
     virtual void kill_range(JobIndex job, HandOut what, bool must_stop) = 0;
     /// All workers have had the end word, or are to be killed at once.
     virtual void stop_payload(JobIndex job, bool at_once) = 0;
-    /// Append to bundle `sequence` of the job, sync, tell on_stored; or remove its files and tell
-    /// on_output_bad.
+    /// Append to bundle `sequence` of the job, sync, tell on_stored; or remove its
+    /// files and tell on_output_bad.
     virtual void store(std::uint32_t sequence, RangeOutput const& output) = 0;
     /// Remove the range's files: they are safe, or not wanted.
     virtual void discard(RangeOutput const& output) = 0;

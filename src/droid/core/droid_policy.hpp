@@ -11,8 +11,8 @@ namespace yoda {
 /// How a job's payload wants to be treated.
 struct JobPolicy {
     bool null_payload = false;  ///< ranges finish as they come: measures dispatch
-    bool requests_wait =
-        true;  ///< false: an unanswered request holds back outputs (AthenaMP), so it gets the end word
+    /// False: an unanswered request holds back outputs (AthenaMP), so the request gets the end word.
+    bool requests_wait = true;
     bool fixed_workers = false;  ///< the number of workers is fixed when the payload starts
     Duration finalisation{0};    ///< after its last range, till its last output is there
     bool has_output = true;

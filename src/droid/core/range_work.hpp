@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A range between a Droid's queue, its payload and its bundles: asked for, worked on, put out.
+// A range on its way through a Droid: the request for it, the work that a worker gets, and its output.
 #pragma once
 
 #include <cstdint>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The disk's part of staging inputs: a thread that reads the shared filesystem and keeps the local copies.
-// Its orders are done one after the other; what it says is taken from a queue. Bounded by what the core has
-// asked for.
+// The disk's part of staging inputs: a thread that reads the shared filesystem and writes the
+// local copies. It does one order after the other, and puts its news into a queue. Memory is
+// bounded by what the core has asked for.
 #pragma once
 
 #include <cstdint>

@@ -6,10 +6,10 @@
 //                      coming, checking -> failed: it is used where it is
 //   source: the nearest ancestor; silent or lacking -> the next one; none left -> the shared filesystem
 //
-// Files come one after the other, in order, so "how much of it is here" is one number, and whoever asks can
-// be served from any file that is here and from the beginning of the one that is coming. A receiver asks for
-// a window and for more as its disk has taken it: nobody is ever sent what was not asked for, and a node
-// that dies leaves at most a window behind. It goes on at its next ancestor where it stands.
+// Files come one after the other, in order, so one number says how much is here. A node serves the files that
+// it has and the beginning of the file that is coming. A receiver asks for a window of bytes, and for more
+// when its disk has taken them: nothing is sent that was not asked for, and of a node that dies at most one
+// window is under way. A receiver whose source dies goes on at the next ancestor, from where it stands.
 #pragma once
 
 #include <cstdint>

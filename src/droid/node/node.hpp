@@ -15,8 +15,8 @@
 namespace yoda {
 
 struct NodeCores {
-    std::vector<std::vector<unsigned>>
-        cores;                        ///< the processing units (Linux CPU numbers) of each usable core
+    /// The processing units (Linux CPU numbers) of each usable core.
+    std::vector<std::vector<unsigned>> cores;
     unsigned machine_core_count = 0;  ///< cores of the whole machine
     std::string remark;               ///< why they are fewer than the machine has; empty if they are not
 };

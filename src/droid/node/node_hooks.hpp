@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A site's own commands before and after a Droid's work (node.setup, node.cleanup), once per node: of several
-// Droids on one node the first that comes runs the setup while the others wait, and the last that leaves
-// cleans up.
+// A site's own commands before and after a Droid's work (node.setup, node.cleanup), once
+// per node: of several Droids on one node the first that comes runs the setup while the
+// others wait, and the last that leaves cleans up.
 #pragma once
 
 #include <functional>
@@ -33,8 +33,8 @@ class NodeHooks {
         : setup_(std::move(setup)), spawner_(spawner), clock_(clock)
     {}
 
-    /// Blocks until the node is set up, calling `idle` all along. Errors: the command failed or took too
-    /// long.
+    /// Blocks until the node is set up, calling `idle` all along. Errors: the command
+    /// failed or took too long.
     Status begin(std::function<void()> const& idle);
     /// Blocks while the last Droid's clean-up runs: also after a setup that failed half way.
     Status end();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A thread that does, one after the other, what a loop must not wait for: walks and removals of folders may
+// A thread that does, one after the other, what a loop must not wait for. To walk or to remove a folder may
 // take minutes on a slow disk, and a Droid that says nothing meanwhile is taken for dead.
 #pragma once
 

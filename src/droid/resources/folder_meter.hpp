@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// What lies in folders, measured by a thread: a payload's folder may have 100,000 files, and each takes a
-// millisecond on some disks. The Droid's loop asks, goes on, and takes what was found when it looks again:
+// A thread measures what lies in folders: a payload's folder may have 100,000 files, and each takes a
+// millisecond on some disks. The Droid's loop asks, goes on, and takes the result when it looks again:
 //
-//     FolderSight sight;                             // one for each folder that is watched
-//     if (sight.look(meter, folder, now)) ...        // a walk has come to its end: sight.use(), as_of()
+//     FolderSight sight;  // one for each folder that is watched
+//     if (sight.look(meter, folder, now)) judge(sight.use(), sight.as_of());  // a walk has come to its end
 //
 // All walks go on in turn, a bounded number of files each time, so that a small folder does not wait for a
-// large one. A walk whose sight is gone ends.
+// large one. A walk ends early when its FolderSight is gone.
 #pragma once
 
 #include <algorithm>

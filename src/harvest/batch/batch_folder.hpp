@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// RUN/batch: what was submitted for a run, by whom it may be looked at now, and how its site wants it.
+// RUN/batch: what was submitted for a run, the settings of its site, and the lock for those who look at it.
 //
 //   NNNN.json     one submission each (submission.hpp), replaced whole, synced
 //   NAME.sh       what went to the batch system under that name
 //   NAME.ended    the script's own note that it has ended, with yoda's exit code
 //   current       name of the submission that may work on the run; a script with another name ends at once
 //   site.cfg      settings of the last harvest submit; poll and cycle go on with them
-//   plan.json     held by a person, given up, and from which submission on limits count
+//   plan.json     whether a person holds the run, whether it was given up, and where limits begin to count
 //   lock          one harvest at a time
 #pragma once
 

@@ -7,8 +7,8 @@ namespace yoda {
 
 namespace {
 
-/// Refused only because enough is in the queue already: that passes by itself, and says nothing about the
-/// run.
+/// Refused only because enough is in the queue already: that passes by itself, and
+/// says nothing about the run.
 bool is_queue_limit(Submission const& s)
 {
     return s.state == SubmissionState::refused &&

@@ -90,8 +90,8 @@ Result<std::string> find_jobscripts(SiteConfig const& site, std::string const& p
                  "give --set jobscripts=FOLDER"};
 }
 
-/// Where a submission may go, as far as can be told before sbatch answers: its variables win over the options
-/// of a job file.
+/// Where a submission may go, as far as can be told before sbatch answers: its
+/// variables win over the options of a job file.
 std::string wanted_clusters(SiteConfig const& site, BatchKind kind)
 {
     if (kind != BatchKind::slurm) return {};

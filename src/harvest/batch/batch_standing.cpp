@@ -59,7 +59,7 @@ Result<std::vector<std::string>> list_run_folders(std::string const& folder)
     for (fs::directory_iterator it(folder, code), end; !code && it != end; it.increment(code)) {
         auto const& entry = *it;
         auto const name = entry.path().filename().string();
-        // What is being made, fetched or removed is no run.
+        // A folder that is being made, fetched or removed is not a run.
         if (name.starts_with('.') || name.ends_with(".fetch") || name.find(".part") != std::string::npos)
             continue;
         if (path_exists(entry.path().string() + "/job.json")) runs.push_back(entry.path().string());

@@ -147,8 +147,8 @@ class Cycle {
         return {};
     }
 
-    /// First of all, and whatever the limits say: a merge job that PanDA does not hear of costs finished
-    /// ranges.
+    /// First of all, and whatever the limits say: a merge job that PanDA does not hear
+    /// of costs finished ranges.
     void watch_held_jobs()
     {
         auto const alarms = hold_step(spool_, sources_, tools_);
@@ -219,8 +219,8 @@ class Cycle {
         bool const pushed = !config_.push || push(run);
         bool taken_back = false;
         bool const reported = !from_panda || report(run, *standing, entry, taken_back);
-        // Without PanDA nobody takes the leftovers of a run that is given up: it stays an alarm until a
-        // person comes.
+        // Without PanDA nobody takes the leftovers of a run that is given
+        // up: it stays an alarm until a person comes.
         bool const done = standing->step == NextStep::complete ||
                           (standing->step == NextStep::give_up && from_panda) ||
                           (taken_back && !has_active_job(*standing));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the next job would do first, done by harvest when no job will come: a job that was killed after the
-// last range had ended leaves its bundles open, and only sealed ones go to a store.
+// Seals bundles that a job left open when it was killed after its last range had ended: only sealed bundles
+// go to a store. The next job would do this first; harvest does it when no job will come.
 #pragma once
 
 #include <string>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// How a site wants its jobs: `key = value` files (config/sites/), later ones and --set on top of earlier
-// ones. Pure.
+// How a site wants its jobs: `key = value` files (config/sites/), later ones and --set on
+// top of earlier ones. Pure.
 #pragma once
 
 #include <cstdint>
@@ -63,8 +63,8 @@ struct SiteKey {
 };
 std::vector<SiteKey> site_keys();
 
-/// A key that may repeat gets one value more, once. Errors: unknown key (with the nearest one), a value that
-/// does not fit.
+/// A key that may repeat gets one value more, once. Errors: unknown key (with
+/// the nearest one), a value that does not fit.
 Status set_site(SiteConfig& site, std::string_view key, std::string_view value);
 /// A whole file: of a key that may repeat its values take the place of those of files before it.
 Status read_site(SiteConfig& site, std::string_view text, std::string_view source);

@@ -6,10 +6,10 @@
 //   submitted -> running -> ended
 //
 // The record is on disk before the system is asked, so a harvest that dies in between, or gets no answer,
-// leaves `intended`: nobody submits again before the system, asked by the job's unique name, has said twice,
-// settle_s apart, that it has no such job, and no life of the run has begun since. "ended" needs proof: the
-// system lists it as ended, or says of its number that there is no such job, or the script's own note, or the
-// system has not listed it for lost_after_s although it answers.
+// leaves `intended`. Then nobody submits again before the system, asked by the job's unique name, has said
+// twice, settle_s apart, that it has no such job, and no life of the run has begun since. `ended` needs
+// proof: the system lists the job as ended, or does not know its number; or the script left its note; or the
+// system answers, but has not listed the job for lost_after_s.
 #pragma once
 
 #include <cstdint>

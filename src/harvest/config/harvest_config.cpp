@@ -28,7 +28,7 @@ std::set<std::string_view> choices_of(std::string_view key)
     return {"md5", "sha256"};
 }
 
-/// "store.es_events.url" -> "url"; empty if it is no store's key.
+/// "store.es_events.url" -> "url"; empty if it is not a store's key.
 std::string_view store_field(std::string_view key)
 {
     if (!key.starts_with(store_prefix)) return {};

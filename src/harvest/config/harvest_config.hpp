@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // harvest's configuration: every key with its default and meaning in one table, and for each value where it
 // came from. Layers, each over those before it: defaults, PanDA's queue description, files in order, a job's
-// own --overwriteQueuedata, the command line. Holds no secret, only the places of some.
+// own --overwriteQueuedata, the command line. Holds no secret, only the paths of files that hold some.
 //
 //   panda.*            the PanDA server and who we are for it
 //   fetch.*  input.*   jobs, ranges and input files

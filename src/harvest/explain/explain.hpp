@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// `harvest explain RUN RANGE|BUNDLE`: what is known of one of them, and why it is as it is. As JSON first;
-// what people read is printed from that.
+// `harvest explain RUN RANGE|BUNDLE`: all that is known of one range or bundle, and why its state is as it
+// is. The answer is made as JSON; the text for people is printed from this.
 #pragma once
 
 #include <nlohmann/json.hpp>

@@ -93,7 +93,7 @@ ordered_json find_delivery(RunView const& view, std::string_view bundle, Clock c
         out["url"] = record.url;
         out["failover"] = record.target != record.activity;
     }
-    // Without PanDA there is nobody to report to: a record says so only to get on.
+    // Without PanDA, "reported" only lets the record advance; nobody was told.
     bool const from_panda = PandaFolder(view.folder.path()).is_there();
     std::int64_t const times[] = {
         record.sealed_unix_s, record.verified_unix_s, from_panda ? record.reported_unix_s : 0,

@@ -27,8 +27,8 @@ nlohmann::ordered_json print_counts(StateCounts const& counts)
     return json;
 }
 
-/// Whether whoever holds the run still works: by this machine's process table, else by the age of its last
-/// word.
+/// Whether whoever holds the run still works: by this machine's process table, else by
+/// the age of its last word.
 bool is_live(std::optional<LeaseRecord> const& lease, nlohmann::ordered_json const& status,
              std::int64_t now_unix_s)
 {

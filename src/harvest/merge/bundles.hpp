@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads finished outputs out of the bundles that the event table names, and believes nothing: manifest, index
-// and tar must agree, and every byte is checked against its adler32 before anybody gets it.
+// Reads finished outputs out of the bundles that the event table names, and checks all of it: manifest, index
+// and tar must agree, and the bytes of an output must have its adler32 before a caller gets them.
 #pragma once
 
 #include <cstdint>

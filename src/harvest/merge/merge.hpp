@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// `harvest merge`: every finished range's output exactly once, in event order, verified, in one file
-// (docs/merge.md). The bytes of the result depend on the outputs alone: not on Droids, order, retries or
-// kills.
+// `harvest merge`: every finished range's output exactly once, in event order,
+// verified, in one file (docs/merge.md). The bytes of the result depend on the outputs
+// alone: not on Droids, order, retries or kills.
 #pragma once
 
 #include <cstdint>
@@ -22,8 +22,8 @@ struct MergeOptions {
     bool partial = false;                           ///< merge what is finished though more is not
     std::string fetched_folder;                     ///< where bundles lie that were fetched back; empty: none
     std::uint64_t max_in_memory_bytes = 64u << 20;  ///< larger HDF5 outputs are read where they lie
-    std::function<void(std::uint64_t done, std::uint64_t total)>
-        progress;  ///< called now and then; may be empty
+    /// Called now and then; may be empty.
+    std::function<void(std::uint64_t done, std::uint64_t total)> progress;
 };
 
 struct MergeSummary {

@@ -17,8 +17,8 @@ class RemadeBundle {
   public:
     /// Errors: io, no_space.
     static Result<RemadeBundle> create(std::string const& path);
-    /// The next member; `output` is a file with its content. bad_input: it would lie elsewhere than the index
-    /// says.
+    /// The next member; `output` is a file with its content. bad_input: it would lie
+    /// elsewhere than the index says.
     Status add(BundleMember const& member, std::string const& output);
     /// Ends the tar; it gets its name. bad_input: it is not what the manifest promises.
     Status keep(BundleManifest const& manifest);

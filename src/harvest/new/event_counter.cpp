@@ -6,11 +6,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <vector>
 
 #include "core/base/checksum.hpp"
+#include "core/event_text/archive_members.hpp"
 #include "sys/base/files.hpp"
 #include "sys/hdf5/events.hpp"
 
@@ -20,26 +20,25 @@ namespace {
 
 constexpr std::size_t head_bytes = 4096;
 constexpr std::size_t block_bytes = 1u << 20;
-constexpr std::size_t line_head_bytes = 256;  // More of a line is never looked at.
 
 Error bad_input(std::string why, std::string fix)
 {
     return {ErrorKind::bad_input, {}, std::move(why), std::move(fix)};
 }
 
-/// Whether `line` begins with `tag` as a whole word: `<init` must not find `<initrwgt>`.
-bool begins_tag(std::string_view line, std::string_view tag)
+/// Error: an archive of several files. Those of one are looked at as they are.
+Status check_archive(int fd, std::uint64_t bytes)
 {
-    if (!line.starts_with(tag)) return false;
-    if (line.size() == tag.size()) return true;
-    char const next = line[tag.size()];
-    return next == '>' || next == ' ' || next == '\t' || next == '\r';
-}
-
-std::string_view without_indent(std::string_view line)
-{
-    auto const begin = line.find_first_not_of(" \t");
-    return begin == std::string_view::npos ? std::string_view() : line.substr(begin);
+    auto const read = [fd](std::uint64_t offset, std::size_t size) {
+        std::string text(size, '\0');
+        ssize_t const n = ::pread(fd, text.data(), size, static_cast<off_t>(offset));
+        text.resize(n > 0 ? static_cast<std::size_t>(n) : 0);
+        return text;
+    };
+    auto const count = count_archive_members(bytes, read);
+    if (count.value_or(1) <= 1) return {};
+    return bad_input(fmt::format("it is an archive of {} files", *count),
+                     "unpack it and give its files one by one");
 }
 
 }  // namespace
@@ -77,84 +76,28 @@ Result<EventFormat> detect_format(std::string_view head)
                              fmt::format("unpack it with {} and give the unpacked file", program));
     }
     if (head.starts_with("\x89HDF\r\n\x1a\n")) return EventFormat::hdf5;
-    head = head.substr(0, head_bytes);
-    if (head.find("<LesHouchesEvents") != std::string_view::npos) return EventFormat::les_houches;
-    if (head.find("HepMC::") != std::string_view::npos) return EventFormat::hepmc;
+    if (is_les_houches(head)) return EventFormat::les_houches;
+    if (head.substr(0, head_bytes).find("HepMC::") != std::string_view::npos) return EventFormat::hepmc;
     return EventFormat::unknown;
 }
 
 void EventCounter::feed(std::string_view piece)
 {
-    while (!piece.empty()) {
-        auto const end = piece.find('\n');
-        bool const whole = end != std::string_view::npos;
-        auto const part = piece.substr(0, whole ? end : piece.size());
-        if (line_.empty() && whole) {
-            take_line(part);
-        } else {
-            line_.append(part.substr(0, line_head_bytes - std::min(line_head_bytes, line_.size())));
-            if (whole) {
-                take_line(line_);
-                line_.clear();
-            }
-        }
-        piece.remove_prefix(part.size() + (whole ? 1 : 0));
-    }
+    if (format_ == EventFormat::les_houches) les_houches_.feed(piece, found_);
+    if (format_ == EventFormat::hepmc) hepmc_.feed(piece, found_);
+    found_.clear();  // The scanners count.
 }
 
-void EventCounter::take_line(std::string_view line)
+Result<std::uint64_t> EventCounter::finish(CutEvents cut)
 {
-    if (format_ == EventFormat::les_houches) take_les_houches_line(line);
-    if (format_ == EventFormat::hepmc) take_hepmc_line(line);
+    bool const is_hepmc = format_ == EventFormat::hepmc;
+    if (is_hepmc) hepmc_.finish(found_);
+    if (auto const status = is_hepmc ? hepmc_.check(cut) : les_houches_.check(cut); !status)
+        return status.error();
+    return is_hepmc ? hepmc_.event_count() : les_houches_.event_count();
 }
 
-void EventCounter::take_les_houches_line(std::string_view line)
-{
-    line = without_indent(line);
-    if (line.empty()) return;
-    if (line[0] != '<') return;
-    if (line.starts_with("</init>")) {
-        has_init_ = true;
-    } else if (has_init_ && begins_tag(line, "<event")) {
-        ++begun_;
-    } else if (has_init_ && line.starts_with("</event>")) {
-        ended_ = begun_;
-    } else if (line.starts_with("</LesHouchesEvents>")) {
-        closed_ = true;
-    }
-}
-
-void EventCounter::take_hepmc_line(std::string_view line)
-{
-    if (line.starts_with("E ")) {
-        ++begun_;
-        closed_ = false;
-    } else if (line.starts_with("HepMC::") && line.find("-END_EVENT_LISTING") != std::string_view::npos) {
-        closed_ = true;
-        ended_ = begun_;
-    }
-}
-
-Result<std::uint64_t> EventCounter::finish()
-{
-    if (!line_.empty()) take_line(line_);
-    line_.clear();
-    std::string const again = "get the file again, or make it anew";
-    if (format_ == EventFormat::les_houches && !has_init_)
-        return bad_input("it has no complete <init> block", again);
-    if (!closed_) {
-        std::string_view const mark =
-            format_ == EventFormat::les_houches ? "</LesHouchesEvents>" : "HepMC::...-END_EVENT_LISTING";
-        return bad_input(fmt::format("it is cut off: {} is missing at its end, after {} events{}", mark,
-                                     begun_, ended_ == begun_ ? "" : " of which the last is not complete"),
-                         again);
-    }
-    if (ended_ != begun_) return bad_input(fmt::format("event {} has no </event>", begun_), again);
-    if (begun_ == 0) return bad_input("it holds no events", "give a file with events");
-    return begun_;
-}
-
-Result<InputSurvey> survey_input(std::string const& path)
+Result<InputSurvey> survey_input(std::string const& path, CutEvents cut)
 {
     auto const refuse = [&](Error error) {
         error.what = fmt::format("input {} cannot be used", path);
@@ -171,6 +114,8 @@ Result<InputSurvey> survey_input(std::string const& path)
     if (S_ISDIR(info.st_mode)) return refuse(bad_input("it is a folder", "give its files one by one"));
     if (!S_ISREG(info.st_mode)) return refuse(bad_input("it is no regular file", "copy it to a file"));
     if (info.st_size == 0) return refuse(bad_input("it is empty", "get the file again"));
+    if (auto const status = check_archive(fd->get(), static_cast<std::uint64_t>(info.st_size)); !status)
+        return refuse(status.error());
 
     InputSurvey survey;
     std::optional<EventCounter> counter;
@@ -199,9 +144,10 @@ Result<InputSurvey> survey_input(std::string const& path)
         if (survey.event_count == 0)
             return refuse(bad_input("it holds no events", "give a file with events"));
     } else if (survey.format != EventFormat::unknown) {
-        auto const count = counter->finish();
+        auto const count = counter->finish(cut);
         if (!count) return refuse(count.error());
         survey.event_count = *count;
+        survey.joined = counter->joined();
     }
     return survey;
 }

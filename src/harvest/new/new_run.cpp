@@ -65,8 +65,8 @@ std::string lfn_part(std::string_view name)
     return part;
 }
 
-/// One LFN for each output.NAME of the payload, which its pattern matches; without any the one that is called
-/// `whole`.
+/// One LFN for each output.NAME of the payload, which its pattern matches;
+/// without any the one that is called `whole`.
 std::vector<std::string> make_lfns(std::vector<OutputRule> const& outputs, std::string const& whole)
 {
     if (outputs.empty()) return {whole};
@@ -114,6 +114,22 @@ nlohmann::json make_job(NewRunOptions const& options, std::vector<NewRunInput> c
     return job;
 }
 
+/// How many events from `first` on (from 1) a range takes: as asked, but no part of a group. Several groups
+/// fit into a range or one makes it longer.
+std::uint64_t range_size(NewRunInput const& input, std::uint64_t first, std::uint64_t asked)
+{
+    std::uint64_t const left = input.event_count - first + 1;
+    auto const parts_group = [&](std::uint64_t count) {
+        auto const next = first - 1 + count;
+        return count < left && next < input.joined.size() && input.joined[next];
+    };
+    auto count = std::min(asked, left);
+    while (count > 0 && parts_group(count)) --count;
+    if (count > 0) return count;
+    for (count = std::min(asked, left); parts_group(count);) ++count;
+    return count;
+}
+
 Status add_ranges(RunBuilder& builder, JobIndex job, NewRunInput const& input, RangeId id,
                   NewRunOptions const& options)
 {
@@ -122,7 +138,7 @@ Status add_ranges(RunBuilder& builder, JobIndex job, NewRunInput const& input, R
     range.guid = input.guid;
     range.scope = options.scope;
     for (std::uint64_t first = 1; first <= input.event_count;) {
-        std::uint64_t const count = std::min(options.events_per_range, input.event_count - first + 1);
+        auto const count = range_size(input, first, options.events_per_range);
         range.start_event = static_cast<std::int64_t>(first);
         range.last_event = static_cast<std::int64_t>(first + count - 1);
         id.process_id = range.start_event;
@@ -152,7 +168,8 @@ Result<NewRunSummary> create_run(NewRunOptions const& options)
     if (!payload) return payload.error();
     auto settings = make_options(options);
     if (!settings) return settings.error();
-    auto const inputs = survey_inputs(options.inputs, options.event_counts);
+    auto const inputs = survey_inputs(options.inputs, options.event_counts,
+                                      options.accept_cut ? CutEvents::leave_out : CutEvents::refuse);
     if (!inputs) return inputs.error();
 
     std::int64_t const panda_id = options.panda_id ? options.panda_id : make_panda_id(options.now_unix_ns);
@@ -161,6 +178,8 @@ Result<NewRunSummary> create_run(NewRunOptions const& options)
     if (!job) return job.error();
     if (auto const names = OutputNames::make(*job, *payload); !names) return names.error();
     JobIndex const index = builder->add_job(std::move(*job));
+    // The payload has to leave out the same events.
+    if (options.accept_cut) payload->environment.push_back("YODA_ACCEPT_CUT=1");
     builder->set_payload(std::move(*payload));
     builder->set_options(std::move(*settings));
     RangeId id{task_id, panda_id, 0, 0, first_attempt};

@@ -19,8 +19,9 @@ struct NewRunOptions {
     std::uint64_t events_per_range = 1;
     /// Events to take of each input: one number for all, or one for each; empty: all that the file holds.
     std::vector<std::uint64_t> event_counts;
-    std::string payload;  ///< path of its configuration
-    std::string config;   ///< path of a file with overrides for RUN/yoda.cfg; empty: none
+    bool accept_cut = false;  ///< inputs with events that are not whole are taken without these
+    std::string payload;      ///< path of its configuration
+    std::string config;       ///< path of a file with overrides for RUN/yoda.cfg; empty: none
     std::vector<std::pair<std::string, std::string>> settings;  ///< more overrides; they win
     std::int64_t panda_id = 0;                                  ///< 0: made from time and process
     std::int64_t task_id = 0;                                   ///< 0: as panda_id

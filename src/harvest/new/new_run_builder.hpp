@@ -3,10 +3,10 @@
 // Used by `harvest new` (a job of one's own) and `harvest fetch` (jobs and ranges from PanDA).
 //
 //     auto builder = RunBuilder::create("RUN");
-//     auto job = builder->add_job(...);
-//     builder->add_range(job, range, pfn);       // for every range, in any number
-//     builder->set_payload(...);
-//     auto made = builder->commit();
+//     auto const job = builder->add_job(definition);
+//     auto const added = builder->add_range(job, range, pfn);  // for every range, in any number
+//     builder->set_payload(payload);
+//     auto const made = builder->commit();
 #pragma once
 
 #include <cstdint>

@@ -28,7 +28,7 @@ std::string make_guid(std::string const& lfn, InputSurvey const& survey)
 }  // namespace
 
 Result<std::vector<NewRunInput>> survey_inputs(std::vector<std::string> const& paths,
-                                               std::vector<std::uint64_t> const& event_counts)
+                                               std::vector<std::uint64_t> const& event_counts, CutEvents cut)
 {
     if (paths.empty())
         return Error{ErrorKind::usage, "a run needs at least one input file", {}, "add --input FILE"};
@@ -60,7 +60,7 @@ Result<std::vector<NewRunInput>> survey_inputs(std::vector<std::string> const& p
                               ? "it is there twice"
                               : fmt::format("{} has the same logical file name", other->second),
                           "give every file once, under a name of its own");
-        auto const survey = survey_input(input.pfn);
+        auto survey = survey_input(input.pfn, cut);
         if (!survey) return survey.error();
         input.bytes = survey->bytes;
         input.adler32 = survey->adler32;
@@ -84,6 +84,11 @@ Result<std::vector<NewRunInput>> survey_inputs(std::vector<std::string> const& p
         if (input.event_count > max_events)
             return refuse(ErrorKind::bad_input, fmt::format("{} events are too many", input.event_count),
                           "split the file");
+        if (input.event_count < survey->joined.size() && survey->joined[input.event_count])
+            return refuse(ErrorKind::usage,
+                          fmt::format("its event {} is within an <eventgroup>", input.event_count),
+                          "give an --events that ends with a group, or none to take all");
+        input.joined = std::move(survey->joined);
         inputs.push_back(std::move(input));
     }
     return inputs;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A set of file names of which only fingerprints are kept, 16 bytes a name: a run with a million finished
-// bundles fits into a login node's patience. Two names that share 128 bits do not happen.
+// A set of file names of which only fingerprints are kept, 16 bytes a name: the names of a million bundles
+// must fit into what a login node allows. Two names with equal 128 bits are not to be expected.
 #pragma once
 
 #include <algorithm>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A sealed bundle on this side: read from its manifest, checked before anything is sent, put aside when it is
-// damaged.
+// A sealed bundle on this side: read from its manifest, checked before
+// anything is sent, put aside when it is damaged.
 #pragma once
 
 #include <cstdint>
@@ -28,13 +28,13 @@ StageRecord make_bundle_record(BundleManifest const& manifest);
 /// The bundle's index, whole, and what the manifest says. bad_input: damaged or gone; io.
 Result<BundleIndex> read_index(std::string const& run_folder, BundleManifest const& manifest);
 
-/// Size and index against the manifest; the content itself is summed while it is sent. bad_input: damaged or
-/// gone.
+/// Size and index against the manifest; the content itself is summed while it is sent.
+/// bad_input: damaged or gone.
 Result<BundleIndex> check_bundle(std::string const& run_folder, BundleManifest const& manifest);
 
-/// Moves tar, index and manifest into RUN/quarantine and drops a note of type bundle_lost into RUN/inbox, so
-/// that yoda hands its unreported ranges out again (docs/architecture.md). The note is first: better twice
-/// than never.
+/// Moves tar, index and manifest into RUN/quarantine and drops a note of type bundle_lost
+/// into RUN/inbox, so that yoda hands its unreported ranges out again (docs/architecture.md).
+/// The note is first: better twice than never.
 Status quarantine_bundle(std::string const& run_folder, std::string const& tar_name, Clock const& clock);
 
 /// Whether RUN/path is reached without a symbolic link, so that removing it removes something of this run.

@@ -51,8 +51,8 @@ struct PushOptions {
     Alternative alternative = Alternative::off;
     bool use_job_stores = true;  ///< prodDBlockTokenForOutput of a job goes before the configuration
     Duration start_limit{};      ///< no file is begun after this long; zero: no limit
-    unsigned give_up_after =
-        20;  ///< failures in a row of a store after which nothing more is begun in this tick
+    /// After so many failures in a row of one store nothing more is begun there in this tick.
+    unsigned give_up_after = 20;
     bool dry_run = false;
     std::atomic<bool> const* stop = nullptr;
     std::function<void(PushProgress const&)> progress;
@@ -84,8 +84,8 @@ struct PushSummary {
     /// One line.
     std::string text() const;
     std::string json() const;
-    /// 0: all is well; 1: something failed and will be tried again; 3: bundles were lost and put into
-    /// quarantine.
+    /// 0: all is well; 1: something failed and will be tried again; 3:
+    /// bundles were lost and put into quarantine.
     ExitCode exit_code() const;
 };
 

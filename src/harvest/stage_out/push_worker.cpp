@@ -281,12 +281,12 @@ Status PushWorker::upload(Claim& claim)
                      "it is gone, or no plain file of this run",
                      {}};
     }
-    // What was begun elsewhere is not gone on with: nothing of it may stay there.
+    // An upload that was begun at another store is abandoned; remove what it left there.
     if (before.stage == Stage::uploading && !is_fresh_ && !same_place)
         if (auto const old = store_of(before.target, before)) (*old)->remove_leftovers(spec_of(before));
     if (same_place) {
-        // A harvest was killed here, or a try failed: what became of it is asked before anything is sent
-        // again.
+        // A harvest was killed here, or a try failed: what became of it is asked
+        // before anything is sent again.
         auto const presence = (*store)->check(spec_of(record));
         if (!presence) return presence.error();
         if (*presence == Presence::same) return note_verified(claim);
@@ -341,8 +341,8 @@ Status PushWorker::note_verified(Claim& claim)
     StageRecord& record = claim.record;
     on_verified(record, shared_.options->stage, shared_.unix_s());
     shared_.log->debug("verified", {{"name", record.name}, {"url", record.url}, {"bytes", record.bytes}});
-    // Not saved here: what follows at once, waiting or cleaning, saves it. A kill in between costs one
-    // question.
+    // Not saved here: what follows at once, waiting or cleaning, saves it. A kill in
+    // between costs one question.
     std::scoped_lock const lock(shared_.mutex);
     ++shared_.summary.verified_count;
     return {};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One thread's work of a push: takes a name, claims its record, and does its steps until it is done, waits or
-// fails.
+// One thread's work of a push: takes a name, claims its record, and does its steps until
+// it is done, waits or fails.
 #pragma once
 
 #include <map>

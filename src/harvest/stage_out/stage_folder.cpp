@@ -103,9 +103,9 @@ Status move_records(std::string const& from, std::string const& to)
     return {};
 }
 
-/// Readers see the old record or the new one. Not synced: a record that a power failure takes is made anew
-/// from the manifest, and what it says is asked from the store again. ENOENT (busy): the folder was taken
-/// from us.
+/// Readers see the old record or the new one. Not synced: a record that a power failure
+/// takes is made anew from the manifest, and what it says is asked from the store again.
+/// ENOENT (busy): the folder was taken from us.
 Status write_record(std::string const& folder, std::string const& name, std::string const& text)
 {
     std::string const part = fmt::format("{}/{}.part", folder, name);
@@ -119,9 +119,9 @@ Status write_record(std::string const& folder, std::string const& name, std::str
     return status;
 }
 
-/// As write_record(), but the old record's file becomes the next spare: on local file systems making and
-/// removing thousands of small files is what a push would wait for. Where two names cannot be exchanged (NFS)
-/// it is replaced.
+/// As write_record(), but the old record's file becomes the next spare: on local file systems
+/// making and removing thousands of small files is what a push would wait for. Where two names
+/// cannot be exchanged (NFS) it is replaced.
 Status exchange_record(std::string const& spare, std::string const& path, std::string const& text)
 {
     int const raw = ::open(spare.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
@@ -354,8 +354,8 @@ Result<bool> StageFolder::add(StageRecord const& record)
 Result<std::optional<Claim>> StageFolder::claim(std::string const& name)
 {
     std::string const from = fmt::format("{}/open/{}{}", root_, name, suffix);
-    // Never over a record that another thread of ours holds; file systems without that flag have plain
-    // rename.
+    // Never over a record that another thread of ours holds; file systems without
+    // that flag have plain rename.
     std::string const own = own_path(name);
     int code = ::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, own.c_str(), RENAME_NOREPLACE) == 0 ? 0 : errno;
     if (code == EINVAL || code == ENOSYS) code = ::rename(from.c_str(), own.c_str()) == 0 ? 0 : errno;

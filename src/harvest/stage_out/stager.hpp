@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// How a file of a run gets into its store, as a pure state machine. One record a file; time comes in, steps
-// go out.
+// How a file of a run gets into its store, as a pure state machine: one record a file, time in, steps out.
 //
-//            upload            check            report             clean
-//   sealed ----------> uploading -> uploaded ----------> verified ----------> reported ----------> cleaned
-//      ^  a failure waits for next_try_unix_s and goes on from    |
-//      |  where it was; a store that holds something else or      |        damaged, vanished: lost
-//      +--nothing after the upload sends the file again ----------+
+//   sealed -> uploading -> uploaded     upload: the store takes the file
+//   uploading, uploaded -> verified     check: the store holds the file, with its size and checksum
+//   uploading, uploaded -> sealed       check: the store holds something else or nothing; the file goes again
+//   verified -> reported -> cleaned     PanDA has taken the outputs; then the local data is removed
+//   any before reported -> lost         the file is damaged or has vanished
 //
-// Every step may be repeated: a kill at any instant costs one step done twice, never one left out.
+// A failure changes no state: the same step is tried again at next_try_unix_s. Every step may be repeated: a
+// kill at any instant costs one step done twice, never one left out.
 #pragma once
 
 #include <cstdint>
@@ -34,12 +34,12 @@ struct StageRecord {
     std::string name;  ///< "NAME.tar"; unique in its run
     std::string lfn;   ///< its name in the store; empty: `name`
     std::string path;  ///< local file, relative to the run folder; never leaves it
-    std::uint64_t offset =
-        0;  ///< of its first byte in that file (a range's output inside of a bundle), else 0
+    /// Offset of its first byte in that file, for a range's output inside of a bundle; else 0.
+    std::uint64_t offset = 0;
     std::uint64_t bytes = 0;
     std::uint32_t adler32 = 0;
-    bool split = false;  ///< a bundle whose outputs go one by one (not_es_to_zip): records of their own, it
-                         ///< waits for them
+    /// A bundle whose outputs go one by one (not_es_to_zip): this record waits for their records.
+    bool split = false;
     std::string activity = "es_events";  ///< which store it is for
     std::string scope;                   ///< for deterministic paths; empty: the store's
     std::int64_t panda_id = 0;

@@ -54,8 +54,8 @@ struct StoreConfig {
 /// The key of a file in that store.
 Result<std::string> object_key(StoreConfig const& config, std::string const& file_name,
                                ObjectOwner const& owner);
-/// The URL with the bucket that the path convention means for this owner; the configured one without a
-/// convention.
+/// The URL with the bucket that the path convention means for this owner; the configured
+/// one without a convention.
 Result<StoreUrl> store_url_for(StoreConfig const& config, ObjectOwner const& owner);
 
 /// Errors (usage): a URL that is none, a kind this program was built without, keys that cannot be read.

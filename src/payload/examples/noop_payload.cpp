@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-// Example payload: does nothing and writes nothing; `noop_payload N` writes N bytes a range. Measures
-// everything else.
+// Example payload: does nothing and writes nothing; `noop_payload N` writes
+// N bytes a range. Measures everything else.
 #include <cstdlib>
 #include <fstream>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the batch system says about this job: until when, on what, where to scratch. Environment only: no
-// command that could hang.
+// What the batch system says about this job: its number, its end, its nodes and its scratch folder.
+// All of it is read from the environment, since a command could hang.
 #pragma once
 
 #include <cstdint>

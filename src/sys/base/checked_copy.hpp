@@ -40,9 +40,9 @@ class CopyCheck {
     std::unique_ptr<Sums> sums_;
 };
 
-/// Copies to `to`.part and renames when all is right; `to` that is there already, with the right size, is
-/// taken as it is (it got its name only after a check). Blocks. nullopt-like result: `error_code` 0 means
-/// success.
+/// Copies to `to`.part and renames when all is right; `to` that is there already, with the
+/// right size, is taken as it is (it got its name only after a check). Blocks.
+/// nullopt-like result: `error_code` 0 means success.
 CopyFault copy_checked(std::string const& from, std::string const& to, CopyWanted const& wanted);
 
 }  // namespace yoda

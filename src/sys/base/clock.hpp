@@ -13,8 +13,8 @@ class Clock {
     virtual ~Clock() = default;
     /// Never goes back; its origin is the machine's boot, so readings of two processes of one boot compare.
     virtual TimePoint now() const = 0;
-    /// Nanoseconds since 1970, UTC; may jump. For file names, logs, signatures and times that outlive a
-    /// process.
+    /// Nanoseconds since 1970, UTC; may jump. For file names, logs,
+    /// signatures and times that outlive a process.
     virtual std::int64_t unix_ns() const = 0;
 };
 

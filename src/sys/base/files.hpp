@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Files the careful way: whole or not at all, synced before anybody relies on them, never through a link.
+// Files with care: written whole or not at all, synced before anybody relies on them, no link is followed.
 #pragma once
 
 #include <cstdint>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The log: constant event names and fields, one line each, as text (terminal, files) or JSON.
-//   log.info("bundle_sealed", {{"bundle", name}, {"range_count", 17}});
-// -> 2026-01-01T12:00:00.123Z info bundle_sealed bundle=... range_count=17
+//     log.info("bundle_sealed", {{"bundle", name}, {"range_count", 17}});
+// writes 2026-01-01T12:00:00.123Z info bundle_sealed bundle=... range_count=17
 #pragma once
 
 #include <initializer_list>

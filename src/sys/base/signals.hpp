@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Signals as something to poll for. The handler writes the signal's number into a pipe.
 //
-// Whoever asks twice to end, by INT or TERM, is not kept waiting: the process ends within a second, also
-// where its loop hangs at a dead disk. So the handler itself sets a timer then, whose signal ends the
-// process. The first one may be delivered twice: launchers and batch systems signal the process and its
-// group.
+// After a second request to end (INT or TERM) the process ends within a second, even where its
+// loop hangs at a dead disk: on the second request the handler itself sets a timer, whose signal
+// ends the process. The first request may be delivered twice, since launchers and batch systems
+// signal both the process and its group.
 //
-// A pipe and not signalfd, which needs the signals blocked in every thread: MPI libraries start threads, and
-// a blocked signal would be inherited by whatever we execute.
+// We use a pipe, since signalfd needs the signals blocked in every thread: MPI libraries start threads, and
+// whatever we execute would inherit a blocked signal.
 #pragma once
 
 #include <sys/types.h>

@@ -50,8 +50,8 @@ class BundleFile {
     /// changed while it was read) and left no trace. An error: the bundle takes no more (full or broken
     /// disk); a last sync() may still save the entries before this one.
     Result<std::optional<OutputFault>> append(EntryFacts const& facts, std::span<OutputFile> outputs);
-    /// Makes everything appended so far durable. After an error the bundle takes no more; what earlier syncs
-    /// covered is safe.
+    /// Makes everything appended so far durable. After an error the bundle takes no
+    /// more; what earlier syncs covered is safe.
     Status sync();
     /// Makes the bundle final, without the rejected hand-outs. entry_count 0: nothing was left, so there is
     /// no file. After an error recovery will find every synced entry.

@@ -17,10 +17,10 @@ struct LogTarball {
     std::uint32_t file_count = 0;
 };
 
-/// All regular files below `folder` that `wanted` (path below it) takes, in the order of their names, as
-/// `top`/<path>. A file that grows or shrinks meanwhile is cut or filled up to the size that it had. Written
-/// beside `output` and renamed. `give_up` is asked now and then. Errors: io, no_space; unavailable when given
-/// up.
+/// All regular files below `folder` that `wanted` (path below it) takes, in the order of their
+/// names, as `top`/<path>. A file that grows or shrinks meanwhile is cut or filled up to the
+/// size that it had. Written beside `output` and renamed. `give_up` is asked now and then.
+/// Errors: io, no_space; unavailable when given up.
 Result<LogTarball> write_log_tarball(std::string const& folder, std::string const& output,
                                      std::string const& top,
                                      std::function<bool(std::string_view)> const& wanted,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Files that a payload named as its output, opened with suspicion: inside the worker's folder, reached
-// through no link, regular, not empty, readable. What is opened here is what gets stored; a path is never
-// looked up twice.
+// Opens the files that a payload named as its output. Such a file must lie inside of the worker's folder,
+// must not be reached through a link, and must be regular, readable and not empty. What is opened here is
+// what gets stored: no path is looked up twice.
 #pragma once
 
 #include <cstdint>
@@ -21,8 +21,8 @@ struct OutputFile {
     std::uint64_t bytes = 0;
 };
 
-/// Why an output cannot be taken, with the code of docs/reference/panda.md §9 that its range fails with. es_fatal:
-/// however often the range is tried, since it lies in the name that the payload gives the file.
+/// Why an output cannot be taken, with the code of docs/reference/panda.md §9 with which its range fails.
+/// es_fatal: the reason is the name that the payload gives the file, so another try would fail as well.
 struct OutputFault {
     std::uint16_t error_code = 0;
     std::string reason;

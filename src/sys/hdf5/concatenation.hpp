@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// One HDF5 file made of many: every dataset of the sources, put one after the other along its first axis. The
+// Makes one HDF5 file of many: each dataset holds the rows of all sources, one source after the other. The
 // first source says which datasets there are, of which types and shapes, and gives the attributes; all others
 // must agree. Memory: about 256 KiB a dataset, and one source at a time.
 //
-//     Concatenation out("jets.h5");
-//     for each source: out.open_source(storage), look at rows() and read_integers(), out.append_source()
-//     out.commit()
+//     Concatenation out("jets.h5", "index");
+//     for (auto const& source : sources) ok = ok && out.open_source(source) && out.append_source();
+//     if (ok) ok = bool(out.commit());
 #pragma once
 
 #include <cstdint>
@@ -31,9 +31,9 @@ class Concatenation {
     Concatenation(Concatenation const&) = delete;
     Concatenation& operator=(Concatenation const&) = delete;
 
-    /// Opens a source and compares it with the first. What `storage`
-    /// points to must live until close_source(). Errors
-    /// (`what` is left empty) say what is wrong with it.
+    /// Opens a source and compares it with the first one.
+    /// What `storage` points to must live until close_source().
+    /// Errors say what is wrong with the source; their `what` is left empty.
     Status open_source(Storage const& storage);
     /// Forgets the open source; its storage may go then.
     void close_source();
@@ -42,7 +42,7 @@ class Concatenation {
     std::vector<GroupInfo> const& groups() const { return schema_.groups; }
     /// Number of a dataset in datasets(); nullopt if there is none of that path.
     std::optional<std::size_t> find(std::string_view path) const;
-    /// Of the open source, by number in datasets(); 0 for scalars.
+    /// Rows of dataset `dataset` (index into datasets()) in the open source; 0 for a scalar.
     std::uint64_t source_rows(std::size_t dataset) const { return source_rows_[dataset]; }
     /// Written so far.
     std::uint64_t rows(std::size_t dataset) const;

@@ -180,7 +180,7 @@ Handle make_access(Storage& storage)
     Handle access(H5Pcreate(H5P_FILE_ACCESS));
     Setting const setting{&storage};
     if (driver_id < 0 || !access || H5Pset_driver(access.get(), driver_id, &setting) < 0) return Handle();
-    // Files end strong: what still is open in one goes with it.
+    // H5F_CLOSE_STRONG: closing a file also closes the objects that are still open in it.
     if (H5Pset_fclose_degree(access.get(), H5F_CLOSE_STRONG) < 0) return Handle();
     return access;
 }

@@ -32,8 +32,8 @@ struct Schema {
     std::vector<DatasetInfo> datasets;  ///< by group, then by name
 };
 
-/// Errors (`what` is left empty): links that are not plain, references, stored types, too many or too deeply
-/// nested objects.
+/// Errors (`what` is left empty): links that are not plain, references, stored
+/// types, too many or too deeply nested objects.
 Result<Schema> read_schema(hid_t file);
 
 /// The value of a text attribute, of fixed or variable length; empty if there is none.

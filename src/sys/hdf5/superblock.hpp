@@ -25,8 +25,8 @@ struct OwnMark {
 /// Of the superblock that `bytes` begin with; none where its version or its sizes are not known.
 std::span<OwnMark const> own_marks(std::string_view bytes);
 
-/// "superblock 0 consistency_flags ...": what own_marks(bytes) returns, in one line; empty if that is
-/// nothing.
+/// "superblock 0 consistency_flags ...": what own_marks(bytes) returns, in one line;
+/// empty if that is nothing.
 std::string print_own_marks(std::string_view bytes);
 
 enum class OwnMarks { cleared, as_created };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Writes one HDF5 file that is there whole or not at all: PATH.<pid>.part, fsync, rename. After the first
-// failure every call does nothing; commit() says what failed. No object times, so that equal content gives
-// equal bytes.
+// Writes one HDF5 file that is there whole or not at all: PATH.<pid>.part, fsync, rename.
+// After the first failure every call does nothing; commit() says what failed. No object
+// times, so that equal content gives equal bytes.
 #pragma once
 
 #include <sys/types.h>
@@ -61,8 +61,8 @@ class Writer {
 
     bool ok() const { return !error_.has_value(); }
     Status status() const { return error_ ? Status(*error_) : Status(); }
-    /// For those who write more into the file than columns: the open file, and a way to note that a call of
-    /// HDF5 failed.
+    /// For those who write more into the file than columns: the open file, and
+    /// a way to note that a call of HDF5 failed.
     hid_t file() const { return file_.get(); }
     void check(bool good, std::string_view doing);
     /// Closes, syncs and renames. Nothing may be called after it.

@@ -22,8 +22,8 @@ namespace {
 
 constexpr long buffer_bytes = 512 * 1024;
 constexpr long small_buffer_bytes = 16 * 1024;
-constexpr Duration longest_wait =
-    Duration::from_ms(200);  ///< stalls and the stop flag are looked at this often
+/// Stalls and the stop flag are looked at this often.
+constexpr Duration longest_wait = Duration::from_ms(200);
 constexpr Duration throttled_wait = Duration::from_ms(20);
 
 void init_curl_once()

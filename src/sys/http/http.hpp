@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // HTTP by libcurl's multi interface: many requests at once on kept-alive connections, one thread, bodies
 // streamed from files. An answer of any status is a response; only what never became an answer is an Error:
-//   unavailable  no name, no connection, reset, timed out, stalled, cut short, not HTTP: again may help
-//   refused      the server's certificate or ours does not hold; there is no switch that ignores it
-//   usage        the URL or a TLS file cannot be used;   io, no_space  our own file failed
-//
-//   HttpClient client(clock);
-//   auto answer = client.perform({.method = "GET", .url = "https://..."});          // one, waiting
-//   client.start(request, [](Result<HttpResponse> answer) { ... }); client.run(...);  // many
+//   unavailable   no name, no connection, reset, timed out, stalled, cut short, not HTTP: again may help
+//   refused       the server's certificate or ours does not hold; there is no switch that ignores this
+//   usage         the URL or a TLS file cannot be used
+//   io, no_space  a file of ours failed
+//     HttpClient client(clock);
+//     auto const answer = client.perform({.method = "GET", .url = "https://..."});  // one request
+//     client.start(request, take_answer); client.run(longest_wait);                 // many requests
 #pragma once
 
 #include <atomic>
@@ -97,8 +97,8 @@ struct HttpResponse {
 
 /// The URL as logs and messages may show it: signatures, tokens, key names and passwords in it are masked.
 std::string printable_url(std::string_view url);
-/// Percent-encodes all but A-Z a-z 0-9 - _ . ~ and, if `keep_slash`, '/'; upper-case hex (RFC 3986, as SigV4
-/// wants).
+/// Percent-encodes all but A-Z a-z 0-9 - _ . ~ and, if `keep_slash`, '/';
+/// upper-case hex (RFC 3986, as SigV4 wants).
 std::string percent_encode(std::string_view text, bool keep_slash = false);
 /// nullopt when a '%' is not followed by two hex digits.
 std::optional<std::string> percent_decode(std::string_view text);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A budget of bytes per second that several threads share: a bucket that fills with time, a tenth of a second
-// deep.
+// A budget of bytes per second that several threads share: a bucket that
+// fills with time, a tenth of a second deep.
 #pragma once
 
 #include <algorithm>

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// The journal on disk: bytes appended to segment files (segments.hpp) by a thread of its own, synced
-// in groups (docs/journal.md). The loop that owns the table only copies bytes into a bounded queue; no call
-// of it waits for a disk, however slow, except open() and the destructor.
+// The journal on disk: a thread of its own appends bytes to segment files (segments.hpp) and syncs them in
+// groups (docs/journal.md). The loop that owns the table only copies bytes into a bounded queue; no call
+// waits for a disk, however slow, except open() and the destructor.
 //
-//     if (!journal.full()) ... position = journal.append(frames);
-//     journal.durable() >= position  ->  what was said there survives a crash
+//     if (!journal.full()) position = journal.append(frames);
+//     if (journal.durable() >= position) tell();  // what the frames say survives a crash
 //
-// A commit is one write and one fdatasync of all that is queued. It begins at once when the last one began at
-// least `commit_interval` ago, or when much is queued; so a lone record waits for nobody, and many share a
-// sync.
+// A commit is one write and one fdatasync of all that is queued. A commit begins at once when the last one
+// began at least `commit_interval` ago, or when much is queued. So a lone record does not wait, and many
+// records share a sync.
 //
-// After an error nothing more is ever reported durable, and what is appended is dropped: a sync that failed
-// once must not be trusted when it works the next time, since the kernel may have thrown the unwritten pages
-// away.
+// After an error nothing more is ever reported durable, and what is appended is dropped.
+// When a sync fails and the next one works, this proves nothing: the kernel may have
+// thrown the unwritten pages away in between.
 #pragma once
 
 #include <cstdint>
@@ -55,8 +55,8 @@ class JournalFile {
     std::uint64_t durable() const;
     /// The first failure, for ever.
     Status error() const;
-    /// What went wrong without harm to the journal: a segment that could not be made (the old one goes on) or
-    /// removed.
+    /// What went wrong without harm to the journal: a segment that could not
+    /// be made (the old one goes on) or removed.
     std::optional<Error> take_warning();
     /// Readable when durable() has grown or error() has come, until clear_event().
     int event_fd() const;

@@ -20,7 +20,7 @@ class SegmentReader {
     enum class Step {
         record,         ///< record(), info(), offset(): valid until the next step
         end,            ///< all bytes were whole frames
-        damage,         ///< bytes [offset(), damage_end()) are no frames; after them it goes on
+        damage,         ///< bytes [offset(), damage_end()) are not frames; reading goes on after them
         torn,           ///< nothing from offset() on is a whole frame: [offset(), damage_end()) is the rest
         other_version,  ///< a whole frame of another format at offset(): see trouble()
         unreadable,     ///< the disk failed: see trouble()

@@ -37,8 +37,8 @@ class LeaseDraft {
     LeaseDraft& operator=(LeaseDraft&&) = delete;
     ~LeaseDraft();
 
-    /// Gives it this name if nothing has it. Error: not "it exists", but anything that will not change by
-    /// itself.
+    /// Gives it this name if nothing has it. Error: not "it exists", but anything that
+    /// will not change by itself.
     Status link_as(std::string const& name) const;
     /// Its open file, whatever it is called by now.
     FileDescriptor take_file() { return std::move(file_); }

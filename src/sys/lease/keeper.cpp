@@ -84,7 +84,7 @@ class LeaseKeeper::Thread {
         }
     }
 
-    /// Two looks in a row found nothing at the folder's path, a beat apart: this is no weather.
+    /// Two looks in a row, a beat apart, found nothing at the folder's path: this is not a passing trouble.
     bool is_removed()
     {
         if (!lease_.folder_is_gone()) {

@@ -1,25 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
-// The lock of a run folder, as a lease: whoever holds it lives, or loses it. For local, NFS and Lustre file
-// systems: nothing but link(), rename() and small files; no flock.
+// The lock of a run folder, as a lease: a holder that stops giving signs of life loses the lease. It works
+// on local, NFS and Lustre file systems: it needs link(), rename() and small files, and no flock.
 //
-// How it is decided who holds it. Each acquisition has a token that no other ever has. The chain of holders
-// is
+// Who holds it. Each acquisition has a token that no other ever has. The
+// last record of this chain is the holder's:
 //
-//     PATH                       -> the record of holder A
-//     PATH.next.<token of A>     -> the record of B, who judged A dead and follows it
-//     PATH.next.<token of B>     -> ...
+//   PATH                       is the record of holder A
+//   PATH.next.<token of A>     is the record of B, which judged A dead and follows A
+//   PATH.next.<token of B>     is the record of the holder that follows B, and so on
 //
-// and the holder is the chain's last. A name is made by link() from a complete file, so exactly one of
-// several takers can follow A, and it follows A only: a taker that looked long ago cannot hit the lease of
-// somebody newer, as it could if it removed or renamed PATH. The new holder then renames its record to PATH;
-// a taker that was just then linking behind A finds itself off the chain when it walks it again, and
-// withdraws.
+// A name is made by link() from a complete file, so exactly one of several takers can follow A, and this one
+// follows A only: a taker that looked long ago cannot take the lease from a newer holder, as it could by
+// removing or renaming PATH. The new holder then renames its record to PATH. A taker that was linking behind
+// A just then walks the chain once more, finds that its own record is not on the chain,
+// and withdraws.
 //
-// The beat. The holder overwrites its record in place, through the descriptor that it made the file with:
-// this reaches its own inode wherever that is linked by now, so a holder that was frozen and robbed cannot
-// overwrite its follower's record (a rename to PATH would). Before each beat it walks the chain, and so
-// learns that it has lost the lease. A holder that has lost it must stop without writing; should it still
-// write, journal and bundles carry its older life and are refused.
+// The beat. The holder overwrites its record in place, through the descriptor with which it made the file.
+// This reaches the holder's own inode under whatever name. So a holder that was frozen and lost the lease
+// cannot overwrite its follower's record, as a rename to PATH would. Before each beat the holder walks the
+// chain, and so learns whether it has lost the lease. A holder that has lost it must stop without writing.
+// What it should still write carries its older life in journal and bundles, and is refused.
 //
 // Judging: record.hpp. On NFS version 3 a holder may learn of its loss later by the time that clients
 // may keep folders cached (by default up to 60 s).

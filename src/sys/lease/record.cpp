@@ -11,8 +11,8 @@ namespace yoda {
 
 namespace {
 
-constexpr std::size_t text_limit =
-    200;  ///< keeps the whole below lease_file_bytes, whatever a site calls its jobs
+/// Bytes of a text; keeps the record below lease_file_bytes, whatever a site calls its jobs.
+constexpr std::size_t text_limit = 200;
 
 std::string shorten(std::string const& text)
 {

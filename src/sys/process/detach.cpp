@@ -53,8 +53,8 @@ FileDescriptor take_over_signals()
 
 bool keep_only_as_3(int fd)
 {
-    // Out of the way first: who started us may have closed 0, 1 or 2, so that `fd` or /dev/null became one of
-    // them.
+    // Out of the way first: who started us may have closed 0, 1 or 2, so
+    // that `fd` or /dev/null became one of them.
     int const kept = ::fcntl(fd, F_DUPFD_CLOEXEC, 4);
     int const opened = ::open("/dev/null", O_RDWR | O_NOCTTY | O_CLOEXEC);
     int const null = ::fcntl(opened, F_DUPFD_CLOEXEC, 4);

@@ -18,9 +18,9 @@ constexpr std::array prefixes = {
     std::string_view("PMI_"), std::string_view("PMI2_"), std::string_view("HYDRA_"),
     std::string_view("HYDI_"), std::string_view("MPI_LOCAL"), std::string_view("MV2_COMM_"),
     std::string_view("PALS_"), std::string_view("ALPS_APP_"),
-    // Slurm: one step (srun), its PMI servers and its binding. Open MPI takes itself for a rank of the step
-    // as soon
-    // as SLURM_STEP_ID is there, and SLURM_PROCID and friends name a rank.
+    // Slurm: variables of one step (srun), of its PMI servers and of its binding. Where SLURM_STEP_ID is
+    // set, Open MPI takes its program for a rank of that step.
+    // SLURM_PROCID and its like (below) say which rank.
     std::string_view("SLURM_STEP"), std::string_view("SLURM_PMI"), std::string_view("SLURM_SRUN_"),
     std::string_view("SLURM_CPU_BIND"), std::string_view("SLURM_MEM_BIND")};
 

@@ -9,8 +9,8 @@
 
 namespace yoda {
 
-/// A launcher has left words that MPI may understand: OMPI_COMM_WORLD_SIZE, PMIX_RANK, PMI_RANK, PMI_SIZE,
-/// PALS_RANKID.
+/// A launcher has left words that MPI may understand: OMPI_COMM_WORLD_SIZE,
+/// PMIX_RANK, PMI_RANK, PMI_SIZE, PALS_RANKID.
 bool launched_by_mpi();
 
 /// By what the launcher says, as MPI may not have started; a process that nobody launched is the first.

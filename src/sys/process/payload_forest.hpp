@@ -2,15 +2,15 @@
 // Which payload every process below this one belongs to, and how to kill all of one payload's and no other's.
 //
 // This process is the "child subreaper" of all payloads: a process whose parent ends becomes our child,
-// wherever it has moved itself to (process group, session). So all that payloads ever start is one forest
-// below us, whose roots, our children, are the payloads' first processes ("leaders") and orphans. A leader's
-// tree is its payload's. An orphan belongs to the payload named by its environment marker, or whose session
-// it is in, or under whose tree it was seen while that was being killed. If none of this tells (it cleaned
-// its environment and made its own session), any payload that runs may be its owner: it stays until all of
-// these have ended, since killing another payload's process would be worse than keeping one too long.
+// whatever its process group or session. So all processes of payloads form one forest below us. Its roots are
+// our children: the payloads' first processes ("leaders") and orphans. A leader's tree belongs to its
+// payload. An orphan belongs to the payload that its environment marker names, or whose session it is in, or
+// in whose tree it was seen while that tree was being killed. An orphan without any of these (it cleaned its
+// environment and made its own session) may belong to any payload that runs. It stays until all of these have
+// ended, since killing another payload's process would be worse than keeping one too long.
 //
-// No pid can come to mean somebody else unnoticed: children are ours to reap, and everything further down is
-// checked by its start time and signalled through a pidfd.
+// A pid never comes to mean another process unnoticed: our children are reaped by us alone, and all processes
+// further down are checked by their start time and signalled through a pidfd.
 #pragma once
 
 #include <sys/types.h>
@@ -41,8 +41,8 @@ class PayloadForest {
     /// A child was reaped: its pid may be anybody's from now on.
     void forget(pid_t pid);
 
-    /// Looks for children that we did not start, and finds out whose they are. One system call if there are
-    /// none.
+    /// Looks for children that we did not start, and finds out whose they are. One
+    /// system call if there are none.
     void adopt();
     /// Whether an orphan is this payload's, or (for the first few looks) might be.
     bool has_strays(SpawnId id) const;

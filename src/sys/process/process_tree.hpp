@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What /proc says about processes: who descends from whom, and what a whole tree uses.
-// Answers are true for processes that stand still; what forks meanwhile may be missed, so killers ask again.
+// What /proc says about processes: which descend from which, and what a whole tree uses.
+// A process that forks while /proc is read may be missed, so whoever kills a tree asks again.
 #pragma once
 
 #include <sys/types.h>
@@ -44,7 +44,7 @@ Result<std::vector<ProcessInfo>> list_processes();
 /// The process's children, of all its threads; nullopt if this kernel keeps no such lists.
 std::optional<std::vector<pid_t>> list_children(pid_t pid);
 /// `root`, then everything below it, parents first; empty if there is no such process.
-/// Costs what the tree is large (on kernels without lists of children: what the machine is full).
+/// Time grows with the size of the tree; without lists of children in /proc, with all processes of the node.
 std::vector<ProcessInfo> process_tree(pid_t root);
 /// The same, out of a list that is at hand.
 std::vector<ProcessInfo> process_tree(std::vector<ProcessInfo> const& all, pid_t root);

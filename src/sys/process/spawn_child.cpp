@@ -134,8 +134,8 @@ std::vector<std::string> find_programs(SpawnOrder const& order)
     return programs;
 }
 
-/// Opens for appending, never through a link, and only what is a file: a FIFO could block us, a device be
-/// anything.
+/// Opens for appending, never through a link, and only what is a file: a
+/// FIFO could block us, a device be anything.
 int open_output(char const* path)
 {
     int const fd =

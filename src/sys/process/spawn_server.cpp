@@ -59,8 +59,8 @@ void SpawnServer::run(int socket, pid_t client, std::string token)
     FileDescriptor signals;
     bool const done = ::setsid() >= 0 && keep_only_as_3(socket) && ::prctl(PR_SET_CHILD_SUBREAPER, 1) == 0;
     if (done) signals = take_over_signals();
-    // The end of file tells that the client has died, unless somebody else still holds its end; this always
-    // does.
+    // The end of file tells that the client has died, unless somebody else still holds
+    // its end; this always does.
     bool const good = done && signals && ::prctl(PR_SET_PDEATHSIG, SIGHUP) == 0 && ::getppid() == client;
     if (!good) ready.value = errno != 0 ? errno : ECHILD;
     ::prctl(PR_SET_NAME, "yoda-spawner");

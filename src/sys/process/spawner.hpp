@@ -6,15 +6,15 @@
 // blocked: a launcher or batch system that signals our group does not end it before it has cleaned up.
 //
 // What holds, whoever dies:
-//  - exited(id) is reported when nothing of that payload is left: strays in other process groups or sessions
-//  are
-//    found and killed first (payload_forest.hpp), nothing of another payload is touched;
-//  - this process dies, also by SIGKILL: the server sees the end of file, kills every payload's tree and
-//  ends, within
-//    `SpawnServer::end_limit`;
-//  - the server dies, also by SIGKILL: the kernel kills each payload's first process (PR_SET_PDEATHSIG),
-//  poll() kills
-//    what is left of their trees, and returns an Error from then on.
+//  - A payload ends: PayloadExited is reported when no process of that payload is left.
+//    Its strays in other process groups or sessions are found and killed first (payload_forest.hpp).
+//    No process of another payload is touched.
+//  - This process dies, also by SIGKILL: the server sees the end of file and kills every payload's tree.
+//    Then the server ends.
+//    All this takes `SpawnServer::end_limit` at most.
+//  - The server dies, also by SIGKILL: the kernel kills each payload's first process (PR_SET_PDEATHSIG).
+//    poll() then kills what is left of the payloads' trees.
+//    From then on poll() returns an Error.
 //
 // No call blocks, except start() and stop(). Cost of a payload in the common case: one clone(CLONE_VFORK) and
 // about ten system calls; /proc is searched only if a payload left something behind.
@@ -43,8 +43,8 @@ struct SpawnRequest {
     std::vector<std::string> arguments;    ///< [0] without '/' is looked up in PATH of `environment`
     std::vector<std::string> environment;  ///< "NAME=value", all of it; YODA_SPAWN_ID is added
     std::string folder;                    ///< working directory; empty: the server's
-    /// Appended to, made with mode 0640, never through a link; the same path for both is fine. Empty:
-    /// /dev/null.
+    /// Appended to, made with mode 0640, never through a link; the same path for both
+    /// is fine. Empty: /dev/null.
     std::string stdout_path;
     std::string stderr_path;
     FileDescriptor extra_fd;      ///< one more open file for the payload (a control socket); ours is closed
@@ -53,8 +53,8 @@ struct SpawnRequest {
     std::optional<std::uint64_t> address_space_limit_bytes;  ///< RLIMIT_AS
     std::optional<std::uint64_t> file_size_limit_bytes;      ///< RLIMIT_FSIZE
     int niceness = 0;                                        ///< added to ours
-    /// Started when nothing is left of that payload, without a word of ours in between; 0, or one that has
-    /// ended: at once.
+    /// Started when nothing is left of that payload, without a word of ours in
+    /// between; 0, or one that has ended: at once.
     SpawnId after = 0;
 };
 
@@ -76,11 +76,11 @@ struct PayloadExited {
     int signal = 0;            ///< what killed it
     std::int64_t user_us = 0;  ///< CPU, with the children that it waited for
     std::int64_t system_us = 0;
-    std::uint64_t max_memory_bytes =
-        0;  ///< largest resident set of one process; never below the server's own (few MB)
+    /// Largest resident set of one process; never below the server's own (a few MB).
+    std::uint64_t max_memory_bytes = 0;
     std::uint32_t stray_count = 0;  ///< processes besides its first that had to be killed
-    std::uint32_t left_count =
-        0;  ///< of these, still there after `SpawnServer::stray_limit` (stuck in the kernel)
+    /// How many of these were still there after `SpawnServer::stray_limit` (they are stuck in the kernel).
+    std::uint32_t left_count = 0;
 };
 
 using SpawnEvent = std::variant<PayloadStarted, PayloadStartFailed, PayloadExited>;
@@ -107,12 +107,12 @@ class Spawner {
     /// SIGKILL to everything that descends from the payload, also in other groups and sessions. One that
     /// waits for another's end is never started, and exits as if it had been killed.
     void kill_tree(SpawnId id);
-    /// SIGKILL to one process of the payload and what descends from it; does nothing if `pid` is not the
-    /// payload's.
+    /// SIGKILL to one process of the payload and what descends from it; does nothing if
+    /// `pid` is not the payload's.
     void kill_member(SpawnId id, pid_t pid);
 
-    /// Sends and receives what can be without waiting. Error (again and again): the server is dead, and with
-    /// it all payloads.
+    /// Sends and receives what can be without waiting. Error (again and again): the
+    /// server is dead, and with it all payloads.
     Status poll();
     /// The oldest event not yet taken.
     std::optional<SpawnEvent> take_event();

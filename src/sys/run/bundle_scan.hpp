@@ -32,16 +32,16 @@ struct BundleScan {
 struct ScanOptions {
     bool read_all = false;  ///< the journal is incomplete: every index may hold what the table does not know
     std::vector<std::int64_t> panda_ids;  ///< by job
-    bool read_data =
-        false;  ///< sealed bundles are read whole, for bytes that changed after they were written
+    /// Sealed bundles are read whole, to find bytes that changed after they were written.
+    bool read_data = false;
 };
 
-/// Works beside a running yoda too, which renames what we look at: then it looks again. Errors: the folder
-/// cannot be read.
+/// Works beside a running yoda too, which renames what we look at: then it looks
+/// again. Errors: the folder cannot be read.
 Result<BundleScan> scan_bundles(std::string const& folder, EventTable const& table,
                                 ScanOptions const& options, Findings& findings);
 
-/// A bundle_name() and the suffix after it; job is not in a name. False if it is no such name.
+/// A bundle_name() and the suffix after it; job is not in a name. False if it is not such a name.
 bool parse_bundle_name(std::string_view name, BundleOrigin& origin, std::string_view& suffix);
 
 }  // namespace yoda

@@ -2,13 +2,13 @@
 // Writes state.h5 in a thread of its own while dispatching goes on. The loop that owns the table copies it
 // over in small chunks, one a turn; the thread compresses, writes, syncs and renames.
 //
-//     checkpoint.begin(run, info, {journal.sequence(), table.life()}, table.size());
-//     every turn of the loop:
-//         checkpoint.feed(table);                        // some 0.1 ms, or nothing
-//         if (auto const done = checkpoint.take_result())  // on disk: older journal segments may go
+//     checkpoint.begin(run, info, {sequence, table.life()}, table.size());
+//     // In every turn of the loop:
+//     checkpoint.feed(table);                                        // takes some 0.1 ms, or nothing
+//     if (auto const done = checkpoint.take_result()) judge(*done);  // durable: older segments may go
 //
-// Rows are copied while the table changes, so rows may be newer than the journal sequence the file names:
-// replaying records onto it must give the same again.
+// Rows are copied while the table changes, so a row may be newer than the journal sequence that the file
+// names. Replaying the later records onto such a row must therefore change nothing.
 //
 // When ranges have been added since events.h5 was written, that file is written too, and gets its name before
 // state.h5 does: a state of ranges that events.h5 lacks could not be read.

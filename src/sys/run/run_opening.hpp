@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// Opens a run folder: checkpoint, then journal, then bundles; the table as it is, and what is not as it
-// should be.
+// Opens a run folder: reads the checkpoint, then the journal, then the bundles. The result is the event table
+// and a list of what is damaged.
 //
-//   look       checkpoint and journal: what the run knows. For status and merge
-//   check      also the bundles, and what recovery would do. Changes nothing
-//   take_over  repairs: a new life begins. The lease must be held
+//   look       reads checkpoint and journal: what the run knows. For status and merge
+//   check      reads the bundles as well, and says what recovery would do. Changes nothing
+//   take_over  repairs the run and begins a new life. The lease must be held
 //
-// look and check work beside a running yoda as well. take_over may be killed anywhere and begun again. Its
-// order: bytes that do not check go to the quarantine (copies); what was left open is sealed under names of
-// the new life; the open files go to the quarantine; the caller writes `records` to its journal before
-// anything else.
+// look and check also work while a yoda runs. take_over may be killed anywhere and begun again. First, bytes
+// that fail their check are copied to the quarantine. Then bundles that were left open are sealed under names
+// of the new life, and their open files go to the quarantine. Last, the caller must write `records` to its
+// journal, before any other record.
 #pragma once
 
 #include <cstdint>

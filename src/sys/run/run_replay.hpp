@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The journal of a run onto the table of its checkpoint: all segments in order, through torn ends and damaged
-// blocks.
+// The journal of a run onto the table of its checkpoint: all segments in
+// order, through torn ends and damaged blocks.
 #pragma once
 
 #include <cstdint>

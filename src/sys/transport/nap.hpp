@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// How a loop waits for frames. Where messages follow each other closely it looks again and again, yielding
-// its core, which costs CPU but no time; where they do not, it sleeps at once, longer and longer: a rank that
-// waits must leave its core to the payload. Which of the two it is, the last gaps tell. MPI cannot wake a
-// sleeper; where the transport can (a descriptor), it does.
+// How a loop waits for frames. While messages follow each other closely, the loop looks again and again and
+// yields its core between the looks: this costs CPU, but no time. Otherwise the loop sleeps at once, longer
+// and longer, since a rank that waits must leave its core to the payload. The last gaps between messages
+// decide. MPI cannot wake a sleeping loop; a transport that has a descriptor does.
 #pragma once
 
 #include <algorithm>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A real server that a test starts and stops: one of the scripts in tests/support, spoken to by lines of
-// text.
+// A real server that a test starts and stops: one of the scripts in
+// tests/support, spoken to by lines of text.
 #pragma once
 
 #include <sys/types.h>
@@ -17,8 +17,8 @@ namespace yoda::test {
 
 class ServerProcess {
   public:
-    /// `script` is a path below tests/support. Waits for its ready line; aborts the test program when there
-    /// is none.
+    /// `script` is a path below tests/support. Waits for its ready line;
+    /// aborts the test program when there is none.
     explicit ServerProcess(std::string const& script, std::vector<std::string> const& arguments = {});
     ~ServerProcess();
     ServerProcess(ServerProcess const&) = delete;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The dispatcher against simple Droids with random delays, failures, deaths and freezes, from fixed seeds.
-// After every input: counts equal a recount, only living Droids hold ranges. At the end: the run is over,
-// every range has ended once, its bytes are in the bundle that the table names, and the journal says the
-// same.
+// The dispatcher against simple Droids with random delays, failures, deaths and freezes, from
+// fixed seeds. After every input: counts equal a recount, only living Droids hold ranges. At
+// the end: the run is over, every range has ended once, its bytes are in the bundle that the
+// table names, and the journal says the same.
 #include "naive_droid.hpp"
 #include "yoda_under_test.hpp"
 

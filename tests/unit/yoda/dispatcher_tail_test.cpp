@@ -95,8 +95,8 @@ TEST(Tail, AnEmptyAnswerIsNoReasonToAskAgainAtOnce)
 
 TEST(Tail, RecalledRangesDoNotGoInCircles)
 {
-    // Droid 1 is idle with one worker; Droid 2 can give one range. In rank order, the giver may not take it
-    // back.
+    // Droid 1 is idle with one worker; Droid 2 can give one range. In rank order, the
+    // giver may not take it back.
     for (Rank const giver : {1u, 2u}) {
         Rank const taker = 3 - giver;
         YodaUnderTest yoda({.ranges = 5}, 2, all_at_once(5));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A batch system behind four questions. Slurm and PBS by their commands, `local` by processes of this
-// machine.
+// The interface to a batch system. Slurm and PBS are asked by their
+// commands; `local` runs processes on this machine.
 #pragma once
 
 #include <memory>
@@ -31,14 +31,14 @@ struct JobAnswer {
 class BatchSystem {
   public:
     virtual ~BatchSystem() = default;
-    /// Error: the system cannot be asked at all (no program); nothing was submitted. No answer is no error:
-    /// job_id is empty and `refused` false, and only find() can tell.
+    /// Error: the system cannot be asked at all (no program); nothing was submitted. A missing answer is
+    /// not an error: job_id is empty, `refused` is false, and only find() can tell.
     virtual Result<SubmitOutcome> submit(std::string const& job_file, std::string const& name) = 0;
     /// The job of that name; one with our number and another name is not ours. Error: no answer, or one that
     /// makes no sense; nothing may be concluded.
     virtual Result<JobAnswer> find(JobRef const& ref) = 0;
     /// Asks the system to end a job that find() has just told of, so that its name has been compared. A job
-    /// that has ended already is no error.
+    /// that has ended already is not an error.
     virtual Status cancel(BatchJob const& job) = 0;
     /// Nodes that are idle now; 0: not known. `clusters`: as in JobRef.
     virtual std::uint64_t idle_node_count(std::string const& partition, std::string const& clusters) = 0;

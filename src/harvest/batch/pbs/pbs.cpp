@@ -2,9 +2,9 @@
 // PBS by its commands: OpenPBS and PBS Pro (qselect, qstat -x), Torque and Slurm's wrappers (qstat -f). What
 // they print is read by pbs_text.
 //
-// A server without job history, as OpenPBS is installed, answers -x well and empty even for a job that runs
-// ("PBS is not configured to maintain job history"): the plain words are asked first, and -x only adds jobs
-// that have ended.
+// A server without job history, as OpenPBS is installed, answers -x well and empty even for a
+// job that runs ("PBS is not configured to maintain job history"): the plain words are asked
+// first, and -x only adds jobs that have ended.
 #include <fmt/format.h>
 
 #include "harvest/batch/base/batch_system.hpp"
@@ -21,8 +21,8 @@ class Pbs final : public BatchSystem {
 
     Result<SubmitOutcome> submit(std::string const& job_file, std::string const& name) override
     {
-        // On the command line too: Slurm's wrapper overrides what the file says of output by names of its
-        // own.
+        // On the command line too: Slurm's wrapper overrides what the file says of
+        // output by names of its own.
         auto const log = job_file.substr(0, job_file.rfind("/batch/")) + "/logs/" + name + ".log";
         auto const end = run_program({"qsub", "-N", name, "-j", "oe", "-o", log, job_file}, limit_, clock_);
         if (!end) return end.error();

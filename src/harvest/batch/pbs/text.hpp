@@ -21,8 +21,8 @@ Result<std::string> parse_qsub(std::string_view text);
 /// `qstat -f`: blocks "Job Id: ..." with indented "key = value" lines, long values folded.
 Result<std::vector<BatchJob>> parse_qstat_text(std::string_view text);
 
-/// `pbsnodes -a`: nodes that are free and have no job. OpenPBS calls a node free as long as any of its cores
-/// is.
+/// `pbsnodes -a`: nodes that are free and have no job. OpenPBS calls a node free as
+/// long as any of its cores is.
 std::uint64_t count_idle_pbs_nodes(std::string_view text);
 
 /// Exit code of qstat beside "Unknown Job Id" (PBSE_UNKJOBID, 15001, in eight bits).

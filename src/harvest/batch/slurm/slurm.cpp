@@ -48,8 +48,8 @@ class Slurm final : public BatchSystem {
         if (!clusters) return clusters.error();
         JobAnswer answer;
         std::optional<Error> silent;
-        // One at a time: squeue -M a,b does not tell which of them has a job, and answers well with one of
-        // them down.
+        // One at a time: squeue -M a,b does not tell which of them has a
+        // job, and answers well with one of them down.
         for (auto const& cluster : *clusters) {
             auto found = find_in(cluster, ref.name);
             if (!found)

@@ -24,7 +24,7 @@ Result<std::optional<std::string>> read_offer(std::string const& path)
     return text.error();
 }
 
-/// Why a whole file is no answer to us; empty: it is one, and `lists` has what it holds for our jobs.
+/// Why a whole file is not an answer to us. Empty: it is one, and `lists` has what it holds for our jobs.
 std::string take_lists(Json const& content, std::vector<Job> const& jobs, AccessPoint::RangeLists& lists)
 {
     if (!content.is_object()) return "it is not a JSON object of lists";

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The access point of a Harvester's worker: its files, and who may write which of them when (docs/panda.md).
-// Harvester writes in place: a file of its that is not whole is still coming. It writes an answer first and
-// removes the request after that, and it answers every request that it meets, over an answer that nobody has
-// taken yet.
+// Harvester writes in place: one of its files that is not whole is still being written. Harvester writes an
+// answer first and removes the request after that. It answers every request that it meets, and overwrites an
+// answer that nobody has taken yet.
 #pragma once
 
 #include <cstdint>

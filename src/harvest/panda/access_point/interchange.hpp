@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-// The files by which a Harvester and a worker talk in their access point (docs/reference/panda.md §12): a second way to
-// feed and drain a run, without speaking to PanDA. Harvester writes in place, so half files are met and taken
-// for "not yet"; ours appear whole. Who may write which of them when is in access_point.hpp.
+// The files by which a Harvester and a worker talk in their access point (docs/reference/panda.md §12): a
+// second way to feed and drain a run, without speaking to PanDA. Harvester writes in place, so a half file is
+// taken for "not yet"; our files appear whole. access_point.hpp says who may write which file when.
 //
-//   HPCJobs.json               jobs            read
-//   JobsEventRanges.json       ranges          read, then kept as .old.<n>; malformed: as .bad.<n>; an empty
-//                                              list: no more
-//   worker_requestjob.json     "give me jobs"  written when there are none
-//   worker_requestevents.json  more ranges     written when there are none, and by feeding
-//   event_status.dump.json     what ended      written, or added to while Harvester has not taken it
-//   worker_attributes.json     how the job     written; its final state once everything has been told
-//                              stands
-//   worker_heartbeat.json      a sign of life  written while a batch job waits or ends, or its yoda has shown
-//                                              one
-//   jobReport.json             of a transform  written when there is one
-//   <logFile>                  the job's logs  written for its final state
-//   kill_worker.json           end the worker  written when nothing is left for a batch job that waits, and
-//                                              for a job that cannot run here
+//   file                       what it holds         what we do with it
+//   HPCJobs.json               jobs                  read
+//   JobsEventRanges.json       ranges; an empty      read, then kept as .old.<n>; a malformed file is kept
+//                              list: no more come    as .bad.<n>
+//   worker_requestjob.json     a request for jobs    write it when there are none
+//   worker_requestevents.json  a request for ranges  write it when there are none, and by feeding
+//   event_status.dump.json     ranges that ended     write it; add to it while Harvester has not taken it
+//   worker_attributes.json     state of the job      write it; the final state after all else has been told
+//   worker_heartbeat.json      a sign of life        write it while a batch job waits or ends, or when its
+//                                                    yoda has given a sign of life
+//   jobReport.json             a transform's report  write it when there is one
+//   <logFile>                  the job's logs        write it for the final state of the job
+//   kill_worker.json           an order to end the   write it when a batch job that waits has nothing left
+//                              worker                to do, and for a job that cannot run here
 #pragma once
 
 #include <cstdint>

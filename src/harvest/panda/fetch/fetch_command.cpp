@@ -40,8 +40,8 @@ class RunFolderSink final : public RunSink {
         auto& paths = paths_[job];
         if (range.lfn != paths.last_lfn || !paths.last_pfn) {
             paths.last_lfn = range.lfn;
-            paths.last_pfn =
-                &paths.by_lfn.at(paths.last_lfn);  // The checker let only inputs of the job through.
+            // The checker let only inputs of the job through.
+            paths.last_pfn = &paths.by_lfn.at(paths.last_lfn);
         }
         return builder_.add_range(paths.index, range, *paths.last_pfn);
     }

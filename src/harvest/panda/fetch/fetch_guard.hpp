@@ -4,8 +4,8 @@
 //
 //   FOLDER/held-jobs/<PandaID>.json         one held job each, replaced whole, synced
 //   FOLDER/held-jobs/ended-in-a-row.json    jobs ended since the last one that came into a run
-// FOLDER is the spool, or the folder that holds the run of a plain fetch. May be read and written by several
-// at once.
+// FOLDER is the spool, or the folder that holds the run of a plain fetch.
+// May be read and written by several at once.
 #pragma once
 
 #include <cstdint>

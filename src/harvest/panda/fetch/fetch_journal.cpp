@@ -114,8 +114,8 @@ Result<Ask> FetchJournal::begin(AskKind kind, std::int64_t panda_id, std::int64_
                                 {"PandaID", panda_id}, {"count", count},       {"unix_s", unix_s}};
     if (!ask.note.empty()) json["note"] = ask.note;
     auto const path = path_of(ask, asked);
-    // Whole or not at all, and only once: written aside, then linked to its name, which fails if somebody has
-    // it.
+    // Whole or not at all, and only once: written aside, then linked to its name, which
+    // fails if somebody has it.
     auto const part = fmt::format("{}.{}.part", path, ::getpid());
     if (auto const status = replace_file(part, json.dump() + "\n"); !status) return status.error();
     int const result = ::link(part.c_str(), path.c_str());

@@ -42,8 +42,8 @@ class FetchJournal {
     static Result<FetchJournal> open(std::string folder);
 
     std::vector<Ask> const& asks() const { return asks_; }
-    /// Durable when it returns. busy: another process wrote this number at the same time; open the journal
-    /// again.
+    /// Durable when it returns. busy: another process wrote this number at the same
+    /// time; open the journal again.
     Result<Ask> begin(AskKind kind, std::int64_t panda_id, std::int64_t count, std::int64_t unix_s,
                       std::string note = {});
     Status keep_answer(Ask const& ask, std::string_view list);

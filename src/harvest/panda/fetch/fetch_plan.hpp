@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// How many ranges to ask for, job by job: never more than the allocation can do, an even share for every job,
-// short answers taken for what they are. Pure.
+// How many ranges to ask for, job by job: an even share for every job, and never more than the allocation can
+// do. A short answer does not mean that the job has no more ranges; only an empty one does. Pure.
 #pragma once
 
 #include <cstdint>

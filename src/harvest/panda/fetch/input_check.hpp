@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The input files of a job, before nodes are burnt on it: found, of the right size and checksum, staged in
-// where they are not on the shared file system. Wrong ones fail the job with the pilot's code for it.
+// Checks the input files of a job before a batch job is spent on it: each must be there, with the right size
+// and checksum, or is staged in. A wrong file fails the job with the pilot's code for this.
 #pragma once
 
 #include <cstdint>
@@ -41,8 +41,8 @@ struct InputPolicy {
     std::string stage_folder;  ///< where fetched inputs go (on the shared file system); kept between runs
     std::uint64_t stage_limit_bytes = 14'000'000'000;  ///< for one job
     unsigned tries = 2;                                ///< at each source
-    bool direct_access =
-        false;  ///< jobs with transferType "direct" read from the first source that has a URL
+    /// Jobs with transferType "direct" read from the first source that has a URL.
+    bool direct_access = false;
 };
 
 /// Remembers what it has checked: several jobs read the same file.
@@ -52,8 +52,8 @@ class InputChecker {
         : policy_(std::move(policy)), sources_(std::move(sources)), log_(log)
     {}
 
-    /// The job with inFilePaths filled, or why it cannot run. Paths that came with the job are checked as
-    /// they are.
+    /// The job with inFilePaths filled, or why it cannot run. Paths that
+    /// came with the job are checked as they are.
     std::variant<Job, JobEnd> check(Job const& job);
 
   private:

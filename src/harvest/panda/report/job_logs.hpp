@@ -25,12 +25,12 @@ struct TransformReport {
 /// nullopt: no JSON object.
 std::optional<TransformReport> parse_transform_report(std::string_view text);
 
-/// The newest jobReport.json below RUN/logs of that job, as it is: at most 1 MB, and JSON. Empty if there is
-/// none.
+/// The newest jobReport.json below RUN/logs of that job, as it is: at most 1 MB, and
+/// JSON. Empty if there is none.
 std::string find_transform_report(std::string const& logs, std::size_t job);
 
-/// What its payload used on one node (droid/channel/memory_log.hpp): the most of all nodes, and the largest
-/// mean.
+/// What its payload used on one node (droid/channel/memory_log.hpp): the most of all
+/// nodes, and the largest mean.
 struct MemoryUse {
     std::int64_t max_rss_kb = 0;
     std::int64_t avg_rss_kb = 0;
@@ -44,8 +44,8 @@ std::string read_run_warnings(std::string const& logs, std::size_t limit_bytes =
 /// The end of the payload's log that was written last, at most `limit_bytes`.
 std::string read_payload_tail(std::string const& logs, std::size_t job, std::size_t limit_bytes = 2'048);
 
-/// Whether a file below RUN/logs is of another job's payload ("payload_<rank>_<job>..."): the others belong
-/// to all jobs.
+/// Whether a file below RUN/logs is of another job's payload
+/// ("payload_<rank>_<job>..."): the others belong to all jobs.
 bool is_log_of_job(std::string_view path, std::size_t job);
 
 }  // namespace yoda

@@ -123,7 +123,7 @@ void add_final_fields(Fields& fields, bool finished, JobRecord const& record, Jo
     if (!finished && error.code == 0) error = reason_of_failure(record, progress);
     fields["pilotErrorCode"] = std::to_string(error.code);
     put(fields, "pilotErrorDiag", error.diag);
-    // Failed ranges are retried range by range; they are no failure of the transform as a whole.
+    // Failed ranges are retried range by range; they are not a failure of the transform as a whole.
     int const exit_code = finished ? 0 : progress.payload_exit_code.value_or(0);
     auto const mismatch = mismatch_note(progress);
     fields["transExitCode"] = std::to_string(exit_code);
@@ -236,8 +236,8 @@ void on_update_answer(JobRecord& record, JobUpdate const& update, JobUpdateAnswe
     if (auto const batch = update.fields.find("batchID"); batch != update.fields.end())
         record.batch_id = batch->second;
     on_commands(record, answer.commands);
-    // A final state answered by "tobekilled" is one of a job that PanDA does not have any more: just as
-    // final.
+    // A final state answered by "tobekilled" is one of a job that PanDA does not
+    // have any more: just as final.
     if (last || answer.commands.already_done || answer.commands.bad_attempt) record.ended = true;
 }
 

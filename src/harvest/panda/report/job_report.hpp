@@ -2,12 +2,12 @@
 // One PanDA job as PanDA hears of it, from `starting` to its final state; pure. All that must outlive a
 // process is in JobRecord, one small atomic file.
 //
-//   phase of the run          update sent
-//   waiting                   starting       (and every 30 min)
-//   running                   running        (every 30 min; 5 min in debug mode)
-//   uploading                 transferring   (every 30 min): no batch job will come any more, bundles are on
-//   their way over, log not up yet      holding        (every 30 min) over                      finished |
-//   failed   until PanDA has it
+//   phase of the run        update sent            how often
+//   waiting                 starting               at once, then every 30 min
+//   running                 running                every 30 min; every 5 min in debug mode
+//   uploading               transferring           every 30 min; bundles are on their way, no batch job comes
+//   over, log not up yet    holding                every 30 min
+//   over                    finished or failed     until PanDA has taken it
 // The final state goes only after every range has been reported: from then on PanDA takes none.
 #pragma once
 
@@ -52,8 +52,8 @@ struct JobProgress {
     int error_code = 0;  ///< pilot error of the job as a whole; 0: none
     std::string error_diag;
     bool log_pending = false;  ///< the log tarball is not in its store yet
-    std::string
-        output_report;  ///< "xml": what is registered, in fact JSON: {"<LFN>": {"guid", "fsize", ...}}
+    /// PanDA's field "xml", in fact JSON: the files to register, {"<LFN>": {"guid", "fsize", ...}}.
+    std::string output_report;
     std::int64_t log_storage_id = 0;  ///< of the special store for logs, once the log is there; 0: none
     std::string meta_data;            ///< jobReport.json
     std::string pilot_log;
@@ -77,8 +77,8 @@ std::optional<JobUpdate> next_update(JobRecord const& record, JobProgress const&
 /// "finished" or "failed": PanDA takes nothing of the job after it.
 bool is_final_state(std::string_view state);
 
-/// While ranges are reported over v1 the job's commands are asked for so often; other heartbeats may be
-/// rarer.
+/// While ranges are reported over v1 the job's commands are asked for so often; other
+/// heartbeats may be rarer.
 inline constexpr std::int64_t command_pause_s = 300;
 bool commands_are_due(JobRecord const& record, std::int64_t now_unix_s);
 

@@ -28,9 +28,9 @@ std::string log_file_name(Job const& job);
 std::string log_record_name(Job const& job, std::string_view activity);
 bool is_log_record(StageRecord const& record);
 
-/// Of all jobs of the run whose work is over, for these log activities. With PanDA: those that `harvest
-/// report` told it are transferring or holding; without: all, once every range has ended. Nothing is made
-/// yet.
+/// Of all jobs of the run whose work is over, for these log activities. With PanDA:
+/// those that `harvest report` told it are transferring or holding; without: all, once
+/// every range has ended. Nothing is made yet.
 Result<std::vector<StageRecord>> find_wanted_logs(std::string const& run_folder,
                                                   std::vector<std::string> const& activities,
                                                   std::int64_t now_unix_s);

@@ -2,9 +2,9 @@
 // `harvest report RUN`: tells PanDA what is in the stores (bundle by bundle), what failed, and how each job
 // stands; obeys what it answers. One tick: bounded, may be killed anywhere and called again.
 //
-// For each job: ranges first, its state last. A bundle's record goes from verified to reported only after
-// PanDA took all its ranges; what PanDA took is written down before (reported_log.hpp). Sending again what
-// PanDA has is harmless.
+// For each job the ranges are told first and its state last. What PanDA took is written down
+// (reported_log.hpp); after PanDA took all ranges of a bundle, the bundle's record goes from verified to
+// reported. Sending again what PanDA has is harmless.
 #pragma once
 
 #include <atomic>

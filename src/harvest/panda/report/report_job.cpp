@@ -287,8 +287,8 @@ bool JobReporter::all_settled() const
 bool JobReporter::is_over() const
 {
     if (shared_.facts.phase == JobPhase::uploading) return true;
-    // After a softkill no batch job begins for it: what has not ended goes back to PanDA with its final
-    // state.
+    // After a softkill no batch job begins for it: what has not ended goes back to
+    // PanDA with its final state.
     if (record_.drain && shared_.facts.phase == JobPhase::waiting) return true;
     bool const no_more = shared_.closed || record_.killed || record_.drain || record_.gone;
     return no_more && table().unended_in_job(job_) == 0;

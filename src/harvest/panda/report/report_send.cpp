@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What JobReporter sends: ranges call by call, until all is settled, PanDA does not answer, or it is time to
-// stop.
+// What JobReporter sends: ranges call by call, until all is settled, PanDA does not
+// answer, or it is time to stop.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -109,8 +109,8 @@ Status JobReporter::give_up_gone_job()
     return save();
 }
 
-/// Answers to range updates carry commands over the classic interface only; over v1 they come with the job's
-/// own updates.
+/// Answers to range updates carry commands over the classic interface only;
+/// over v1 they come with the job's own updates.
 Status JobReporter::ask_for_commands()
 {
     auto const now_s = shared_.unix_s();
@@ -227,8 +227,8 @@ Status JobReporter::finish(Source& source)
     return {};
 }
 
-/// A record that somebody else holds, or moved on, stays: the log says that it is reported, a later tick
-/// marks it.
+/// A record that somebody else holds, or moved on, stays: the log says that it is
+/// reported, a later tick marks it.
 Status JobReporter::mark_reported(std::string const& name)
 {
     auto claim = shared_.stage.claim(name);

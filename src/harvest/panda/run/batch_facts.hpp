@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// How the batch jobs of a run stand: told by whoever submits them, or read from what yoda left in the run
-// folder.
+// How the batch jobs of a run stand: told by whoever submits them, or read from what
+// yoda left in the run folder.
 #pragma once
 
 #include <cstdint>

@@ -41,8 +41,8 @@ struct JobRecord {
     std::string problem;  ///< why the last update was not stored
     bool operator==(JobRecord const&) const = default;
 };
-/// Its ranges are not to be worked on any more: it is to end (softkill), is to be killed, is gone, or has
-/// ended.
+/// Its ranges are not to be worked on any more: it is to end (softkill), is to be
+/// killed, is gone, or has ended.
 inline bool takes_no_more(JobRecord const& record)
 {
     return record.drain || record.killed || record.gone || record.ended;

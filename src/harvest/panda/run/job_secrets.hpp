@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Credentials of users and of the pilot that come with a job definition. The job definition is read by
-// everybody who can read the run; these go into a file of their own, mode 0600, for whoever speaks for the
-// job later: PandaProxy, which may have to sign the job's inputs first.
+// Credentials of users and of the pilot that come with a job definition. Everybody who can read the run reads
+// the job definition, so the credentials go into a file of their own, mode 0600. They are needed later to ask
+// PandaProxy for signed URLs of the job, and may be needed at once for its inputs.
 #pragma once
 
 #include <string>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// How long an event takes here, as earlier runs beside this one measured it (event_time_s of their
-// status.json).
+// How long an event takes here, as earlier runs beside this one measured it
+// (event_time_s of their status.json).
 #pragma once
 
 #include <optional>

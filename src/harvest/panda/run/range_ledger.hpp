@@ -3,14 +3,14 @@
 // is proven to be in its store, or ranges that failed. Ids are not kept: a group knows only how many ranges
 // it has and which are settled.
 //
-//            compose            stored: true            accepted  --+
-//   open ------------> sent --- stored: false ------->  refused   --+--> settled
-//    | |                 |----- stored: false over v1 > unknown (the job may be gone)
-//    ^ ^                 |----- stored: null, later --> open (not again in this tick)
-//    | |                 |----- refused as a whole ---> open, in smaller pieces; alone: refused
-//    | |                 +----- unknown --------------> unknown
-//    | +-- not stored, tries left --- statuses asked ------+--> as PanDA has it: accepted or refused
-//    +---- (smaller pieces if PanDA stumbled)
+//   open -> settled       PanDA stored the range (true), or refused it (false)
+//   open -> unknown       false over v1, where the job may be gone; or the outcome of the call is not known
+//   open -> deferred      PanDA says "later" (null): the range is not sent again in this tick
+//   open -> open          PanDA refused the call as a whole: the ranges go again, in smaller pieces
+//   open -> settled       PanDA refused a range that was sent alone, in its last try
+//   unknown -> settled    PanDA's statuses have the range as ended, or do not have it any more
+//   unknown -> open       PanDA's statuses have the range as open, and tries are left
+//   settled -> open       PanDA does not have the range after all: reopen()
 //
 // Sending again what PanDA has is harmless, so nothing is kept of what was sent but not answered.
 #pragma once
@@ -80,8 +80,8 @@ class RangeLedger {
 
     bool has_unknown() const { return unknown_count_ > 0; }
     std::vector<Group> unknown_groups() const;
-    /// Where PanDA has the ranges of an unknown group. `ids` and `finished` (else failed or fatal) say what
-    /// we sent.
+    /// Where PanDA has the ranges of an unknown group. `ids` and `finished` (else failed or
+    /// fatal) say what we sent.
     Effects on_statuses(Group group, std::vector<std::string_view> const& ids,
                         std::vector<bool> const& finished, RangeMap const& standings);
     /// After all unknown groups were looked up: smaller pieces if something was not stored, else larger ones.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A small number for each eventRangeID of one job. Ids of one file come close together, so they stand in
-// pages of 32: a million dense ones take 2 MB (as texts they would take 150), the sparsest 70.
-// An id that is not five integers, or of another job, is kept as a text.
+// A small number for each eventRangeID of one job. Ids of one file lie close together, so they are kept in
+// pages of 32: a million ids take 2 MB where they are dense and 70 MB where they are sparsest (150 MB as
+// texts). An id that is not five integers, or is of another job, is kept as a text.
 #pragma once
 
 #include <array>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// One harvest at a time speaks to PanDA for a run: the lease FOLDER/turn (sys/lease/lease.hpp). The lease
-// saves double work; nothing goes wrong where it fails (all that is sent may be sent twice, all that is asked
-// for is numbered by whoever was first).
+// One harvest at a time speaks to PanDA for a run: whoever holds the lease FOLDER/turn (sys/lease/lease.hpp).
+// The lease only saves double work. Where it fails nothing goes wrong: all that is sent may be sent twice,
+// and each request for jobs or ranges has a number, given by the harvest that was first.
 #pragma once
 
 #include <memory>

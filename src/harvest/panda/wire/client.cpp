@@ -30,7 +30,7 @@ std::int64_t unix_s(Clock const& clock)
     return clock.unix_ns() / 1'000'000'000;
 }
 
-/// No answer came. Once bytes have left, only a question is surely without effect.
+/// No response. If any bytes of the request were sent, only a read-only call is known to have had no effect.
 PandaJudgement judge_no_answer(CallKind kind, Error const& error, bool left)
 {
     PandaJudgement judgement{PandaOutcome::later, error.text()};
@@ -43,7 +43,7 @@ PandaJudgement judge_no_answer(CallKind kind, Error const& error, bool left)
     return judgement;
 }
 
-/// "Sun, 06 Nov 1994 08:49:37 GMT"; nullopt if it is no such text.
+/// "Sun, 06 Nov 1994 08:49:37 GMT"; nullopt if the text is not a date.
 std::optional<std::int64_t> read_http_date(std::string const& text)
 {
     std::tm parts{};

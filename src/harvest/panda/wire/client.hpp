@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Asks a PanDA server, over either interface, and gives judged answers; nothing here throws or gives up the
-// process. The addresses of the server's alias are tried in turn while nothing has reached any of them; what
-// may have reached one is never sent to another. Certificates are always checked; plain HTTP goes to this
-// machine only, unless told.
+// Asks a PanDA server over either interface and judges the answers; nothing here throws or ends the process.
+// The addresses of the server's alias are tried in turn while no request has reached any of them. A request
+// that may have reached one address is never sent to another. Certificates are always checked. Plain HTTP
+// goes to this machine only, unless the settings allow more.
 #pragma once
 
 #include <optional>
@@ -42,8 +42,8 @@ class PandaClient {
     PandaClient(HttpClient& http, Clock const& clock, Log& log, PandaServer server,
                 PandaCredentials credentials);
 
-    /// Errors, before anything is sent: no or bad URLs, plain HTTP to elsewhere, credentials that cannot be
-    /// used.
+    /// Errors, before anything is sent: no or bad URLs, plain HTTP to
+    /// elsewhere, credentials that cannot be used.
     Status check() const;
     /// Which interface the server speaks; asks it once unless configured.
     PandaJudgement find_api();

@@ -49,8 +49,8 @@ PandaJudgement judge_server_error(RawAnswer const& answer)
     auto const body = quote_for_people(answer.body);
     auto const why = fmt::format("HTTP {}: {}", answer.status, body.empty() ? "no text" : body);
     if (is_html(answer)) {
-        // 503 comes from the front end before the application has seen anything; the others may come after
-        // it.
+        // 503 comes from the front end before the application has seen anything; the
+        // others may come after it.
         bool const before = answer.status == 503;
         return {before ? PandaOutcome::later : PandaOutcome::unknown,
                 fmt::format("HTTP {}: an error page", answer.status)};
@@ -157,8 +157,8 @@ PandaJudgement judge_status_code(CallKind kind, std::int64_t code, std::string_v
         case 0:
             return {PandaOutcome::stored, {}};
         case 10:
-            // The server gave up waiting for its own work, which may still go on: what it hands out may be
-            // lost.
+            // The server gave up waiting for its own work, which may still go on: what
+            // it hands out may be lost.
             return {kind == CallKind::take ? PandaOutcome::unknown : PandaOutcome::later,
                     why("timed out in the server")};
         case 20:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The outside of every answer: which of PanDA's many shapes it has, and what it says about the call as a
-// whole.
+// The outside of every answer: which of PanDA's many shapes it has, and what it says
+// about the call as a whole.
 //   classic  {"StatusCode": 0, ...}  or  StatusCode=0&...  or  [true, ...]  or bare text  or an HTML page
 //   v1       {"success": true, "message": "", "data": ...}, or Python's repr of it
 #pragma once
@@ -35,8 +35,8 @@ Envelope open_envelope(PandaApi api, CallKind kind, RawAnswer const& answer);
 /// HTTP 500). `stored` means: look into the body.
 PandaJudgement judge_transport(RawAnswer const& answer);
 
-/// JSON, a form (an object of texts, the first of equal names counts), or Python's repr; null if it is none
-/// of them.
+/// JSON, a form (an object of texts, the first of equal names counts), or
+/// Python's repr; null if it is none of them.
 nlohmann::json decode_body(std::string_view body);
 /// A value that may be JSON or Python's repr once more, as a text; otherwise the value itself.
 nlohmann::json decode_nested(nlohmann::json const& value);

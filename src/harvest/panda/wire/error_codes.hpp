@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pilot error codes that we report, for jobs (pilotErrorCode) and ranges (errorCode); docs/reference/panda.md
-// §9.
+// Pilot error codes that we report, for jobs (pilotErrorCode) and ranges (errorCode);
+// docs/reference/panda.md §9.
 #pragma once
 
 namespace yoda::pilot_error {

@@ -12,8 +12,8 @@ namespace yoda {
 
 using FormFields = std::vector<std::pair<std::string, std::string>>;
 
-/// Everything but letters, digits and "-._~" as %XX; with `plus` a blank as '+' (forms), else as %20 (query
-/// strings).
+/// Everything but letters, digits and "-._~" as %XX; with `plus` a blank as
+/// '+' (forms), else as %20 (query strings).
 void append_url_encoded(std::string_view text, bool plus, std::string& out);
 std::string print_form(FormFields const& fields);
 /// The same for the part after '?'.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// updateJob's fields: names in both interfaces, types, limits (docs/reference/panda.md §4; the server's own
-// signatures).
+// updateJob's fields: names in both interfaces, types, limits
+// (docs/reference/panda.md §4; the server's own signatures).
 #include <fmt/format.h>
 
 #include <algorithm>

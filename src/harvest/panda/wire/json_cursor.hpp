@@ -22,7 +22,7 @@ class JsonCursor {
         skip_space();
         return at_ == end_;
     }
-    /// The next character that is no white space, 0 at the end; not taken.
+    /// The next character that is not white space, 0 at the end; not taken.
     char peek()
     {
         skip_space();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What one request to PanDA came to. Every answer, however ugly, is one of four outcomes (docs/panda.md,
-// "Outcomes").
+// What one request to PanDA came to. Every answer, however ugly, is one of
+// four outcomes (docs/panda.md, "Outcomes").
 #pragma once
 
 #include <string>

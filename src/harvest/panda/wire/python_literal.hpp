@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Python's repr of plain values (True, None, 'text', {1: None}) as JSON: PanDA prints it where it forgot to
-// encode.
+// Python's repr of plain values (True, None, 'text', {1: None}) as JSON:
+// PanDA prints it where it forgot to encode.
 #pragma once
 
 #include <nlohmann/json.hpp>

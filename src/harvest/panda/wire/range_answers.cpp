@@ -130,8 +130,8 @@ RangeUpdatesAnswer read_range_updates(PandaApi api, std::size_t sent_count, RawA
         if (content.contains(key)) answer.commands.merge(read_command_map(content[key]));
     auto const list = decode_nested(content["Returns"]);
     if (!list.is_array()) {
-        // Returns "\"" and Command "E": two letters of an error message; the request was no JSON for the
-        // server.
+        // Returns "\"" and Command "E": two letters of an error message; the request
+        // was no JSON for the server.
         answer.judgement = {PandaOutcome::refused, "PanDA could not read the list of ranges"};
         return answer;
     }

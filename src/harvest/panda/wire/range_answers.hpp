@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Answers about event ranges: those handed out, what became of reported ones, how many are left, where each
-// stands.
+// Answers about event ranges: those handed out, what became of reported
+// ones, how many are left, where each stands.
 #pragma once
 
 #include <cstdint>
@@ -40,7 +40,7 @@ class RangesAnswer {
 };
 RangesAnswer read_ranges(PandaApi api, RawAnswer answer);
 
-/// What PanDA says of one reported range. `accepted` is no proof that the row changed
+/// What PanDA says of one reported range. `accepted` does not prove that the row changed
 /// (docs/reference/panda.md §6).
 enum class RangeReturn { accepted, refused, later };
 
@@ -71,8 +71,8 @@ CountAnswer read_range_count(PandaApi api, RawAnswer const& answer);
 
 /// Where one range stands: "sent", "finished", "failed", "ready", ... (docs/reference/panda.md §7).
 using TakeRangeStatus = std::function<void(std::string_view range_id, std::string_view status)>;
-/// Streams all ranges of all jobs that were asked for. If the judgement is not stored, what was given counts
-/// nothing.
+/// Streams all ranges of all jobs that were asked for. If the judgement is
+/// not stored, what was given counts nothing.
 PandaJudgement read_range_statuses(PandaApi api, RawAnswer const& answer, TakeRangeStatus const& take);
 
 /// A key pair lives in memory only; never log or store it.

@@ -13,10 +13,10 @@
 
 namespace yoda {
 
-/// Calls `take` for each range in the list, in its order, and gives how many there were; the texts of a range
-/// live only as long as that call. Stops at the first error that `take` gives. Errors: no JSON list; an
-/// element without a text eventRangeID or without whole event numbers. On an error some ranges may already
-/// have been given.
+/// Calls `take` for each range in the list, in its order, and gives how many there were; the texts
+/// of a range live only as long as that call. Stops at the first error that `take` gives. Errors:
+/// no JSON list; an element without a text eventRangeID or without whole event numbers. On an
+/// error some ranges may already have been given.
 Result<std::size_t> scan_ranges(std::string_view list, std::function<Status(RangeView const&)> const& take);
 
 }  // namespace yoda

@@ -34,8 +34,8 @@ Status PandaFolder::adopt_workplace() const
 {
     auto const from = workplace(run_);
     if (!path_exists(from) || !path_exists(run_ + "/job.json")) return {};
-    // A workplace without it belongs to a fetch that did not get that far: its run was made by somebody
-    // else.
+    // A workplace without it belongs to a fetch that did not get that far: its run
+    // was made by somebody else.
     if (!path_exists(from + "/harvest.cfg")) return {};
     if (::rename(from.c_str(), path_.c_str()) != 0) {
         if (errno == EEXIST || errno == ENOTEMPTY)

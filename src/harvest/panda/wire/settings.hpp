@@ -39,8 +39,8 @@ struct PandaSettings {
 /// Keys without which nothing can be fetched, and that are not set.
 std::vector<std::string> missing_fetch_settings(PandaSettings const& settings);
 
-/// Fields of every updateJob: node, siteName, schedulerID, pilotID, computingElement; what is empty is left
-/// out.
+/// Fields of every updateJob: node, siteName, schedulerID, pilotID,
+/// computingElement; what is empty is left out.
 std::map<std::string, std::string> common_job_fields(PandaSettings const& settings);
 
 /// What came with a job and is nobody's business, in RUN/panda or the workplace of a fetch.

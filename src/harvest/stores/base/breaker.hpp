@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Whether an endpoint may be asked now: a pure state machine, one for each endpoint, shared by all who use
-// it.
+// Whether an endpoint may be asked now: a pure state machine, one for each endpoint,
+// shared by all who use it.
 //
 //   closed     everybody may ask; `open_after` failures in a row -> open
 //   open       nobody asks until a pause that grows with each failed trial -> half open
@@ -28,8 +28,8 @@ class Breaker {
   public:
     explicit Breaker(BreakerPolicy policy = {}) : policy_(policy) {}
 
-    /// True: a request may go now, and its outcome must be told. In half open only the first who asks gets
-    /// it.
+    /// True: a request may go now, and its outcome must be told. In half open only
+    /// the first who asks gets it.
     bool try_enter(TimePoint now);
     /// Whether try_enter() would say yes; takes nothing.
     bool allows(TimePoint now) const;

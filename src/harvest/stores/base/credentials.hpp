@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Keys and tokens for stores: from a file that only its owner can read, or from the environment; never from
-// an argument.
+// Keys and tokens for stores: from a file that only its owner can read, or
+// from the environment; never from an argument.
 #pragma once
 
 #include <functional>

@@ -24,8 +24,8 @@ struct PartSums {
 /// Of bytes [offset, offset + bytes) of an open file. io: it cannot be read, or is shorter.
 Result<PartSums> sum_part(int fd, std::uint64_t offset, std::uint64_t bytes, bool with_sha256);
 
-/// How a file of `bytes` is cut: parts of `part_bytes` (rounded up so that there are at most 1,000), the last
-/// one shorter.
+/// How a file of `bytes` is cut: parts of `part_bytes` (rounded up so that there
+/// are at most 1,000), the last one shorter.
 struct PartPlan {
     std::uint64_t bytes = 0;
     std::uint64_t part_bytes = 0;
@@ -48,8 +48,8 @@ class PartHasher {
     PartHasher(int fd, std::uint64_t offset, PartPlan plan, bool with_sha256, unsigned thread_count,
                unsigned ahead, std::function<void()> ready);
     ~PartHasher();
-    /// The sums of this part if they are there by now; parts at and after `part + ahead` are not begun
-    /// before.
+    /// The sums of this part if they are there by now; parts at and after `part +
+    /// ahead` are not begun before.
     std::optional<Result<PartSums>> take(std::uint64_t part);
     /// Waits for it.
     Result<PartSums> wait(std::uint64_t part);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A file that comes from a store: written beside its final name, which it gets only when it is whole and
-// synced.
+// A file that comes from a store: written beside its final name, which it gets only
+// when it is whole and synced.
 #pragma once
 
 #include <string>

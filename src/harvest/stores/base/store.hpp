@@ -34,8 +34,8 @@ struct ObjectSpec {
 /// What put() knows of its object.
 struct PutResult {
     std::string proof;  ///< goes to ObjectSpec::proof
-    bool proven =
-        false;  ///< the store named a checksum of what it has, and it is ours: check() would say `same`
+    /// The store named a checksum of what it has, and this is ours: check() would say `same`.
+    bool proven = false;
 };
 
 struct PutHooks {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a store needs from its surroundings: clock, log, limits, and what is shared with other threads'
-// stores.
+// What a store needs from its surroundings: clock, log, limits, and what is shared
+// with other threads' stores.
 #pragma once
 
 #include <atomic>

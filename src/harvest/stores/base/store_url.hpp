@@ -18,8 +18,8 @@ struct StoreUrl {
     StoreKind kind = StoreKind::file;
     bool tls = false;
     std::string host;  ///< with the port when one was given; empty for files
-    std::string path;  ///< not percent-encoded; S3: what follows the bucket; no '/' at either end except a
-                       ///< file's first
+    /// Not percent-encoded; S3: what follows the bucket. Only a file's path begins with '/', none ends so.
+    std::string path;
     std::string bucket;
 
     /// "https://host:port", what requests go to; "root://host:port"; of files the folder.
@@ -28,9 +28,9 @@ struct StoreUrl {
     std::string text() const;
 };
 
+/// Reads a store's URL.
 /// Errors (usage): an unknown scheme, no host, an S3 endpoint without a bucket, a file path that is not
-/// absolute,
-/// ".." in the path, keys or passwords in the URL.
+/// absolute, ".." in the path, keys or passwords in the URL.
 Result<StoreUrl> parse_store_url(std::string_view text);
 
 }  // namespace yoda

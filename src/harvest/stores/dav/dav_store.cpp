@@ -146,8 +146,8 @@ Status DavStore::make_parents(std::string const& key, TimePoint deadline)
         std::string const what = "MKCOL " + made->url;
         auto answer = calls_.call([&] { return *made; },
                                   [&](Result<HttpResponse> const& got, unsigned try_number) {
-                                      // There already (405, 409 of some), or not ours to make: the PUT will
-                                      // tell.
+                                      // There already (405, 409 of some), or not ours
+                                      // to make: the PUT will tell.
                                       if (got && got->status < 500) return Judgement{};
                                       return judge_http(got, try_number, what);
                                   },

@@ -16,8 +16,8 @@ namespace yoda {
 struct DavOptions {
     HttpTls tls;
     std::string token_file;
-    /// Some doors lose the old file when an overwrite is cut (XrdHttp): a name is only given to what is
-    /// whole.
+    /// Some doors lose the old file when an overwrite is cut (XrdHttp): a name is
+    /// only given to what is whole.
     bool overwrite_by_move = true;
 };
 
@@ -47,7 +47,7 @@ class DavStore final : public Store {
 
 /// Reads "Digest: adler32=0a1b2c3d,md5=<base64>" (RFC 3230) into `object`.
 void read_digest(std::string_view value, StoredObject& object);
-/// What an answer means for a plain HTTP door. 404 is no failure: callers read it.
+/// What an answer means for a plain HTTP door. 404 is not a failure: callers read it.
 Judgement judge_http(Result<HttpResponse> const& answer, unsigned try_number, std::string const& what);
 
 }  // namespace yoda

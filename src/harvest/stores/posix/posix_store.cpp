@@ -66,7 +66,7 @@ Result<std::uint32_t> PosixStore::copy(int from, std::uint64_t offset, std::uint
 Result<PutResult> PosixStore::put(ObjectSpec const& spec, PutHooks const& hooks)
 {
     if (auto stopped = breaker_->stopped()) return *std::move(stopped);
-    // The base is somebody's decision; when it is gone (not mounted) it must not be made up here.
+    // Never create the base folder: if it is missing, its file system is probably not mounted.
     std::error_code code;
     if (!std::filesystem::is_directory(base_, code)) {
         Error const gone{ErrorKind::unavailable, "the store " + base_ + " is not there",

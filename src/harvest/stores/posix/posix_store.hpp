@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A folder as a store (file://): copy, fsync, rename. The default when nothing else is configured. When the
-// folder is not there, or full, it is not asked again by this call, as an endpoint that refuses.
+// A folder as a store (file://): copy, fsync, rename. It is the default when nothing else is configured. A
+// folder that is missing or full is not asked again by this call, like an endpoint that refuses.
 #pragma once
 
 #include "harvest/stores/base/store.hpp"

@@ -27,12 +27,12 @@ struct S3Failure {
 bool is_s3_failure(HttpResponse const& response);
 S3Failure read_s3_failure(HttpResponse const& response);
 
-/// `what` was asked ("PUT s3://..."). 404 is no failure here: callers read it. RequestTimeTooSkewed comes
+/// `what` was asked ("PUT s3://..."). 404 is not a failure here: callers read it. RequestTimeTooSkewed comes
 /// back as refused with a message about the clock. `proven`: this endpoint has taken our keys before.
 Judgement judge_s3(Result<HttpResponse> const& answer, unsigned try_number, std::string const& what,
                    bool proven);
 
-/// The Date header as Unix seconds; zero when it is no date.
+/// The Date header as Unix seconds; zero when it is not a date.
 std::int64_t server_time(HttpResponse const& response);
 
 }  // namespace yoda

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Large objects in parts: hashed ahead by threads, several on the wire, resumed by what the server already
-// has.
+// Large objects in parts: hashed ahead by threads, several on the wire, resumed by
+// what the server already has.
 #include <fcntl.h>
 #include <fmt/format.h>
 
@@ -58,8 +58,8 @@ Result<std::string> S3Store::find_upload(ObjectSpec const& spec, TimePoint deadl
                         .payload_hash = {},
                         .body = {},
                         .file = {}};
-    // Some servers have no such list, some keys may not see it: then a stray upload is left to the bucket's
-    // rules.
+    // Some servers have no such list, some keys may not see it: then a stray upload is
+    // left to the bucket's rules.
     auto const verdict = [judge = judge(operation)](Result<HttpResponse> const& answer, unsigned try_number) {
         if (answer && (answer->status == 403 || answer->status == 405 || answer->status == 501))
             return Judgement{};
@@ -209,8 +209,8 @@ Status S3Store::complete(Multipart const& upload, TimePoint deadline)
                         .payload_hash = print_hex(digest_of(DigestKind::sha256, body)),
                         .body = body,
                         .file = {}};
-    // A lost answer: completing again is answered 200, or 404 when the server has put the list away; check()
-    // decides.
+    // A lost answer: completing again is answered 200, or 404 when the
+    // server has put the list away; check() decides.
     auto answer = call(operation, deadline);
     if (!answer) return answer.error();
     return {};

@@ -81,7 +81,7 @@ HttpRequest S3Store::sign(Operation const& operation)
     request.headers.add("Authorization", sigv4_authorization(signed_part, *keys_, scope));
     request.body = operation.body;
     request.file_body = operation.file;
-    // Large bodies wait for a nod, so that a refusal costs no transfer.
+    // Large bodies are sent only after "100 Continue", so that a refusal costs no transfer.
     request.expect_continue =
         operation.file && operation.file->bytes >= (1u << 20) && !calls_.breaker().ever_succeeded();
     request.tls = options_.tls;

@@ -14,8 +14,8 @@ namespace {
 /// Reads all there is, touching every byte of every message; returns how many messages there were.
 std::size_t read_all(std::string const& frame)
 {
-    auto const copy =
-        std::make_unique<std::string>(frame);  // Of its exact size, so that a sanitizer sees its end.
+    // The copy has its exact size, so that a sanitizer sees its end.
+    auto const copy = std::make_unique<std::string>(frame);
     FrameReader reader;
     if (!reader.open(*copy)) return 0;
     std::size_t count = 0;

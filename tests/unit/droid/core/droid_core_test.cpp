@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The Droid core: what becomes of ranges whose payload ends or cannot begin, and of a Droid whose disk does
-// not answer.
+// The Droid core: what becomes of ranges whose payload ends or cannot begin,
+// and of a Droid whose disk does not answer.
 #include "droid/core/droid_core.hpp"
 
 #include <gtest/gtest.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A finished run to merge: two jobs, three files, six ranges, HDF5 outputs made by h5py, in bundles spread as
-// the test likes.
+// A finished run to merge: two jobs, three files, six ranges, HDF5 outputs made by
+// h5py, in bundles spread as the test likes.
 #pragma once
 
 #include <fmt/format.h>

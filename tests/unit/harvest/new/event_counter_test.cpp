@@ -8,6 +8,7 @@
 #include <filesystem>
 
 #include "core/base/checksum.hpp"
+#include "support/builders/event_files.hpp"
 #include "support/builders/event_texts.hpp"
 #include "support/python.hpp"
 #include "support/scratch_folder.hpp"
@@ -61,7 +62,7 @@ TEST(EventCounter, CountsEventTagsWithAttributesAndIndentButNoLongerWords)
 {
     auto text = make_les_houches(2);
     text = replace(text, "</LesHouchesEvents>",
-                   "  <event npLO=\" 1 \">\n\t</event>\r\n<eventgroup>\n</LesHouchesEvents>");
+                   "  <event npLO=\" 1 \">\n\t</event>\r\n<events>\n</LesHouchesEvents>");
     EXPECT_EQ(*count(EventFormat::les_houches, text, 9), 3u);
 }
 
@@ -85,7 +86,7 @@ TEST(EventCounter, SaysThatAFileIsCutOff)
     EXPECT_THAT(count_error(EventFormat::les_houches, text.substr(0, text.find("</init>"))),
                 HasSubstr("no complete <init> block"));
     EXPECT_THAT(count_error(EventFormat::les_houches, text.substr(0, last) + "</LesHouchesEvents>\n"),
-                HasSubstr("event 4 has no </event>"));
+                HasSubstr("event 4 has no </event>; 3 events are whole"));
     EXPECT_THAT(count_error(EventFormat::hepmc, make_hepmc(3).substr(0, 150)),
                 HasSubstr("HepMC::...-END_EVENT_LISTING is missing at its end"));
 }
@@ -108,6 +109,61 @@ TEST(EventCounter, DetectsFormats)
         auto const format = detect_format(head);
         ASSERT_FALSE(format);
         EXPECT_THAT(format.error().text(), HasSubstr("compressed"));
+    }
+}
+
+TEST(SurveyInput, AnswersForEachKnownKindOfFile)
+{
+    for (auto const& file : test::event_files()) {
+        auto const survey = survey_input(test::event_file(file.name));
+        EXPECT_EQ(survey ? survey->event_count : 0, file.event_count)
+            << file.name << (survey ? "" : survey.error().text());
+        if (!survey) {
+            EXPECT_THAT(survey.error().text(), HasSubstr(file.name + " cannot be used: "));
+            EXPECT_THAT(survey.error().text(), HasSubstr(file.refusal));
+        }
+        auto const accepted = survey_input(test::event_file(file.name), CutEvents::leave_out);
+        EXPECT_EQ(accepted ? accepted->event_count : 0, file.whole_count) << file.name;
+    }
+}
+
+TEST(SurveyInput, RefusesArchivesOfSeveralFiles)
+{
+    ScratchFolder const folder;
+    auto const made = test::run_python(R"(
+import sys, tarfile, zipfile
+folder, event_file = sys.argv[1:]
+for name, format in (('gnu', tarfile.GNU_FORMAT), ('pax', tarfile.PAX_FORMAT), ('ustar', tarfile.USTAR_FORMAT)):
+    for count in (1, 2):
+        with tarfile.open(folder + '/%s%d.tar' % (name, count), 'w', format=format) as tar:
+            tar.add(folder, 'folder', recursive=False)
+            for i in range(count):
+                # Pax and GNU write records of their own for such a name.
+                tar.add(event_file if i == 0 else sys.argv[0], 'folder/' + 'n' * (90 if name == 'ustar' else 200) + str(i))
+for name, method in (('stored', zipfile.ZIP_STORED), ('deflated', zipfile.ZIP_DEFLATED)):
+    for count in (1, 2):
+        with zipfile.ZipFile(folder + '/%s%d.zip' % (name, count), 'w', method) as file:
+            file.writestr('folder/', '')
+            for i in range(count):
+                file.write(event_file if i == 0 else sys.argv[0], 'folder/' + str(i))
+)",
+                                       {folder.path(), test::event_file("banner.lhe")});
+    ASSERT_EQ(made.exit_code, 0) << made.output;
+    for (std::string const name : {"gnu", "pax", "ustar"}) {
+        auto const one = survey_input(folder / (name + "1.tar"));
+        ASSERT_TRUE(one) << one.error().text();
+        EXPECT_EQ(one->event_count, 12u) << name;
+        EXPECT_THAT(survey_input(folder / (name + "2.tar")).error().text(),
+                    HasSubstr("an archive of 2 files"));
+    }
+    for (std::string const name : {"stored", "deflated"})
+        EXPECT_THAT(survey_input(folder / (name + "2.zip")).error().text(),
+                    HasSubstr("an archive of 2 files"));
+    EXPECT_EQ(survey_input(folder / "stored1.zip")->event_count, 12u);
+    auto const whole = test::file_text(folder / "stored2.zip");
+    for (std::size_t size = 1; size < whole.size(); size += 97) {
+        test::write_text(folder / "cut.zip", whole.substr(0, size));
+        (void)survey_input(folder / "cut.zip");  // Whatever the answer: no crash.
     }
 }
 

@@ -11,6 +11,7 @@
 
 #include "core/config/payload_config.hpp"
 #include "core/job/job.hpp"
+#include "support/builders/event_files.hpp"
 #include "support/builders/event_texts.hpp"
 #include "support/python.hpp"
 #include "support/scratch_folder.hpp"
@@ -64,6 +65,45 @@ struct NewRun : ::testing::Test {
         return made.error().text();
     }
 };
+
+TEST_F(NewRun, NoRangePartsAnEventGroup)
+{
+    auto const ranges_of = [&](std::uint64_t events_per_range) {
+        std::vector<std::pair<std::int64_t, std::int64_t>> found;
+        fs::remove_all(options.run);
+        options.events_per_range = events_per_range;
+        auto const made = create_run(options);
+        if (!made) ADD_FAILURE() << made.error().text();
+        auto const loaded = load();
+        for (std::uint32_t i = 0; i < loaded.table.size(); ++i) {
+            auto const range = loaded.table.event_range(RangeIndex{i});
+            found.emplace_back(range.start_event, range.last_event);
+        }
+        return found;
+    };
+    using Ranges = std::vector<std::pair<std::int64_t, std::int64_t>>;
+    options.inputs = {test::event_file("groups.lhe")};  // Six groups of two.
+    EXPECT_EQ(ranges_of(5), (Ranges{{1, 4}, {5, 8}, {9, 12}}));
+    EXPECT_EQ(ranges_of(1), (Ranges{{1, 2}, {3, 4}, {5, 6}, {7, 8}, {9, 10}, {11, 12}}));
+    EXPECT_EQ(ranges_of(100), (Ranges{{1, 12}}));
+    options.event_counts = {6};
+    EXPECT_EQ(ranges_of(4), (Ranges{{1, 4}, {5, 6}}));
+    fs::remove_all(options.run);
+    options.event_counts = {7};
+    EXPECT_THAT(error(), HasSubstr("its event 7 is within an <eventgroup>"));
+}
+
+TEST_F(NewRun, InputsWithCutEventsAreTakenOnlyWhenThatIsAccepted)
+{
+    options.inputs = {test::event_file("cut_in_the_middle.lhe")};
+    EXPECT_THAT(error(), HasSubstr("event 6 has no </event>"));
+    options.accept_cut = true;
+    auto const made = create_run(options);
+    ASSERT_TRUE(made) << made.error().text();
+    EXPECT_EQ(made->event_count, 11u);
+    EXPECT_THAT(file_text(options.run + "/payload.cfg"), HasSubstr("environment = YODA_ACCEPT_CUT=1"))
+        << "the payload leaves out the same events";
+}
 
 TEST_F(NewRun, MakesAFolderThatIsComplete)
 {

@@ -27,8 +27,8 @@ using test::run_python;
 using test::ScratchFolder;
 using ::testing::HasSubstr;
 
-/// As a file that everybody may write: tools that open read-write are to get through also where root does
-/// not run them.
+/// As a file that everybody may write: tools that open read-write are to get
+/// through also where root does not run them.
 void run_tool(std::string const& script, std::string const& path)
 {
     std::filesystem::permissions(path, std::filesystem::perms::owner_write,
