@@ -70,7 +70,8 @@ def test(world, long):
     os.mkdir(world.path("runs"))
     expected = world.reference(EVENTS)
     image = Image(world)
-    payload = world.write_payload("inside", channel="worker", output="opaque", executable=INSIDE + "/look.sh",
+    # Outputs bear the payload's name: that of the reference.
+    payload = world.write_payload("slow_lines", channel="worker", output="opaque", executable=INSIDE + "/look.sh",
                                   in_container="yes")
     for launcher in ("mpirun", "srun"):
         site = world.path(launcher + ".cfg")

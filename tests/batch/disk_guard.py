@@ -97,7 +97,7 @@ def test(world):
     with open(os.path.join(spool, "spool.cfg"), "w") as file:
         file.write(SPOOL.format(payload=payload, config=world.config))
     os.rename(world.path("store"), world.path("store.away"))
-    first = cycle_until(world, spool, (0, 1), "a first run", lambda summary: summary["fetched"] == 1)
+    first = cycle_until(world, spool, (0, 3), "a first run", lambda summary: summary["fetched"] == 1)
     assert not first["disk_low"], first
     fill(spool, LEFT_MB)
     given = given_count(world)
@@ -117,7 +117,7 @@ def test(world):
             sealed_since = time.monotonic()
         return sealed_since is not None and time.monotonic() - sealed_since > 3
 
-    cycle_until(world, spool, (1,), "bundles", nothing_lost)
+    cycle_until(world, spool, (3,), "bundles", nothing_lost)
     said = world.harvest("cycle", spool, codes=(3,))
     assert said.count("nothing fetched: too little free space (disk_free)") == 1 and "less than disk_free" in said, said
     assert "nothing fetched" in next(line for line in said.splitlines() if line.startswith("runs: ")), said
@@ -130,15 +130,15 @@ def test(world):
         return not bundles(spool) and world.panda.tell("counts")["events"].get("finished", 0) + \
             world.panda.tell("counts")["events"].get("done", 0) > 0
 
-    quiet = cycle_until(world, spool, (1,), "all reported", all_reported)
+    quiet = cycle_until(world, spool, (3,), "all reported", all_reported)
     assert quiet["alarms"] == [], quiet
-    quiet = cycle_until(world, spool, (1,), "only the disk", lambda summary: len(summary["troubles"]) == 1)
+    quiet = cycle_until(world, spool, (3,), "only the disk", lambda summary: len(summary["troubles"]) == 1)
     check_guarded(world, quiet, given)
 
     os.unlink(os.path.join(spool, "filler"))
-    after = cycle(world, spool, (0, 1))
+    after = cycle(world, spool, (0, 3))
     assert not after["disk_low"] and (after["fetched"] or given_count(world) > given), after
-    cycle_until(world, spool, (0, 1), "all done", lambda summary: not summary["runs"] and
+    cycle_until(world, spool, (0, 3), "all done", lambda summary: not summary["runs"] and
                 set(world.panda.tell("counts")["events"]) == {"done"}, 200)
     total = world.check_nothing_twice()
     assert total == 120, total
