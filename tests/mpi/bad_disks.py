@@ -135,7 +135,7 @@ def test(world, long):
         while not os.path.exists(held + "/status.json"):
             assert elsewhere.poll() is None
         code, told = yoda(world, held)
-        assert code == 4, (code, told)
+        assert code == 3, (code, told)
         assert "elsewhere" in told and str(elsewhere.pid) in told, told
         assert elsewhere.poll() is None
         assert world.status(held)["live"], "the one that was refused has spoilt the other's status"

@@ -200,7 +200,7 @@ def test(world, long):
         assert job.poll() is None
     second = subprocess.run([os.path.join(world.bin, "yoda"), held], env=world.environment, stderr=subprocess.PIPE,
                             text=True, timeout=60)
-    assert second.returncode == 4 and str(job.pid) in second.stderr, (second.returncode, second.stderr)
+    assert second.returncode == 3 and str(job.pid) in second.stderr, (second.returncode, second.stderr)
     assert world.wait(job) == 0
     print("%d cases of bad payloads and input" % cases.checked)
 

@@ -68,15 +68,15 @@ class LeaseKeeper::Thread {
             if (is_ending_) return;
             if (new_life_) lease_.set_life(*std::exchange(new_life_, std::nullopt));
             lock.unlock();
-            Status beaten = lease_.beat();
-            if (is_removed()) beaten = explain_removal();
+            Status const beaten = lease_.beat();
+            bool const removed = is_removed();
             lock.lock();
-            if (beaten) continue;
-            if (beaten.error().kind != ErrorKind::busy) {
+            if (beaten && !removed) continue;
+            if (!removed && beaten.error().kind != ErrorKind::busy) {
                 warning_ = beaten.error();
                 continue;
             }
-            loss_ = beaten.error();
+            loss_ = removed ? explain_removal() : beaten.error();
             is_lost_ = true;
             std::uint64_t const one = 1;
             [[maybe_unused]] auto const n = ::write(event_.get(), &one, sizeof one);
@@ -98,7 +98,7 @@ class LeaseKeeper::Thread {
 
     Error explain_removal() const
     {
-        return {ErrorKind::busy, fmt::format("the folder {} is gone", lease_.folder()),
+        return {ErrorKind::io, fmt::format("the folder {} is gone", lease_.folder()),
                 fmt::format("nothing was found at its path twice, {:.0f} s apart", policy_.beat_interval.s()),
                 "this run has stopped; make a new run, or start a moved one at its new place"};
     }
