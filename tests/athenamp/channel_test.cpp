@@ -156,7 +156,7 @@ TEST(AthenaChannel, FatalErrorEndsThePayloadAndGivesTheOthersBackUnburnt)
 TEST(AthenaChannel, DeathOfTheWholePayloadIsTold)
 {
     Desk desk;
-    desk.mock("MOCK_TROUBLE", "exit:4");
+    desk.mock("MOCK_TROUBLE", "exit:4;hang:5");  // Or the other one may do all the rest meanwhile.
     desk.add_ranges(1, 10);
     desk.start(2);
     desk.run_to_end();
