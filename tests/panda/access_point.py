@@ -332,6 +332,19 @@ def a_job_without_ranges_is_told_to_harvester(world):
 
 
 @scenario
+def a_job_none_of_whose_ranges_can_be_worked_on_is_told_with_the_reason(world):
+    point = Point(world)
+    strange = point.ranges(1, 10)
+    for one in strange[str(point.panda_id)]:
+        one["LFN"] = "another.file"
+    point.harvester.feed_ranges(strange)
+    point.fetch()
+    told = point.attributes()
+    assert told["jobStatus"] == "failed" and told["pilotErrorCode"] == 1103, told
+    assert "not among the inputs" in told["pilotErrorDiag"] and not os.path.exists(point.run), told
+
+
+@scenario
 def a_merge_job_is_never_told_to_have_failed(world):
     point = Point(world, job_fields={"eventService": "NULL", "eventServiceMerge": "True"})
     said = point.fetch(codes=(4,))

@@ -201,6 +201,14 @@ def a_job_that_is_over_stands_in_nobodys_way(world):
         fetch_more(world)
         state, columns = final_state(world, empty["pandaIDs"][0])
         assert state == "failed" and int(columns["pilotErrorCode"]) == 1238, (state, columns)
+    # Who asks every few minutes and gets nothing fills no folder.
+    journal = world.path("runs", "next.fetch", "fetch")
+    before = sorted(os.listdir(journal))
+    world.panda.tell("faults", rules=[{"kind": "busy", "method": "getJob", "count": 1}])
+    fetch_more(world, codes=(3,))
+    for _ in range(3):
+        fetch_more(world)
+    assert sorted(os.listdir(journal)) == before, os.listdir(journal)
     world.make_task(task=40000020, file_count=1, events=10)
     assert "10 ranges" in fetch_more(world)
     assert os.path.exists(world.path("runs", "next", "job.json"))

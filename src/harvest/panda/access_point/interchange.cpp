@@ -178,10 +178,9 @@ Result<InterchangeSummary> fetch_from_access_point(InterchangeOptions const& opt
     if (summary.range_count == 0) {
         summary.closed = true;
         auto const& job = jobs->front();
-        auto const why = summary.refused_count > 0 ? "none of its event ranges can be worked on"
-                                                   : "there are no event ranges left for it";
-        if (auto const status =
-                point.tell_of_end({job.panda_id(), job.attempt(), pilot_error::no_events, why});
+        auto const& list = refused[job.panda_id()];
+        if (auto const status = point.tell_of_end(
+                end_without_ranges(job.panda_id(), job.attempt(), list.empty() ? nullptr : &list.front()));
             !status)
             return status.error();
         return summary;

@@ -123,7 +123,10 @@ Status Fetcher::ask_for_jobs(FetchWish const& wish)
             log_.warning("jobs_not_fetched", {{"outcome", print_outcome(answer.judgement.outcome)},
                                               {"why", answer.judgement.why}});
         if (!answer.judgement.stored() && !some_are_whole) {
-            if (auto const status = journal_.keep_end(*ask, answer.judgement); !status) return status;
+            auto const kept = answer.judgement.outcome == PandaOutcome::unknown
+                                  ? journal_.keep_end(*ask, answer.judgement)
+                                  : journal_.forget(*ask);
+            if (!kept) return kept;
             // With some jobs in hand their ranges matter more than further jobs.
             if (!jobs_.empty()) return {};
             auto error = not_stored("PanDA gave no jobs", answer.judgement);
@@ -134,11 +137,11 @@ Status Fetcher::ask_for_jobs(FetchWish const& wish)
                     lost);
             return error;
         }
+        log_.info("jobs_fetched", {{"job_count", answer.jobs.size()}});
+        if (answer.jobs.empty()) return journal_.forget(*ask);
         // PanDA does not say which queue a job was given to; payloads are told (PANDA_RESOURCE).
         for (auto& fields : answer.jobs) fields.emplace("computingSite", query.site);
         if (auto const status = journal_.keep_answer(*ask, print_json(answer.jobs)); !status) return status;
-        log_.info("jobs_fetched", {{"job_count", answer.jobs.size()}});
-        if (answer.jobs.empty()) return {};
         auto const known = jobs_.size();
         if (auto const status = load_jobs(); !status) return status;
         for (auto i = known; i < jobs_.size(); ++i)
@@ -349,12 +352,10 @@ Status Fetcher::ask_for_ranges(FetchWish const& wish)
             with_ranges.push_back(std::move(jobs_[i]));
             continue;
         }
-        JobEnd end{panda_id, jobs_[i].job.attempt(), pilot_error::no_events,
-                   "PanDA has no event ranges left for it"};
+        auto end = end_without_ranges(panda_id, jobs_[i].job.attempt(),
+                                      ranges->refused ? &*ranges->refused : nullptr);
         if (ranges->refused) {
-            end.code = ranges->refused->code;
-            end.diag = fmt::format("none of its event ranges can be worked on; {}: {}", ranges->refused->id,
-                                   ranges->refused->why);
+            log_.warning("no_range_fits", {{"PandaID", panda_id}, {"why", end.diag}});
         } else if (ranges->any_lost) {
             end.diag = "the answers with its event ranges were lost";
         } else if (!plan.is_empty(i)) {

@@ -167,6 +167,14 @@ Status FetchJournal::keep_used(Ask const& ask)
     return status;
 }
 
+Status FetchJournal::forget(Ask const& ask)
+{
+    auto const path = path_of(ask, asked);
+    if (::unlink(path.c_str()) != 0) return os_error("remove", path, errno);
+    std::erase_if(asks_, [&ask](Ask const& known) { return known.number == ask.number; });
+    return sync_folder(folder_);
+}
+
 Result<std::string> FetchJournal::read_answer(Ask const& ask) const
 {
     return read_file(path_of(ask, answer));

@@ -6,7 +6,7 @@
 //   FOLDER/000007-ranges.answer.json    the list as it came, written and synced before anybody uses it
 //   FOLDER/000007-ranges.ended.json     instead: why there is none
 //   FOLDER/000007-ranges.used           what the answer held has been passed on (feed only)
-// An ask with none of the others behind it is lost.
+// An ask with none of the others behind it is lost. One for jobs to which PanDA had nothing to give is removed.
 #pragma once
 
 #include <cstdint>
@@ -49,6 +49,8 @@ class FetchJournal {
     Status keep_answer(Ask const& ask, std::string_view list);
     Status keep_end(Ask const& ask, PandaJudgement const& judgement);
     Status keep_used(Ask const& ask);
+    /// The newest one, for which PanDA had nothing: callers who ask every few minutes leave no trace.
+    Status forget(Ask const& ask);
     Result<std::string> read_answer(Ask const& ask) const;
     Status read_answer_into(std::string& list, Ask const& ask) const;
 

@@ -69,6 +69,14 @@ std::string why_not_ours(nlohmann::json const& fields)
 
 }  // namespace
 
+JobEnd end_without_ranges(std::int64_t panda_id, std::int64_t attempt, RefusedRange const* first)
+{
+    if (first == nullptr)
+        return {panda_id, attempt, pilot_error::no_events, "PanDA has no event ranges left for it"};
+    return {panda_id, attempt, first->code,
+            fmt::format("none of its event ranges can be worked on; {}: {}", first->id, first->why)};
+}
+
 std::int64_t number_in(nlohmann::json const& fields, char const* name)
 {
     auto const found = fields.find(name);

@@ -11,6 +11,7 @@
 
 #include "core/base/result.hpp"
 #include "core/job/job.hpp"
+#include "harvest/panda/run/refused_ranges.hpp"
 
 namespace yoda {
 
@@ -22,6 +23,9 @@ struct JobEnd {
     std::string diag;
     bool operator==(JobEnd const&) const = default;
 };
+
+/// Of a job none of whose ranges can be worked on, with the reason of the first one; nullptr: there are none.
+JobEnd end_without_ranges(std::int64_t panda_id, std::int64_t attempt, RefusedRange const* first);
 
 /// A number, or a text of one (URL-encoded answers have no types); 0 if it is neither.
 std::int64_t number_in(nlohmann::json const& fields, char const* name);

@@ -65,6 +65,19 @@ TEST(FetchJournal, WhatWasPassedOnIsNotPassedOnAgain)
     EXPECT_EQ(again.lost_range_count(), 0);
 }
 
+TEST(FetchJournal, AnAskForNothingLeavesNoTrace)
+{
+    test::ScratchFolder const folder;
+    auto journal = *FetchJournal::open(folder / "j");
+    ASSERT_TRUE(journal.begin(AskKind::ranges, 7, 50, 101));
+    auto const ask = *journal.begin(AskKind::jobs, 0, 2, 102);
+    ASSERT_TRUE(journal.forget(ask));
+    EXPECT_EQ(journal.asks().size(), 1u);
+    EXPECT_EQ(FetchJournal::open(folder / "j")->lost_job_count(), 0);
+    EXPECT_EQ(journal.begin(AskKind::jobs, 0, 2, 103)->number, 2u);
+    EXPECT_EQ(FetchJournal::open(folder / "j")->lost_job_count(), 2);
+}
+
 TEST(FetchJournal, AForeignFileIsAnErrorNotAGuess)
 {
     test::ScratchFolder const folder;
