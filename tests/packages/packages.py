@@ -137,6 +137,12 @@ def test_recipes(sources, build, folder):
     listed = subprocess.run(["bash", "-c", "git ls-files -z | xargs -0 cp --parents -t " + shlex.quote(folder)], cwd=sources)
     assert listed.returncode == 0
     run("bash", "-c", line("cmake --preset"), cwd=folder)
+    # A compute node's build: all that can be left out is, and no package is made of it.
+    less = ["-D%s=OFF" % name for name in sorted(options) if name != "YODA_WERROR"]
+    run("cmake", "--preset", "release", "-B", "less", *less, cwd=folder)
+    with open(os.path.join(folder, "less/CPackConfig.cmake")) as file:
+        components = re.search(r'CPACK_COMPONENTS_ALL "([^"]*)"', file.read()).group(1)
+    assert components == "yoda;yoda-dev;python3-yoda-event-service", components
     with open(os.path.join(sources, "packaging/module/yoda.lua")) as file:
         module = file.read()
     assert module.count("(") == module.count(")")
