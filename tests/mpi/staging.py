@@ -109,7 +109,7 @@ class Nodes:
             self.kill(rank)
             if self.on_disk(rank) < self.bytes:
                 return run, job
-            self.world.wait(job)
+            self.world.wait(job, limit_s=400)
             shutil.rmtree(self.world.path("disks", "n%d" % rank))
         raise AssertionError("always too late")
 
@@ -162,7 +162,7 @@ def test(world, long):
     open(world.path("hidden"), "w").close()
     run = nodes.run("staged", "yes")
     begun = time.monotonic()
-    world.wait(nodes.start(run))
+    world.wait(nodes.start(run), limit_s=400)
     took_s = time.monotonic() - begun
     staged = nodes.check(run, expected)
     assert staged == {"droids": DROIDS, "failed": 0, "shared_bytes": nodes.bytes,
@@ -173,7 +173,7 @@ def test(world, long):
 
     # A node of the tree dies with half of it; its children go on where they are, at the root.
     run, job = nodes.kill_in_the_middle("killed", 2)
-    world.wait(job)
+    world.wait(job, limit_s=400)
     staged = nodes.check(run, expected)
     assert staged["shared_bytes"] == nodes.bytes and staged["failed"] == 0, staged
     assert staged["passed_bytes"] < nodes.bytes * (DROIDS - 3) * 1.01, "what was there was sent again: %s" % staged
@@ -182,7 +182,7 @@ def test(world, long):
     # The root dies: its children read the shared filesystem from where they are. What the dead left is removed.
     os.unlink(world.path("hidden"))
     run, job = nodes.kill_in_the_middle("root", 1)
-    world.wait(job)
+    world.wait(job, limit_s=400)
     staged = nodes.check(run, expected)
     assert staged["failed"] == 0 and staged["shared_bytes"] < 2 * nodes.bytes, staged
     nodes.expect_clean(dead=("n1",))
