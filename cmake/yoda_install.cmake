@@ -16,7 +16,9 @@ if(TARGET yoda_xrootd)
 endif()
 install(DIRECTORY jobscripts DESTINATION ${share} USE_SOURCE_PERMISSIONS COMPONENT yoda)
 install(DIRECTORY config/sites config/payloads DESTINATION ${share} COMPONENT yoda
-        PATTERN shower.cfg EXCLUDE PATTERN durham.cfg EXCLUDE PATTERN jets.cfg EXCLUDE)
+        PATTERN shower.cfg EXCLUDE PATTERN durham.cfg EXCLUDE PATTERN jets.cfg EXCLUDE
+        # Their programs are examples (yoda-dev) and are not installed.
+        PATTERN line_lengths*.cfg EXCLUDE PATTERN noop_payload*.cfg EXCLUDE)
 install(FILES config/yoda.cfg DESTINATION ${share} COMPONENT yoda)
 install(DIRECTORY docs/ DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT yoda)
 install(FILES README.md CHANGELOG.md DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT yoda)
