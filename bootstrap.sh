@@ -106,13 +106,13 @@ run_tests() {
     ctest --test-dir "$build" --output-on-failure --parallel "$(nproc)" "$@" || code=$?
     [ "$code" -ne 0 ] && [ -s "$failed" ] || return "$code"
     # Only tests with kills or real servers may fail because the machine is busy.
-    mapfile -t once < <(cut -d: -f2 "$failed" | grep -vFx -f <(ctest --test-dir "$build" -N -L "$second_try" |
+    mapfile -t once < <(cut -d: -f2- "$failed" | grep -vFx -f <(ctest --test-dir "$build" -N -L "$second_try" |
         sed -nE 's/^ *Test +#[0-9]+: //p'))
     if [ ${#once[@]} -gt 0 ]; then
         say "failed, without a second try: ${once[*]}"
         return "$code"
     fi
-    say "a second try: $(cut -d: -f2 "$failed" | tr '\n' ' ')"
+    say "a second try: $(cut -d: -f2- "$failed" | tr '\n' ' ')"
     ctest --test-dir "$build" --output-on-failure --rerun-failed
 }
 
